@@ -1,0 +1,59 @@
+"""The one exception family of the package.
+
+Every message says what went wrong, what was found, what was expected, and the next step, because
+on a robot the message in the log is all that the reader has.
+"""
+
+from __future__ import annotations
+
+
+class DepthEstimationError(Exception):
+    """Base of all errors that this package raises on purpose.
+
+    Args:
+        what: what went wrong, naming the file, topic or parameter.
+        found: the value that was seen.
+        expected: the value that would have been right.
+        fix: the next step for the reader, as a sentence.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        found: object = None,
+        expected: object = None,
+        fix: str | None = None,
+    ) -> None:
+        message = what
+        if found is not None:
+            message += f": found {found}"
+        if expected is not None:
+            message += f"{',' if found is not None else ':'} expected {expected}"
+        if fix is not None:
+            message += f". {fix}"
+        super().__init__(message)
+
+
+class ModelError(DepthEstimationError):
+    """A model file or its card cannot be used."""
+
+
+class EngineError(DepthEstimationError):
+    """An inference engine cannot be made or failed while running."""
+
+
+class ImageError(DepthEstimationError):
+    """An image message does not hold the picture that it claims to hold."""
+
+
+class CalibrationError(DepthEstimationError):
+    """A CameraInfo does not belong to the image that it came with."""
+
+
+class ParameterError(DepthEstimationError):
+    """A parameter or command-line argument has a value that cannot work."""
+
+
+class BagError(DepthEstimationError):
+    """A recording cannot be read or written."""

@@ -1,0 +1,1 @@
+"""What produces a model: networks, data, training, evaluation and export. Never installed on a robot."""
