@@ -1,0 +1,66 @@
+"""The ament_python package: for `colcon build` on a robot and for plain `pip install .`."""
+
+import sys
+from glob import glob
+
+from setuptools import find_packages, setup
+
+NAME = "depth_estimation_ros"
+EXECUTABLES = {
+    "depth_estimation_node": f"{NAME}.node:main",
+    "depth_estimation_demo": f"{NAME}.demo.__main__:main",
+}
+
+data_files = [
+    ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
+    (f"share/{NAME}", ["package.xml"]),
+    (f"share/{NAME}/launch", glob("launch/*.launch.py")),
+    (f"share/{NAME}/config", glob("config/*.yaml") + glob("config/*.rviz") + glob("config/*.xml")),
+]
+if "bdist_wheel" in sys.argv:
+    # pip puts console scripts into bin/, where neither `ros2 run` nor launch looks: these files
+    # lead from lib/<package>/ to them. colcon writes the scripts there itself (setup.cfg).
+    data_files.append((f"lib/{NAME}", glob("resource/bin/*")))
+
+setup(
+    name=NAME,
+    version="0.1.0",
+    description="Metric depth images and point clouds from one ordinary camera, for ROS 2.",
+    author="The depth_estimation_ros maintainers",
+    author_email="maintainers@depth-estimation-ros.example",
+    maintainer="The depth_estimation_ros maintainers",
+    maintainer_email="maintainers@depth-estimation-ros.example",
+    license="MIT",
+    python_requires=">=3.10",
+    packages=find_packages(include=[NAME, f"{NAME}.*"]),
+    package_data={NAME: ["py.typed", "models/*", "demo/bag/*"]},
+    data_files=data_files,
+    zip_safe=False,
+    entry_points={
+        "console_scripts": [f"{name} = {target}" for name, target in EXECUTABLES.items()],
+    },
+    install_requires=["numpy", "opencv-python-headless", "onnxruntime", "pyyaml"],
+    extras_require={
+        # The ROS 2 of a machine that has none: real rclpy and Fast DDS, x86-64, Python 3.10-3.12.
+        "ros": [
+            "ros-rclpy==9.1.2",
+            "ros-rmw-fastrtps-cpp",
+            "ros-ament-index-python",
+            "ros-sensor-msgs",
+            "ros-diagnostic-msgs",
+            "ros-lifecycle-msgs",
+        ],
+        "demo": ["rosbags", "rich"],
+        "train": [
+            "torch",
+            "timm",
+            "lightning",
+            "onnx",
+            "rosbags",
+            "rich",
+            "matplotlib",
+            "tensorboard",
+        ],
+        "test": ["pytest", "ruff", "mypy", "types-PyYAML", "colcon-common-extensions"],
+    },
+)
