@@ -1,0 +1,109 @@
+"""Engines run a network; this is the door to all of them.
+
+`open_engine` finds the model, reads its card, and returns an object that keeps to `Engine`.
+An engine belongs to one thread: open it, run it and close it there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from depth_estimation_ros.errors import ModelError
+from depth_estimation_ros.model_card import ModelCard
+
+MODELS_DIR = Path(__file__).resolve().parent.parent / "models"
+
+
+class Engine(Protocol):
+    """A network, ready to run.
+
+    Attributes:
+        card: what it expects and what it gives.
+        description: one line for logs and diagnostics: model, library, device.
+    """
+
+    card: ModelCard
+    description: str
+
+    def infer(self, batch: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
+        """Runs the network once.
+
+        Args:
+            batch: as `card.input` says, for example (N, H, W, 3) uint8 for NHWC.
+
+        Returns:
+            (N, H, W) float32, the network's own numbers: not yet scaled to metres.
+
+        Raises:
+            EngineError: the batch has another shape or type, or the run failed.
+        """
+        ...
+
+    def close(self) -> None:
+        """Frees what the engine holds. Calling it twice is harmless."""
+        ...
+
+
+def open_engine(
+    model: str | Path,
+    *,
+    providers: Sequence[str] = ("CPUExecutionProvider",),
+    threads: int = 0,
+) -> Engine:
+    """Opens a model with the engine that runs its kind of file.
+
+    Args:
+        model: name of a bundled model, or path of an .onnx file.
+        providers: ONNX Runtime execution providers, best first. All must be available.
+        threads: for one run of the network; 0 = one per physical core.
+
+    Raises:
+        ModelError: the file is missing, is not ONNX, or does not fit its card.
+        EngineError: a provider is not available.
+    """
+    from depth_estimation_ros.engines.onnxruntime import OnnxRuntimeEngine
+
+    return OnnxRuntimeEngine(resolve_model(model), providers=providers, threads=threads)
+
+
+def bundled_models() -> list[str]:
+    """Names of the models that came with the package."""
+    return sorted(path.stem for path in MODELS_DIR.glob("*.onnx"))
+
+
+def resolve_model(name_or_path: str | Path) -> Path:
+    """The file of a model: a bundled one by its name ("compact"), any other by its path.
+
+    Raises:
+        ModelError: there is no such file.
+    """
+    name = str(name_or_path)
+    if name in bundled_models():
+        return MODELS_DIR / f"{name}.onnx"
+    path = Path(name).expanduser()
+    if name and path.is_file():
+        return path
+    folder = bool(name) and path.is_dir()
+    raise ModelError(
+        f"model '{name}'",
+        found="a folder" if folder else f"no such file (looked for {_looked(name)})",
+        expected=f"the path of an .onnx file or a bundled model: {_bundled_in_words()}",
+        fix="Correct the parameter 'model'; relative paths start at the working folder",
+    )
+
+
+def _looked(name: str) -> str:
+    places = []
+    if "/" not in name and "." not in name:
+        places.append(str(MODELS_DIR / f"{name}.onnx"))
+    places.append(str(Path(name).expanduser().absolute()))
+    return " and ".join(places)
+
+
+def _bundled_in_words() -> str:
+    return ", ".join(bundled_models()) or f"none in {MODELS_DIR}"

@@ -1,0 +1,206 @@
+"""ONNX Runtime: runs the network on processors, and on whatever else ORT was built for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from depth_estimation_ros.errors import EngineError, ModelError
+from depth_estimation_ros.model_card import EXAMPLE_CARD, METADATA_KEY, InputSpec, ModelCard
+
+_ORT_TYPES = {"uint8": "tensor(uint8)", "float32": "tensor(float)"}
+
+
+class OnnxRuntimeEngine:
+    """An ONNX file with a model card, run by ONNX Runtime. Keeps to `engines.Engine`.
+
+    Args:
+        path: the .onnx file; weights in side files are found beside it.
+        providers: execution providers, best first.
+        threads: for one run of the network; 0 = one per physical core.
+
+    Raises:
+        ModelError: not ONNX, no card, or a card that does not fit the network.
+        EngineError: ONNX Runtime or one of the providers is not available.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        providers: Sequence[str] = ("CPUExecutionProvider",),
+        threads: int = 0,
+    ) -> None:
+        ort = _import_onnxruntime()
+        self._path = path
+        self._session: Any = _open_session(ort, path, list(providers), threads)
+        self.card = _read_card(self._session, path)
+        self._input, self._output = _check_network(self._session, self.card.input, path)
+        name = f"{self.card.name} {self.card.model_version}".strip()
+        asked = ", ".join(provider.removesuffix("ExecutionProvider") for provider in providers)
+        self.description = f"{name} on ONNX Runtime {ort.__version__} ({asked})"
+
+    def infer(self, batch: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
+        """Runs the network once: see `engines.Engine.infer`."""
+        if self._session is None:
+            raise EngineError(f"{self._path.name}: the engine is closed", fix="Open it again")
+        _check_batch(batch, self.card.input, self._path.name)
+        try:
+            (output,) = self._session.run([self._output], {self._input: batch})
+        except Exception as error:  # ORT's own exceptions share no base class
+            raise EngineError(
+                f"{self._path.name}: ONNX Runtime failed on an input of {batch.shape}: "
+                f"{_shorten(error)}",
+                fix="Check 'input' in the model card against the network",
+            ) from error
+        if output.ndim == 4 and output.shape[1] == 1:
+            output = output[:, 0]
+        if output.ndim != 3 or output.shape[0] != batch.shape[0]:
+            raise EngineError(
+                f"{self._path.name}: the network's output",
+                found=output.shape,
+                expected=f"({batch.shape[0]}, H, W) or ({batch.shape[0]}, 1, H, W)",
+                fix="Export the network with depth as its only output",
+            )
+        return output
+
+    def close(self) -> None:
+        """Frees the session. Calling it twice is harmless."""
+        self._session = None
+
+
+def _import_onnxruntime() -> Any:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise EngineError(
+            f"ONNX Runtime cannot be imported ({error})", fix="Run: pip install onnxruntime"
+        ) from error
+    return onnxruntime
+
+
+def _open_session(ort: Any, path: Path, providers: list[str], threads: int) -> Any:
+    available = ort.get_available_providers()
+    missing = [provider for provider in providers if provider not in available]
+    if missing or not providers:
+        raise EngineError(
+            "ONNX Runtime execution providers",
+            found=", ".join(missing) or "none",
+            expected=f"some of those available here: {', '.join(available)}",
+            fix="Correct 'onnxruntime_providers', or install the ONNX Runtime that has them",
+        )
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3  # warnings about the graph are no business of a robot's log
+    try:
+        session = ort.InferenceSession(str(path), sess_options=options, providers=providers)
+    except Exception as error:  # ORT's own exceptions share no base class
+        raise ModelError(
+            f"{path}: ONNX Runtime cannot load this file: {_shorten(error)}",
+            expected="a network in ONNX format",
+            fix="Check that the file is complete and was exported as .onnx",
+        ) from error
+    # ORT falls back to the processor silently when, say, the CUDA libraries do not load.
+    idle = [provider for provider in providers if provider not in session.get_providers()]
+    if idle:
+        raise EngineError(
+            f"{path}: ONNX Runtime could not start {', '.join(idle)}",
+            found=f"running on {', '.join(session.get_providers())}",
+            fix="Install that provider's libraries, or take it out of 'onnxruntime_providers'",
+        )
+    return session
+
+
+def _read_card(session: Any, path: Path) -> ModelCard:
+    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+    if text is not None:
+        return ModelCard.from_json(text, str(path))
+    beside = path.with_suffix(".card.yaml")
+    if beside.is_file():
+        return ModelCard.from_yaml_file(beside)
+    raise ModelError(
+        f"{path}: the model has no card, so what its numbers mean is unknown",
+        found=f"no metadata '{METADATA_KEY}' and no file {beside}",
+        expected="one of the two",
+        fix=f"Write {beside} like this one, with this network's values:\n{EXAMPLE_CARD}",
+    )
+
+
+def _check_network(session: Any, spec: InputSpec, path: Path) -> tuple[str, str]:
+    """Compares the graph with its card; returns the names of its input and output."""
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    if len(inputs) != 1 or len(outputs) != 1:
+        raise _mismatch(
+            path,
+            "inputs and outputs",
+            f"{[i.name for i in inputs]} and {[o.name for o in outputs]}",
+            "one picture in and one depth map out",
+        )
+    (source,), (result,) = inputs, outputs
+    if source.type != _ORT_TYPES[spec.dtype]:
+        raise _mismatch(path, f"input '{source.name}'", source.type, _ORT_TYPES[spec.dtype])
+    size: tuple[int | str, int | str] = (spec.height, spec.width)
+    if spec.multiple_of is not None:
+        size = ("height", "width")
+    wanted = [1, *size, 3] if spec.layout == "NHWC" else [1, 3, *size]
+    if len(source.shape) != 4 or not all(map(_fits, source.shape, wanted)):
+        shown = "(" + ", ".join(map(str, ["batch", *wanted[1:]])) + f") as {spec.layout}"
+        raise _mismatch(path, f"input '{source.name}'", tuple(source.shape), shown)
+    if result.type != _ORT_TYPES["float32"]:
+        raise _mismatch(path, f"output '{result.name}'", result.type, _ORT_TYPES["float32"])
+    shape = list(result.shape)
+    single_channel = len(shape) == 4 and _fits(shape[1], 1)
+    if shape and len(shape) != 3 and not single_channel:  # no shape at all: seen at the first run
+        expected = "(batch, height, width) or (batch, 1, height, width)"
+        raise _mismatch(path, f"output '{result.name}'", tuple(shape), expected)
+    return source.name, result.name
+
+
+def _fits(size: int | str | None, wanted: int | str) -> bool:
+    """Whether an axis of the graph takes what the card promises; names and None are free axes."""
+    return not isinstance(size, int) or size == wanted
+
+
+def _mismatch(path: Path, what: str, found: object, expected: object) -> ModelError:
+    return ModelError(
+        f"{path}: {what} of the network against its card",
+        found=found,
+        expected=expected,
+        fix="Correct the model card, or export the network again",
+    )
+
+
+def _check_batch(batch: npt.NDArray[np.generic], spec: InputSpec, name: str) -> None:
+    shape = batch.shape
+    nhwc = spec.layout == "NHWC"
+    good = len(shape) == 4 and shape[3 if nhwc else 1] == 3 and batch.dtype == spec.dtype
+    if good:
+        height, width = shape[1:3] if nhwc else shape[2:4]
+        step = spec.multiple_of
+        if step is None:
+            good = (height, width) == (spec.height, spec.width)
+        else:
+            good = height % step == 0 and width % step == 0 and height > 0 and width > 0
+    if not good:
+        size = f"{spec.height}, {spec.width}"
+        if spec.multiple_of is not None:
+            size = f"multiples of {spec.multiple_of}"
+        raise EngineError(
+            f"{name}: the batch given to the network",
+            found=f"{shape} {batch.dtype}",
+            expected=f"{f'(N, {size}, 3)' if nhwc else f'(N, 3, {size})'} {spec.dtype}",
+            fix="Prepare the picture as 'input' in the model card says",
+        )
+
+
+def _shorten(error: Exception) -> str:
+    """The words of an ORT error without its codes: the first line, cut at 200 characters."""
+    text = re.sub(r"^\[ONNXRuntimeError\]\s*:\s*\d+\s*:\s*\w+\s*:\s*", "", str(error).strip())
+    line = text.splitlines()[0] if text else type(error).__name__
+    return line if len(line) <= 200 else line[:197] + "..."

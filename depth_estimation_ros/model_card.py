@@ -1,0 +1,366 @@
+"""What a network expects and what its output means, read from the model file itself.
+
+A card is one JSON object in the ONNX metadata (key `METADATA_KEY`), or, for a network of another
+house, the same fields in YAML beside the model. Both go through the same strict reader: a field
+that is missing, unknown or out of range is an error that names it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+
+from depth_estimation_ros.errors import ModelError
+
+CARD_VERSION = 1
+METADATA_KEY = "depth_estimation_ros.model_card"
+
+EXAMPLE_CARD = """\
+card_version: 1
+name: my-network
+licence: Apache-2.0            # SPDX name of the weights' licence
+input:
+  height: 240                  # the size the network was made for
+  width: 320
+  multiple_of: null            # or 14, 32, ...: any height and width that are multiples of it
+  color_order: rgb             # rgb | bgr
+  dtype: float32               # uint8: bytes go in as they are | float32
+  layout: NCHW                 # NCHW | NHWC
+  mean: [0.485, 0.456, 0.406]  # of pixels in 0..1; both null for uint8
+  std: [0.229, 0.224, 0.225]
+output:
+  kind: metric_depth           # metric_depth | inverse_depth | relative_depth
+  unit: m                      # m | 1/m | "" in the same order
+  min_depth: 0.1               # metres
+  max_depth: 10.0
+canonical_focal_px: null       # if set: metres = output * fx at network size / this
+"""
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """The picture a network takes.
+
+    Attributes:
+        height: nominal rows, a multiple of `multiple_of`.
+        width: nominal columns, a multiple of `multiple_of`.
+        color_order: order of the three channels.
+        dtype: "uint8" (normalisation inside the graph) or "float32" ((x / 255 - mean) / std).
+        layout: order of the axes; N is the batch, C the three colours.
+        multiple_of: None: the size is fixed. Else any height and width that are multiples of it.
+        mean: per channel in the card's colour order, for pixels in 0..1; None for uint8.
+        std: as `mean`.
+    """
+
+    height: int
+    width: int
+    color_order: Literal["rgb", "bgr"]
+    dtype: Literal["uint8", "float32"]
+    layout: Literal["NHWC", "NCHW"]
+    multiple_of: int | None = None
+    mean: tuple[float, float, float] | None = None
+    std: tuple[float, float, float] | None = None
+
+
+@dataclass(frozen=True)
+class OutputSpec:
+    """What one output pixel means. Depths run along the optical axis (Z), in metres.
+
+    Attributes:
+        kind: metric_depth, inverse_depth (1 / Z), or relative_depth (no unit, never metres).
+        unit: "m" for metric_depth, "1/m" for metric inverse_depth, "" for anything without a unit.
+        min_depth: nearest depth the network was trained to tell, metres.
+        max_depth: farthest depth the network was trained to tell, metres.
+    """
+
+    kind: Literal["metric_depth", "inverse_depth", "relative_depth"]
+    unit: Literal["m", "1/m", ""]
+    min_depth: float
+    max_depth: float
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """Everything the runtime and its user must know of a model file.
+
+    Attributes:
+        name: of the model.
+        licence: SPDX name of the weights' licence.
+        input: the picture it takes.
+        output: what comes out.
+        model_version: of the weights.
+        encoder: name of the backbone.
+        training_data: names of the data sets it learned from.
+        canonical_focal_px: if set, metres = output * fx_at_network_size / canonical_focal_px.
+        metrics: what it was measured at; each entry says data set, split, crop, cap, alignment
+            and the numbers.
+    """
+
+    name: str
+    licence: str
+    input: InputSpec
+    output: OutputSpec
+    model_version: str = ""
+    encoder: str = ""
+    training_data: tuple[str, ...] = ()
+    canonical_focal_px: float | None = None
+    metrics: tuple[dict[str, Any], ...] = ()
+
+    def to_json(self) -> str:
+        """The card as JSON text, with its version, as `from_json` reads it."""
+        fields = {"card_version": CARD_VERSION, **dataclasses.asdict(self)}
+        return json.dumps(fields, indent=1, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str, source: str) -> ModelCard:
+        """Reads a card from JSON.
+
+        Args:
+            text: the JSON object.
+            source: where the text comes from, for error messages.
+
+        Raises:
+            ModelError: not JSON, a card version this release cannot read, or a field that is
+                missing, unknown or wrong.
+        """
+        try:
+            fields = json.loads(text)
+        except ValueError as error:
+            raise ModelError(
+                f"{source}: the model card is not JSON ({error})",
+                fix="Export the model again, or write its card in YAML beside the model",
+            ) from error
+        return _read_card(fields, source)
+
+    @classmethod
+    def from_yaml_file(cls, path: str | Path) -> ModelCard:
+        """Reads a card from a YAML file; the fields are those of the JSON.
+
+        Raises:
+            ModelError: as `from_json`, or the file cannot be read.
+        """
+        try:
+            fields = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise ModelError(f"{path}: the model card cannot be read ({error})") from error
+        except yaml.YAMLError as error:
+            shown = " ".join(str(error).split())
+            raise ModelError(
+                f"{path}: the model card is not YAML ({shown})", fix="Mend that line"
+            ) from error
+        return _read_card(fields, str(path))
+
+
+class _Wrong(Exception):
+    """A value that breaks a field's rule; the text says what the rule is."""
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise _Wrong("a text")
+    return value
+
+
+def _some_text(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise _Wrong("a text that is not empty")
+    return value
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
+        raise _Wrong("a list of texts")
+    return tuple(value)
+
+
+def _one_of(*choices: str) -> Callable[[Any], str]:
+    def rule(value: Any) -> str:
+        if value not in choices:
+            raise _Wrong(" or ".join(repr(choice) for choice in choices))
+        return value
+
+    return rule
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise _Wrong("a whole number of at least 1")
+    return value
+
+
+def _number(low: float, words: str, *, above: bool = False) -> Callable[[Any], float]:
+    def rule(value: Any) -> float:
+        if isinstance(value, str):
+            raise _Wrong(f"{words}, not a text (YAML reads 1e-3 as a text: write 0.001)")
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise _Wrong(words)
+        if not math.isfinite(value) or value < low or (above and value == low):
+            raise _Wrong(words)
+        return float(value)
+
+    return rule
+
+
+def _per_channel(*, above_zero: bool) -> Callable[[Any], tuple[float, ...]]:
+    words = "three numbers for pixels in 0..1" + (", each above 0" if above_zero else "")
+    number = _number(0.0, words, above=above_zero)
+
+    def rule(value: Any) -> tuple[float, ...]:
+        if not isinstance(value, list) or len(value) != 3:
+            raise _Wrong(words)
+        numbers = tuple(number(entry) for entry in value)
+        if max(numbers) > 1.0:
+            raise _Wrong(f"{words} (divide by 255 if they are for pixels in 0..255)")
+        return numbers
+
+    return rule
+
+
+def _objects(value: Any) -> tuple[dict[str, Any], ...]:
+    if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
+        raise _Wrong("a list of objects, each with data set, split, crop, cap and numbers")
+    return tuple(value)
+
+
+def _or_null(rule: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def either(value: Any) -> Any:
+        if value is None:
+            return None
+        try:
+            return rule(value)
+        except _Wrong as wrong:
+            raise _Wrong(f"{wrong}, or null") from None
+
+    return either
+
+
+_Rules = Mapping[str, Callable[[Any], Any]]
+
+_INPUT_RULES: _Rules = {
+    "height": _whole,
+    "width": _whole,
+    "color_order": _one_of("rgb", "bgr"),
+    "dtype": _one_of("uint8", "float32"),
+    "layout": _one_of("NHWC", "NCHW"),
+    "multiple_of": _or_null(_whole),
+    "mean": _or_null(_per_channel(above_zero=False)),
+    "std": _or_null(_per_channel(above_zero=True)),
+}
+_OUTPUT_RULES: _Rules = {
+    "kind": _one_of("metric_depth", "inverse_depth", "relative_depth"),
+    "unit": _one_of("m", "1/m", ""),
+    "min_depth": _number(0.0, "metres, 0 or more"),
+    "max_depth": _number(0.0, "metres above 0", above=True),
+}
+_CARD_RULES: _Rules = {
+    "name": _some_text,
+    "licence": _some_text,
+    "input": lambda value: value,
+    "output": lambda value: value,
+    "model_version": _text,
+    "encoder": _text,
+    "training_data": _texts,
+    "canonical_focal_px": _or_null(_number(0.0, "pixels above 0", above=True)),
+    "metrics": _objects,
+}
+
+_T = TypeVar("_T")
+
+
+def _read_card(fields: Any, source: str) -> ModelCard:
+    if not isinstance(fields, dict):
+        raise ModelError(
+            f"{source}: the model card is not an object with fields",
+            found=type(fields).__name__,
+            fix="Export the model again, or write the card anew",
+        )
+    version = fields.get("card_version")
+    if version != CARD_VERSION or isinstance(version, bool):
+        raise ModelError(
+            f"{source}: field 'card_version'",
+            found="nothing" if version is None else repr(version),
+            expected=f"{CARD_VERSION}, the only version this release reads",
+            fix="Update depth_estimation_ros if the card is newer; export the model again if older",
+        )
+    fields = {key: value for key, value in fields.items() if key != "card_version"}
+    values = _read_fields(ModelCard, _CARD_RULES, fields, source, "")
+    values["input"] = InputSpec(
+        **_read_fields(InputSpec, _INPUT_RULES, values["input"], source, "input.")
+    )
+    values["output"] = OutputSpec(
+        **_read_fields(OutputSpec, _OUTPUT_RULES, values["output"], source, "output.")
+    )
+    card = ModelCard(**values)
+    _check_input(card.input, source)
+    _check_output(card.output, source)
+    return card
+
+
+def _read_fields(cls: type, rules: _Rules, fields: Any, source: str, prefix: str) -> dict[str, Any]:
+    """Checks one object of the card; fields without a default in `cls` must be there."""
+    if not isinstance(fields, dict):
+        raise _field_error(source, prefix.rstrip("."), fields, "an object with fields")
+    for name in fields:
+        if name not in rules:
+            near = difflib.get_close_matches(str(name), rules, n=1)
+            raise ModelError(
+                f"{source}: unknown field '{prefix}{name}'",
+                found=repr(fields[name]),
+                expected=f"one of {', '.join(rules)}",
+                fix=f"Did you mean '{prefix}{near[0]}'?" if near else "Take the field out",
+            )
+    values = {}
+    for field in dataclasses.fields(cls):
+        required = field.default is dataclasses.MISSING
+        if field.name not in fields and not required:
+            continue
+        try:
+            values[field.name] = rules[field.name](fields.get(field.name))
+        except _Wrong as wrong:
+            found = repr(fields[field.name]) if field.name in fields else "nothing"
+            raise _field_error(source, prefix + field.name, found, str(wrong)) from None
+    return values
+
+
+def _check_input(spec: InputSpec, source: str) -> None:
+    for name in ("mean", "std"):
+        value = getattr(spec, name)
+        if spec.dtype == "uint8" and value is not None:
+            raise _field_error(source, f"input.{name}", value, "null, because dtype is uint8")
+        if spec.dtype == "float32" and value is None:
+            neutral = "[0, 0, 0]" if name == "mean" else "[1, 1, 1]"
+            expected = f"three numbers, because dtype is float32 ({neutral} for plain 0..1)"
+            raise _field_error(source, f"input.{name}", "nothing", expected)
+    for name in ("height", "width"):
+        value = getattr(spec, name)
+        if spec.multiple_of is not None and value % spec.multiple_of != 0:
+            expected = f"a multiple of input.multiple_of, {spec.multiple_of}"
+            raise _field_error(source, f"input.{name}", value, expected)
+
+
+def _check_output(spec: OutputSpec, source: str) -> None:
+    units = {"metric_depth": ("m",), "inverse_depth": ("1/m", ""), "relative_depth": ("",)}
+    if spec.unit not in units[spec.kind]:
+        expected = " or ".join(repr(unit) for unit in units[spec.kind])
+        expected += f", because kind is {spec.kind}"
+        raise _field_error(source, "output.unit", repr(spec.unit), expected)
+    if spec.min_depth >= spec.max_depth:
+        expected = f"more than output.min_depth, {spec.min_depth}"
+        raise _field_error(source, "output.max_depth", spec.max_depth, expected)
+
+
+def _field_error(source: str, field: str, found: object, expected: str) -> ModelError:
+    return ModelError(
+        f"{source}: field '{field}'",
+        found=found,
+        expected=expected,
+        fix="Mend that field of the model card",
+    )
