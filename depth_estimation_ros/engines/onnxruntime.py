@@ -102,7 +102,8 @@ def _open_session(ort: Any, path: Path, providers: list[str], threads: int) -> A
         session = ort.InferenceSession(str(path), sess_options=options, providers=providers)
     except Exception as error:  # ORT's own exceptions share no base class
         raise ModelError(
-            f"{path}: ONNX Runtime cannot load this file: {_shorten(error)}",
+            f"{path}: ONNX Runtime cannot load this file",
+            found=f"'{_shorten(error)}'",
             expected="a network in ONNX format",
             fix="Check that the file is complete and was exported as .onnx",
         ) from error
@@ -202,5 +203,6 @@ def _check_batch(batch: npt.NDArray[np.generic], spec: InputSpec, name: str) -> 
 def _shorten(error: Exception) -> str:
     """The words of an ORT error without its codes: the first line, cut at 200 characters."""
     text = re.sub(r"^\[ONNXRuntimeError\]\s*:\s*\d+\s*:\s*\w+\s*:\s*", "", str(error).strip())
-    line = text.splitlines()[0] if text else type(error).__name__
+    text = re.sub(r"^Load model from .* failed:\s*", "", text)
+    line = text.splitlines()[0].rstrip(" .") if text else type(error).__name__
     return line if len(line) <= 200 else line[:197] + "..."

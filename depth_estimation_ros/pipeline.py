@@ -1,0 +1,258 @@
+"""The mathematics of one frame: a colour image and its camera in, depth in metres out.
+
+No ROS here. `DepthPipeline.run` reads from top to bottom; each step is a function below it.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from depth_estimation_ros.engines import Engine
+from depth_estimation_ros.errors import ModelError, ParameterError
+from depth_estimation_ros.geometry import CameraModel
+from depth_estimation_ros.model_card import InputSpec, ModelCard, OutputSpec
+
+Depth = npt.NDArray[np.float32]
+Rgb = npt.NDArray[np.uint8]
+
+# A network that clamps its output says "max_depth" for all that lies beyond. Resizing and float32
+# move that value by a few ulps; so near the limit counts as at the limit.
+LIMIT_TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class PipelineSettings:
+    """What the user may change between two frames.
+
+    Attributes:
+        min_depth: metres; nearer becomes -Inf. 0 = the card's; the tighter of the two holds.
+        max_depth: metres; farther becomes +Inf. 0 = the card's; the tighter of the two holds.
+        output_size: "image": depth at the image's size; "network": as the network gives it.
+        edge_filter: relative depth jump, (far - near) / near, within 3x3 pixels of the network's
+            output above which these pixels become NaN. 0 = off.
+        assumed_hfov_deg: horizontal field of view of a camera that is not calibrated; used only
+            when the card has a canonical focal length.
+    """
+
+    min_depth: float = 0.0
+    max_depth: float = 0.0
+    output_size: Literal["image", "network"] = "image"
+    edge_filter: float = 0.0
+    assumed_hfov_deg: float = 60.0
+
+
+@dataclass(frozen=True, eq=False)
+class DepthFrame:
+    """Depth of one image.
+
+    Attributes:
+        depth: (H, W) float32, metres along Z. As REP 117: NaN unknown, +Inf beyond the far limit,
+            -Inf nearer than the near limit.
+        camera: the camera at the size of `depth`; None if the camera is not calibrated.
+        engine_ms: time inside the engine, milliseconds.
+    """
+
+    depth: Depth
+    camera: CameraModel | None
+    engine_ms: float
+
+
+class DepthPipeline:
+    """Turns images into metric depth with one engine.
+
+    Args:
+        engine: an open engine; it stays the caller's to close.
+        settings: see `PipelineSettings`; may be replaced at any time through `.settings`.
+
+    Raises:
+        ModelError: the network's output has no metric scale.
+        ParameterError: the settings' limits leave no depth between them.
+    """
+
+    def __init__(self, engine: Engine, settings: PipelineSettings | None = None) -> None:
+        _check_metric(engine.card)
+        self.engine = engine
+        self.settings = settings or PipelineSettings()
+
+    @property
+    def settings(self) -> PipelineSettings:
+        """The settings of the next frame. Setting them raises ParameterError on empty limits."""
+        return self._settings
+
+    @settings.setter
+    def settings(self, settings: PipelineSettings) -> None:
+        depth_limits(self.engine.card.output, settings)
+        self._settings = settings
+
+    def run(self, rgb: Rgb, camera: CameraModel | None) -> DepthFrame:
+        """Depth of one image.
+
+        Args:
+            rgb: (H, W, 3) uint8.
+            camera: of this very image (binning and ROI applied); None if there is none.
+
+        Raises:
+            EngineError: the network failed.
+        """
+        settings = self._settings  # one frame, one set of settings
+        card = self.engine.card
+        height, width = rgb.shape[:2]
+        calibrated = camera if camera is not None and camera.is_calibrated else None
+
+        network_h, network_w = network_size(height, width, card.input)
+        batch = to_input(resize_image(rgb, network_h, network_w), card.input)
+
+        start = time.perf_counter()
+        raw = self.engine.infer(batch)[0]
+        engine_ms = 1e3 * (time.perf_counter() - start)
+
+        scale = metric_scale(
+            card,
+            calibrated or CameraModel.from_hfov(width, height, settings.assumed_hfov_deg),
+            network_h,
+            network_w,
+        )
+        near, far = depth_limits(card.output, settings)
+        depth = to_metres(raw, card.output, scale)
+        # Clamped before and named after resizing: an infinity would smear over its neighbours.
+        depth = np.clip(depth, near, far)
+        edges = find_edges(depth, settings.edge_filter) if settings.edge_filter > 0 else None
+        if settings.output_size == "image":
+            depth = cv2.resize(depth, (width, height), interpolation=cv2.INTER_LINEAR)
+        name_limits(depth, near, far)
+        if edges is not None:
+            edges = cv2.resize(edges, depth.shape[::-1], interpolation=cv2.INTER_NEAREST)
+            depth[edges != 0] = np.nan
+
+        out_h, out_w = depth.shape
+        return DepthFrame(depth, calibrated.scaled(out_w, out_h) if calibrated else None, engine_ms)
+
+    def warm_up(self) -> None:
+        """Runs the network on a black picture, so that the first real frame is as fast as any."""
+        spec = self.engine.card.input
+        for _ in range(2):
+            self.run(np.zeros((spec.height, spec.width, 3), np.uint8), None)
+
+
+@lru_cache(maxsize=32)
+def network_size(image_h: int, image_w: int, spec: InputSpec) -> tuple[int, int]:
+    """The height and width at which an image goes through the network.
+
+    A fixed input is what it is: the image is stretched to it. A free one gets, of all multiples,
+    the pair with the least aspect distortion and an area near the nominal one; a factor in the
+    area weighs a quarter of the same factor in the aspect.
+    """
+    step = spec.multiple_of
+    if step is None:
+        return spec.height, spec.width
+    area, aspect = spec.height * spec.width, image_w / image_h
+    widest = 2 * math.ceil(math.sqrt(area * max(aspect, 1.0 / aspect)) / step)
+
+    def cost(size: tuple[int, int]) -> float:
+        h, w = size
+        return abs(math.log(w / h / aspect)) + 0.25 * abs(math.log(h * w / area))
+
+    rows = range(step, (widest + 1) * step, step)
+    candidates = [
+        (h, max(1, math.floor(h * aspect / step) + more) * step) for h in rows for more in (0, 1)
+    ]
+    return min(candidates, key=cost)
+
+
+def resize_image(rgb: Rgb, height: int, width: int) -> Rgb:
+    """Resizes a picture: averaging areas when it shrinks (no aliasing), bilinear when it grows."""
+    if rgb.shape[:2] == (height, width):
+        return rgb
+    shrinks = height <= rgb.shape[0] and width <= rgb.shape[1]
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return cv2.resize(rgb, (width, height), interpolation=method)
+
+
+def to_input(rgb: Rgb, spec: InputSpec) -> npt.NDArray[np.generic]:
+    """A batch of one, as the card wants it, from (h, w, 3) uint8 RGB at network size."""
+    picture: npt.NDArray[np.generic] = rgb
+    if spec.color_order == "bgr":
+        picture = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+    if spec.mean is not None and spec.std is not None:
+        mean, std = np.float32(spec.mean), np.float32(spec.std)
+        picture = picture * (np.float32(1.0 / 255.0) / std) - mean / std
+    if spec.layout == "NCHW":
+        picture = picture.transpose(2, 0, 1)
+    return np.ascontiguousarray(picture)[np.newaxis]
+
+
+def metric_scale(card: ModelCard, camera: CameraModel, height: int, width: int) -> float:
+    """Metres per unit of the network's depth; height and width are the network's.
+
+    A network trained for one canonical focal length f_c sees a scene through focal length f as
+    f_c / f times its size: metres = output * f / f_c, with f at the network's input size
+    (Yin et al., Metric3D, ICCV 2023, section 3.2).
+    """
+    if card.canonical_focal_px is None:
+        return 1.0
+    return camera.scaled(width, height).fx / card.canonical_focal_px
+
+
+def to_metres(raw: Depth, output: OutputSpec, scale: float) -> Depth:
+    """The network's own numbers as metres. An inverse depth of 0 or less is infinitely far."""
+    if output.kind == "inverse_depth":
+        with np.errstate(divide="ignore"):
+            return np.float32(scale) / np.maximum(raw, np.float32(0.0))
+    return raw if scale == 1.0 else raw * np.float32(scale)
+
+
+def depth_limits(output: OutputSpec, settings: PipelineSettings) -> tuple[float, float]:
+    """The near and the far limit in metres: the tighter of the card's and the settings'.
+
+    Raises:
+        ParameterError: nothing lies between them.
+    """
+    near = max(output.min_depth, settings.min_depth)
+    far = min(output.max_depth, settings.max_depth) if settings.max_depth > 0 else output.max_depth
+    if not near < far:
+        raise ParameterError(
+            "min_depth and max_depth leave no depth between them",
+            found=f"{near:g} m to {far:g} m",
+            expected=f"a range within the model's {output.min_depth:g} m to {output.max_depth:g} m",
+            fix="Change min_depth or max_depth; 0 stands for the model's own limit",
+        )
+    return near, far
+
+
+def find_edges(depth: Depth, largest_jump: float) -> npt.NDArray[np.uint8]:
+    """Marks (1) the pixels whose 3x3 window holds a relative depth jump above `largest_jump`.
+
+    There the network blends front and back, which hangs points in the air between them.
+    """
+    window = np.ones((3, 3), np.uint8)
+    farthest, nearest = cv2.dilate(depth, window), cv2.erode(depth, window)
+    return (farthest > np.float32(1.0 + largest_jump) * nearest).view(np.uint8)
+
+
+def name_limits(depth: Depth, near: float, far: float) -> None:
+    """Puts, in place, REP 117's infinities where depth reaches a limit.
+
+    Clipping alone would build a phantom wall at `far`.
+    """
+    depth[depth >= far * (1.0 - LIMIT_TOLERANCE)] = np.inf
+    depth[depth <= near * (1.0 + LIMIT_TOLERANCE)] = -np.inf
+
+
+def _check_metric(card: ModelCard) -> None:
+    output = card.output
+    if output.kind == "relative_depth" or not output.unit:
+        raise ModelError(
+            f"model '{card.name}' is not metric: its depth has no unit and cannot be published "
+            "as metres",
+            found=f"output.kind {output.kind}, unit '{output.unit}'",
+            expected="metric_depth in 'm' or inverse_depth in '1/m'",
+            fix="Use a model trained for metric depth",
+        )
