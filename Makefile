@@ -1,0 +1,96 @@
+# Everything runs in virtual environments of this directory; nothing else on the machine changes.
+#
+#   INPUT=...     what the demo plays: bag, video file, picture or camera (default: the bundled bag)
+#   ARGS=...      further arguments for the demo, for pytest or for the bench
+#   PYTHON=...    the interpreter, 3.10 to 3.12 (default: the first one found)
+#   TORCH=...     the PyTorch that the tests use. On Linux the package index serves a CUDA build; for
+#                 the much smaller CPU build give pip the CPU index named on PyTorch's own
+#                 installation page: make test PIP_ARGS="--extra-index-url <that index>"
+#   PIP_ARGS=...  further arguments for every `pip install`
+
+TORCH ?= torch==2.13.0 torchvision==0.28.0
+PIP_ARGS ?=
+INPUT ?=
+ARGS ?=
+
+# A Python of ROS wheels leaves these in the environment of its children (a `make` inside a test,
+# say); they would make another environment's Python load the wrong libraries.
+ifdef _ROS_WHEELS_BOOTSTRAP_COMPLETE
+unexport LD_LIBRARY_PATH
+endif
+unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
+
+ifneq ($(ROS_DISTRO),)
+ROS := $(shell python3 -c "import rclpy" 2>/dev/null && echo $(ROS_DISTRO))
+endif
+
+ifneq ($(ROS),)
+# The sourced ROS 2 is used as it is. Its message packages are compiled against the numpy that came
+# with it, so that numpy stays; OpenCV stays if there is one.
+PYTHON ?= python3
+VENV_ARGS := --system-site-packages
+KEEP := $(shell python3 -c "import numpy; print('numpy==' + numpy.__version__)" 2>/dev/null)
+OPENCV := $(shell python3 -c "import cv2" 2>/dev/null || echo opencv-python-headless)
+RUNTIME := $(KEEP) $(OPENCV) onnxruntime pyyaml rosbags rich
+TEST_EXTRAS := demo,train,test
+WITH := ROS 2 $(ROS)
+else
+PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.10; do \
+	$$p -c "import sys, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))" \
+	2>/dev/null && { echo $$p; break; }; done)
+RUNTIME := ".[ros,demo]"
+TEST_EXTRAS := ros,demo,train,test
+WITH := the ROS 2 wheels
+endif
+
+BIN := $(CURDIR)/.venv/bin
+TEST_BIN := $(CURDIR)/.venv-test/bin
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check $(PIP_ARGS)
+SOURCES := $(shell find depth_estimation_ros launch config resource -type f ! -name "*.pyc")
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench lint clean python
+
+help: ## show this list
+	@grep -hE "^[a-z]+:.*## " $(MAKEFILE_LIST) | sed -E "s/^([a-z]+):.*## /  make \1|/" | column -t -s "|"
+
+demo: .venv/.package ## the real node on a recording (or on INPUT=...), results in demo_out/
+	@$(BIN)/depth_estimation_demo $(if $(INPUT),--input "$(INPUT)") $(ARGS)
+
+test: .venv-test/.ready ## all tests, on the CPU
+	@$(TEST_BIN)/python -m pytest $(ARGS)
+
+bench: .venv-test/.ready ## what the node costs beside the network
+	@$(TEST_BIN)/python -m test.bench $(ARGS)
+
+lint: .venv-test/.ready ## ruff and mypy
+	@$(TEST_BIN)/python -m ruff check .
+	@$(TEST_BIN)/python -m ruff format --check .
+	@$(TEST_BIN)/python -m mypy
+
+clean: ## remove the environments, build outputs and caches; keeps demo_out/ and runs/
+	@rm -rf .venv .venv-test build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+python:
+	@test -n "$(PYTHON)" || { echo "No Python 3.10, 3.11 or 3.12 with venv was found, and the ROS 2" \
+	"wheels exist for these alone. Install one, or name it: make PYTHON=/path/to/python3.11 ..." \
+	>&2; exit 1; }
+
+.venv/.ready: setup.py | python
+	@echo "Making .venv with $(WITH) ($$($(PYTHON) -V)); once, about a minute ..."
+	@$(PYTHON) -m venv --clear $(VENV_ARGS) .venv
+	@$(BIN)/python $(PIP_INSTALL) "setuptools>=70.1" $(RUNTIME)
+	@touch $@
+
+.venv/.package: .venv/.ready $(SOURCES)
+	@rm -rf build
+	@$(BIN)/python $(PIP_INSTALL) --no-deps --no-build-isolation --force-reinstall .
+	@touch $@
+
+# One call: pip then keeps to the PyTorch named here when timm asks for some torchvision.
+.venv-test/.ready: setup.py | python
+	@echo "Making .venv-test with $(WITH) and PyTorch ($$($(PYTHON) -V)); once, some minutes ..."
+	@$(PYTHON) -m venv --clear $(VENV_ARGS) .venv-test
+	@$(TEST_BIN)/python $(PIP_INSTALL) "setuptools>=70.1" $(TORCH) $(KEEP) -e ".[$(TEST_EXTRAS)]"
+	@touch $@
