@@ -1,0 +1,46 @@
+"""`python -m training COMMAND`: from scenes and recordings to a model file."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import sys
+import warnings
+
+from depth_estimation_ros.errors import DepthEstimationError
+
+COMMANDS = {
+    "synthesize": ("training.synthetic.write", "render random scenes with exact depth"),
+    "train": ("training.train", "train a network from a YAML configuration"),
+    "export": ("training.export", "turn a checkpoint into an ONNX file with its model card"),
+    "evaluate": ("training.evaluate", "measure an ONNX file as a robot runs it, on RGB-D folders"),
+    "bag": ("training.bags", "write rosbags with ground truth, rendered or from a recording"),
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs one command and returns its exit code."""
+    argv = sys.argv[1:] if argv is None else argv
+    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (module, summary) in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=summary)
+        # Only the chosen command's module is imported: rendering needs no Lightning, and so on.
+        if name in argv[:1]:
+            implementation = importlib.import_module(module)
+            implementation.add_arguments(command)
+            command.set_defaults(run=implementation.run)
+    args = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    # Lightning's advice on loader workers is for machines with many cores.
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    try:
+        return args.run(args)
+    except DepthEstimationError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

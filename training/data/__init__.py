@@ -1,0 +1,1 @@
+"""Data sets: pictures with metric depth, its invalid pixels marked, and intrinsics."""

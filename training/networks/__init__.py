@@ -1,0 +1,23 @@
+"""Depth networks: RGB 0..1 ``(N, 3, H, W)`` to depth in metres ``(N, H, W)``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from training.networks.enc_dec_irv2 import EncDecIRv2
+from training.networks.timm_unet import TimmUNet
+
+NETWORKS: dict[str, type[nn.Module]] = {"enc_dec_irv2": EncDecIRv2, "timm_unet": TimmUNet}
+
+
+def build_network(name: str, **options: Any) -> nn.Module:
+    """The network ``name`` of :data:`NETWORKS`, made with ``options``.
+
+    Raises:
+        ValueError: if there is no such network; the message lists those that exist.
+    """
+    if name not in NETWORKS:
+        raise ValueError(f"no network {name!r}; there are: {', '.join(sorted(NETWORKS))}")
+    return NETWORKS[name](**options)

@@ -1,0 +1,41 @@
+"""The last convolution and the step from a sigmoid to metres."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+Scale = Literal["linear", "log"]
+
+
+class DepthHead(nn.Module):
+    """3x3 convolution and sigmoid, then a fixed mapping to metres.
+
+    Args:
+        channels: channels of the decoder's last feature.
+        min_depth, max_depth: depth in metres at sigmoid 0 and 1.
+        scale: ``linear`` (the paper's sigmoid, times the range of the data set) or ``log``
+            (equal steps of the logarithm: equal relative precision near and far).
+
+    ``(N, C, H, W)`` becomes depth ``(N, H, W)`` in metres.
+    """
+
+    def __init__(self, channels: int, min_depth: float, max_depth: float, scale: Scale) -> None:
+        super().__init__()
+        if scale == "log" and min_depth <= 0.0:
+            raise ValueError(f"a log head needs min_depth > 0, found {min_depth}")
+        self.conv = nn.Conv2d(channels, 1, kernel_size=3, padding=1)
+        self.min_depth = min_depth
+        self.max_depth = max_depth
+        self.scale = scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        # float32: half precision has too few steps for the far end of either mapping.
+        unit = torch.sigmoid(self.conv(x).float()).squeeze(1)
+        if self.scale == "linear":
+            return self.min_depth + (self.max_depth - self.min_depth) * unit
+        low, high = math.log(self.min_depth), math.log(self.max_depth)
+        return torch.exp(low + (high - low) * unit)

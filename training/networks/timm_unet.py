@@ -1,0 +1,63 @@
+"""The same decoder on any timm encoder that gives a feature pyramid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import timm
+import torch
+from torch import Tensor, nn
+
+from training.networks.decoder import Decoder
+from training.networks.head import DepthHead, Scale
+
+
+class TimmUNet(nn.Module):
+    """timm encoder, the paper's decoder, a depth head.
+
+    Image ``(N, 3, H, W)`` float 0..1 RGB to depth ``(N, H, W)`` metres; H and W are multiples of
+    the encoder's deepest stride.
+
+    Args:
+        encoder: a timm model name with ``features_only`` support and strides 2, 4, 8, ...
+        widths: decoder channels, deepest first, one a stage of the encoder.
+        pretrained: start from timm's ImageNet weights.
+        mean, std: normalisation of the image; by default that of timm's weights.
+    """
+
+    def __init__(
+        self,
+        encoder: str,
+        *,
+        widths: Sequence[int],
+        pretrained: bool = True,
+        min_depth: float = 0.1,
+        max_depth: float = 100.0,
+        scale: Scale = "log",
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+    ) -> None:
+        super().__init__()
+        self.encoder_name = encoder
+        self.encoder = timm.create_model(encoder, pretrained=pretrained, features_only=True)
+        strides = self.encoder.feature_info.reduction()
+        if strides != [2 ** (i + 1) for i in range(len(strides))]:
+            raise ValueError(f"{encoder} gives strides {strides}; the decoder needs 2, 4, 8, ...")
+        if len(widths) != len(strides):
+            raise ValueError(f"{encoder} has {len(strides)} stages: give as many decoder widths")
+        self.multiple_of = strides[-1]
+        channels = self.encoder.feature_info.channels()
+        self.decoder = Decoder(channels[-1], (*reversed(channels[:-1]), 3), widths)
+        self.head = DepthHead(self.decoder.channels, min_depth, max_depth, scale)
+        weights = self.encoder.pretrained_cfg
+        self._register_rgb("mean", mean or weights["mean"])
+        self._register_rgb("std", std or weights["std"])
+
+    def _register_rgb(self, name: str, values: Sequence[float]) -> None:
+        # Not persistent: a property of the configuration, not of the trained weights.
+        self.register_buffer(name, torch.tensor(values).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, image: Tensor) -> Tensor:
+        x = (image - self.mean) / self.std
+        *skips, bottleneck = self.encoder(x)
+        return self.head(self.decoder(bottleneck, [*reversed(skips), x]))

@@ -1,0 +1,114 @@
+"""`python -m training train`: one configuration, one run, resumable."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+
+import lightning
+from lightning.pytorch.callbacks import (
+    EMAWeightAveraging,
+    LearningRateMonitor,
+    ModelCheckpoint,
+    RichProgressBar,
+)
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from torch.utils.data import DataLoader
+
+from training.config import DataConfig, TrainingConfig, load_config
+from training.data.augment import NO_AUGMENTATION, Augmentation
+from training.data.examples import Examples, balanced_sampler, joined
+from training.data.folder import RgbdFolder
+from training.module import DepthModule
+
+logger = logging.getLogger(__name__)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the options of the command."""
+    parser.add_argument(
+        "--config", type=Path, default=Path("config/training/compact.yaml"), help="what to train"
+    )
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder that the config's folders are relative to"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="checkpoints and logs go here")
+    parser.add_argument(
+        "--resume", action="store_true", help="go on from the last checkpoint in --out"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Trains; returns the exit code."""
+    config = load_config(args.config)
+    lightning.seed_everything(config.seed, workers=True)
+    checkpoint = args.out / "checkpoints" / "last.ckpt"
+    module = DepthModule(config, with_encoder_weights=not args.resume)
+    trainer = _trainer(config, args.out)
+    trainer.fit(
+        module,
+        _training_loader(config, args.data),
+        _validation_loader(config, args.data),
+        ckpt_path=str(checkpoint) if args.resume else None,
+        # Our own checkpoint: it holds the configuration beside the weights.
+        weights_only=False if args.resume else None,
+    )
+    logger.info("trained %s; next: python -m training export --checkpoint %s", args.out, checkpoint)
+    return 0
+
+
+def _trainer(config: TrainingConfig, out: Path) -> lightning.Trainer:
+    how = config.optimizer
+    return lightning.Trainer(
+        default_root_dir=out,
+        max_steps=how.steps,
+        precision=config.trainer.precision,  # type: ignore[arg-type]
+        gradient_clip_val=how.gradient_clip,
+        val_check_interval=config.trainer.validate_every,
+        check_val_every_n_epoch=None,
+        log_every_n_steps=20,
+        logger=[CSVLogger(out, name="", version=""), TensorBoardLogger(out, name="", version="")],
+        callbacks=[
+            EMAWeightAveraging(decay=how.ema_decay),
+            ModelCheckpoint(
+                out / "checkpoints",
+                every_n_train_steps=config.trainer.validate_every,
+                save_last=True,
+                save_top_k=0,
+            ),
+            LearningRateMonitor("step"),
+            RichProgressBar(),
+        ],
+    )
+
+
+def _training_loader(config: TrainingConfig, root: Path) -> DataLoader:
+    data, how = config.data, config.optimizer
+    folders = [RgbdFolder(root / folder.path) for folder in data.folders]
+    for folder, entry in zip(folders, data.folders, strict=True):
+        logger.info("%-28s %5d frames, weight %.2f", entry.path, len(folder), entry.weight)
+    sampler = balanced_sampler(
+        folders,
+        [folder.weight for folder in data.folders],
+        count=how.steps * how.batch_size,
+        seed=config.seed,
+    )
+    return DataLoader(
+        _examples(folders, data, data.augmentation),
+        batch_size=how.batch_size,
+        sampler=sampler,
+        num_workers=config.trainer.workers,
+        drop_last=True,
+    )
+
+
+def _validation_loader(config: TrainingConfig, root: Path) -> DataLoader:
+    folders = [RgbdFolder(root / path) for path in config.data.validation]
+    return DataLoader(
+        _examples(folders, config.data, NO_AUGMENTATION), batch_size=config.optimizer.batch_size
+    )
+
+
+def _examples(folders: list[RgbdFolder], data: DataConfig, how: Augmentation) -> Examples:
+    return Examples(joined(folders), data.height, data.width, how, data.canonical_focal_px)
