@@ -40,6 +40,7 @@ class PipelineSettings:
             output above which these pixels become NaN. 0 = off.
         assumed_hfov_deg: horizontal field of view of a camera that is not calibrated; used only
             when the card has a canonical focal length.
+        image_is_rectified: the images are those of the camera's P, not of its K and D.
     """
 
     min_depth: float = 0.0
@@ -47,6 +48,7 @@ class PipelineSettings:
     output_size: Literal["image", "network"] = "image"
     edge_filter: float = 0.0
     assumed_hfov_deg: float = 60.0
+    image_is_rectified: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,23 +116,19 @@ class DepthPipeline:
         raw = self.engine.infer(batch)[0]
         engine_ms = 1e3 * (time.perf_counter() - start)
 
-        scale = metric_scale(
-            card,
-            calibrated or CameraModel.from_hfov(width, height, settings.assumed_hfov_deg),
-            network_h,
-            network_w,
-        )
+        eye = calibrated or CameraModel.from_hfov(width, height, settings.assumed_hfov_deg)
+        focal = focal_length(eye.scaled(network_w, network_h), settings.image_is_rectified)
+        scale = metric_scale(card, focal)
         near, far = depth_limits(card.output, settings)
         depth = to_metres(raw, card.output, scale)
         # Clamped before and named after resizing: an infinity would smear over its neighbours.
         depth = np.clip(depth, near, far)
         edges = find_edges(depth, settings.edge_filter) if settings.edge_filter > 0 else None
         if settings.output_size == "image":
-            depth = cv2.resize(depth, (width, height), interpolation=cv2.INTER_LINEAR)
+            depth = _resize_depth(depth, width, height)
         name_limits(depth, near, far)
         if edges is not None:
-            edges = cv2.resize(edges, depth.shape[::-1], interpolation=cv2.INTER_NEAREST)
-            depth[edges != 0] = np.nan
+            remove_edges(depth, edges)
 
         out_h, out_w = depth.shape
         return DepthFrame(depth, calibrated.scaled(out_w, out_h) if calibrated else None, engine_ms)
@@ -173,7 +171,7 @@ def resize_image(rgb: Rgb, height: int, width: int) -> Rgb:
         return rgb
     shrinks = height <= rgb.shape[0] and width <= rgb.shape[1]
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return cv2.resize(rgb, (width, height), interpolation=method)
+    return np.asarray(cv2.resize(rgb, (width, height), interpolation=method), np.uint8)
 
 
 def to_input(rgb: Rgb, spec: InputSpec) -> npt.NDArray[np.generic]:
@@ -182,23 +180,26 @@ def to_input(rgb: Rgb, spec: InputSpec) -> npt.NDArray[np.generic]:
     if spec.color_order == "bgr":
         picture = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
     if spec.mean is not None and spec.std is not None:
-        mean, std = np.float32(spec.mean), np.float32(spec.std)
+        mean, std = np.array(spec.mean, np.float32), np.array(spec.std, np.float32)
         picture = picture * (np.float32(1.0 / 255.0) / std) - mean / std
     if spec.layout == "NCHW":
         picture = picture.transpose(2, 0, 1)
     return np.ascontiguousarray(picture)[np.newaxis]
 
 
-def metric_scale(card: ModelCard, camera: CameraModel, height: int, width: int) -> float:
-    """Metres per unit of the network's depth; height and width are the network's.
+def focal_length(camera: CameraModel, rectified: bool) -> float:
+    """fx in pixels of the image that the camera delivers: P's if it is rectified, else K's."""
+    return float(camera.P[0, 0]) if rectified and camera.P[0, 0] > 0 else camera.fx
 
-    A network trained for one canonical focal length f_c sees a scene through focal length f as
-    f_c / f times its size: metres = output * f / f_c, with f at the network's input size
-    (Yin et al., Metric3D, ICCV 2023, section 3.2).
+
+def metric_scale(card: ModelCard, focal_px: float) -> float:
+    """Metres per unit of the network's depth, for a focal length at the network's input size.
+
+    A network that learned with one canonical focal length f_c takes what a lens of focal length f
+    shows for f_c / f times as far as it is: metres = output * f / f_c (Yin et al., Metric3D, ICCV
+    2023, section 3).
     """
-    if card.canonical_focal_px is None:
-        return 1.0
-    return camera.scaled(width, height).fx / card.canonical_focal_px
+    return 1.0 if card.canonical_focal_px is None else focal_px / card.canonical_focal_px
 
 
 def to_metres(raw: Depth, output: OutputSpec, scale: float) -> Depth:
@@ -237,13 +238,25 @@ def find_edges(depth: Depth, largest_jump: float) -> npt.NDArray[np.uint8]:
     return (farthest > np.float32(1.0 + largest_jump) * nearest).view(np.uint8)
 
 
+def remove_edges(depth: Depth, edges: npt.NDArray[np.uint8]) -> None:
+    """Makes, in place, unknown what `find_edges` marked, perhaps at another size."""
+    height, width = depth.shape
+    marks = cv2.resize(edges, (width, height), interpolation=cv2.INTER_NEAREST)
+    np.copyto(depth, np.nan, where=marks != 0)
+
+
 def name_limits(depth: Depth, near: float, far: float) -> None:
     """Puts, in place, REP 117's infinities where depth reaches a limit.
 
     Clipping alone would build a phantom wall at `far`.
     """
-    depth[depth >= far * (1.0 - LIMIT_TOLERANCE)] = np.inf
-    depth[depth <= near * (1.0 + LIMIT_TOLERANCE)] = -np.inf
+    np.copyto(depth, np.inf, where=depth >= far * (1.0 - LIMIT_TOLERANCE))
+    np.copyto(depth, -np.inf, where=depth <= near * (1.0 + LIMIT_TOLERANCE))
+
+
+def _resize_depth(depth: Depth, width: int, height: int) -> Depth:
+    resized = cv2.resize(depth, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(resized, np.float32)
 
 
 def _check_metric(card: ModelCard) -> None:
