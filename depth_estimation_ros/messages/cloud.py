@@ -1,0 +1,112 @@
+"""Organised coloured point clouds: PointCloud2 with x, y, z, rgb."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from depth_estimation_ros.errors import ImageError
+from depth_estimation_ros.messages.buffers import writable_data
+
+if TYPE_CHECKING:
+    from sensor_msgs.msg import PointCloud2
+    from std_msgs.msg import Header
+
+_FIELDS = ("x", "y", "z", "rgb")
+_FLOAT32 = 7  # sensor_msgs/PointField.FLOAT32
+
+
+def point_cloud(points: NDArray[np.float32], rgb: NDArray[np.uint8], header: Header) -> PointCloud2:
+    """An organised cloud of points (H, W, 3) float32 metres and colours (H, W, 3) uint8 RGB.
+
+    A point is 16 bytes: x, y, z and rgb as float32, where the bits of rgb are 0x00RRGGBB as PCL and
+    RViz read them. is_dense is False: invalid points are NaN.
+
+    Raises:
+        ImageError: points and colours differ in size.
+    """
+    from sensor_msgs.msg import PointCloud2, PointField
+
+    if points.shape != rgb.shape:
+        raise ImageError(
+            "Points and colours of the cloud differ in size",
+            found=f"points {points.shape}, colours {rgb.shape}",
+            expected="the same (H, W, 3)",
+            fix="Resize the picture to the size of the depth first.",
+        )
+    height, width = points.shape[:2]
+    cloud = PointCloud2(
+        header=header,
+        height=height,
+        width=width,
+        fields=[
+            PointField(name=name, offset=4 * i, datatype=_FLOAT32, count=1)
+            for i, name in enumerate(_FIELDS)
+        ],
+        is_bigendian=sys.byteorder == "big",
+        point_step=16,
+        row_step=16 * width,
+        is_dense=False,
+    )
+    buffer = writable_data(cloud, (height, width, 4), np.float32)
+    # "Adding alpha" copies whole points at a time: 10 times faster than buffer[..., :3] = points.
+    cv2.cvtColor(np.ascontiguousarray(points), cv2.COLOR_RGB2RGBA, dst=buffer)
+    buffer.view(np.uint32)[..., 3] = _packed(rgb)
+    return cloud
+
+
+def read_points(cloud: Any) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Points (H, W, 3) float32 metres and colours (H, W, 3) uint8 RGB of a cloud with x, y, z, rgb.
+
+    Raises:
+        ImageError: a field is missing or not float32, or the data does not fit the size.
+    """
+    found = {f.name: (int(f.offset), int(f.datatype)) for f in cloud.fields}
+    if any(found.get(name, (0, 0))[1] != _FLOAT32 for name in _FIELDS):
+        raise ImageError(
+            "The cloud lacks fields",
+            found=", ".join(f"{name} of datatype {kind}" for name, (_, kind) in found.items())
+            or "no field",
+            expected="x, y, z and rgb as float32 (datatype 7)",
+        )
+    height, width = int(cloud.height), int(cloud.width)
+    point_step, row_step = int(cloud.point_step), int(cloud.row_step)
+    if row_step < point_step * width or len(cloud.data) != row_step * height:
+        raise ImageError(
+            "The cloud does not hold the bytes that it claims",
+            found=f"len(data) = {len(cloud.data)}, row_step = {row_step}",
+            expected=f"{height} rows of at least {width} points * {point_step} bytes",
+        )
+    layout = np.dtype(
+        {
+            "names": _FIELDS,
+            "formats": [">f4" if cloud.is_bigendian else "<f4"] * 4,
+            "offsets": [found[name][0] for name in _FIELDS],
+            "itemsize": point_step,
+        }
+    )
+    raw = np.ndarray(
+        (height, width),
+        layout,
+        np.frombuffer(cloud.data, np.uint8),
+        strides=(row_step, point_step),
+    )
+    xyz = np.stack([raw["x"], raw["y"], raw["z"]], axis=-1).astype(np.float32, copy=False)
+    packed = raw["rgb"].astype(np.float32).view(np.uint32)
+    rgb = np.stack([packed >> 16, packed >> 8, packed], axis=-1).astype(np.uint8)
+    return xyz, rgb
+
+
+def _packed(rgb: NDArray[np.uint8]) -> NDArray[np.uint32]:
+    """0x00RRGGBB of each pixel, (H, W) uint32."""
+    conversion = cv2.COLOR_RGB2BGRA if sys.byteorder == "little" else cv2.COLOR_RGB2RGBA
+    packed = cv2.cvtColor(np.ascontiguousarray(rgb), conversion).view(np.uint32)[..., 0]
+    if sys.byteorder == "little":
+        packed &= np.uint32(0x00FFFFFF)  # the alpha of 255
+    else:
+        packed >>= np.uint32(8)
+    return packed

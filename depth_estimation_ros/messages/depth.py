@@ -1,0 +1,98 @@
+"""Depth pictures: metres as (H, W) float32 and the messages of REP 118."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from depth_estimation_ros.errors import ImageError, ParameterError
+from depth_estimation_ros.messages.buffers import image_rows, writable_data
+from depth_estimation_ros.messages.compressed import decode_bytes
+
+if TYPE_CHECKING:
+    from sensor_msgs.msg import Image
+    from std_msgs.msg import Header
+
+Depth = NDArray[np.float32]
+
+_MM_PER_M = np.float32(1000.0)
+
+
+def decode_depth(msg: Any) -> Depth:
+    """Metres (H, W) float32 of an Image (32FC1, 16UC1) or of a CompressedImage with a 16-bit PNG.
+
+    Millimetres of 0 become NaN (unknown). In a PNG 65535 becomes +Inf (beyond range): so this
+    package records its ground truth. A native 32FC1 without padding shares the message's memory.
+
+    Raises:
+        ImageError: another encoding, zero size, data that does not fit, or no 16-bit picture.
+    """
+    if hasattr(msg, "format"):
+        millimetres = decode_bytes(msg, cv2.IMREAD_UNCHANGED)
+        if millimetres.dtype != np.uint16 or millimetres.ndim != 2:
+            raise ImageError(
+                "The compressed image is not a depth image",
+                found=f"{millimetres.dtype} of shape {millimetres.shape}, format '{msg.format}'",
+                expected="one channel of 16 bits in millimetres",
+                fix="Choose the topic of the depth images.",
+            )
+        depth = _metres(millimetres)
+        depth[millimetres == 65535] = np.inf
+        return depth
+    if msg.encoding == "32FC1":
+        return image_rows(msg, np.float32, 1)
+    if msg.encoding == "16UC1":
+        return _metres(image_rows(msg, np.uint16, 1))
+    raise ImageError(
+        "The depth image has an encoding that is not supported",
+        found=f"'{msg.encoding}'",
+        expected="32FC1 (metres), 16UC1 (millimetres)",
+        fix="Choose the topic of the depth images.",
+    )
+
+
+def depth_image(depth: Depth, header: Header, encoding: str) -> Image:
+    """An Image of metres (H, W) float32: 32FC1 as they are, or 16UC1 in millimetres.
+
+    16UC1 is rounded to the nearest millimetre; what it cannot say (NaN, +-Inf, negative, more than
+    65.535 m) is 0, which there means invalid.
+
+    Raises:
+        ParameterError: another encoding.
+    """
+    from sensor_msgs.msg import Image
+
+    if encoding not in ("32FC1", "16UC1"):
+        raise ParameterError(
+            "depth_encoding is not an encoding for depth",
+            found=f"'{encoding}'",
+            expected="32FC1 (metres) or 16UC1 (millimetres)",
+        )
+    height, width = depth.shape
+    pixel = np.dtype(np.float32 if encoding == "32FC1" else np.uint16)
+    image = Image(
+        header=header,
+        height=height,
+        width=width,
+        encoding=encoding,
+        is_bigendian=int(sys.byteorder == "big"),
+        step=pixel.itemsize * width,
+    )
+    pixels = writable_data(image, depth.shape, pixel)
+    if encoding == "32FC1":
+        pixels[...] = depth
+    else:
+        rounded = np.rint(depth * _MM_PER_M)
+        fits = (rounded >= 0) & (rounded <= 65535)
+        np.copyto(pixels, rounded, casting="unsafe", where=fits)
+    return image
+
+
+def _metres(millimetres: NDArray[np.uint16]) -> Depth:
+    depth = np.divide(millimetres, _MM_PER_M, dtype=np.float32)
+    depth[millimetres == 0] = np.nan
+    return depth
