@@ -1,0 +1,119 @@
+"""Depth and error as colours."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from depth_estimation_ros.errors import ParameterError
+
+Depth = npt.NDArray[np.float32]
+Picture = npt.NDArray[np.uint8]
+
+COLOR_MAPS = {
+    "turbo": cv2.COLORMAP_TURBO,
+    "viridis": cv2.COLORMAP_VIRIDIS,
+    "magma": cv2.COLORMAP_MAGMA,
+    "inferno": cv2.COLORMAP_INFERNO,
+    "plasma": cv2.COLORMAP_PLASMA,
+    "cividis": cv2.COLORMAP_CIVIDIS,
+    "gray": None,
+}
+
+UNKNOWN_ERROR = (190, 190, 190)
+NEAREST_SHARE = 1.0 / 40.0  # of max_depth: where the colours begin if no min_depth is given
+
+
+def colorize(
+    depth: Depth, *, max_depth: float, min_depth: float = 0.0, color_map: str = "turbo"
+) -> Picture:
+    """Depth as colours: near is the warm or bright end, steps are equal ratios of depth.
+
+    Colour is linear in log(depth), so that 1 m and 2 m differ as much as 10 m and 20 m.
+
+    Args:
+        depth: (H, W) float32 metres.
+        max_depth: metres; this, everything beyond it and +Inf have the far colour.
+        min_depth: metres; this, everything nearer and -Inf have the near colour. 0 =
+            max_depth / 40.
+        color_map: one of COLOR_MAPS.
+
+    Returns:
+        (H, W, 3) uint8 RGB; NaN is black.
+
+    Raises:
+        ParameterError: an unknown colour map, or no range between the limits.
+    """
+    near, far = color_range(min_depth, max_depth)
+    per_unit = 255.0 / math.log(far / near)
+    logs = cv2.log(np.clip(depth, np.float32(near), np.float32(far)))
+    # 255 * log(far / d) / log(far / near); every value is within 0..255, so "Abs" changes nothing.
+    levels = cv2.convertScaleAbs(logs, alpha=-per_unit, beta=per_unit * math.log(far))
+    colors = np.asarray(cv2.applyColorMap(levels, color_table(color_map)), np.uint8)
+    unknown = np.isnan(depth)
+    if unknown.any():
+        colors[unknown] = 0
+    return colors
+
+
+def color_range(min_depth: float, max_depth: float) -> tuple[float, float]:
+    """The depths, in metres, of the near and the far end of the colours."""
+    near = min_depth if min_depth > 0 else max_depth * NEAREST_SHARE
+    if not 0 < near < max_depth:
+        raise ParameterError(
+            "no range of depth to colour",
+            found=f"{near:g} m to {max_depth:g} m",
+            expected="0 <= min_depth < max_depth",
+            fix="Change color_max_depth",
+        )
+    return near, max_depth
+
+
+@lru_cache(maxsize=16)
+def color_table(color_map: str) -> Picture:
+    """The (256, 1, 3) uint8 RGB colours of a map, far end first."""
+    if color_map not in COLOR_MAPS:
+        raise ParameterError(
+            "color_map", found=f"'{color_map}'", expected=f"one of {', '.join(COLOR_MAPS)}"
+        )
+    levels = np.arange(256, dtype=np.uint8).reshape(256, 1)
+    code = COLOR_MAPS[color_map]
+    if code is None:
+        return np.asarray(cv2.cvtColor(levels, cv2.COLOR_GRAY2RGB), np.uint8)
+    bgr = cv2.applyColorMap(levels, code)
+    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def colorize_error(depth: Depth, truth: Depth, *, largest: float = 0.5) -> Picture:
+    """Relative error (depth - truth) / truth as colours: blue too near, white right, red too far.
+
+    Args:
+        depth: (H, W) metres; an infinity is as wrong as can be shown.
+        truth: (H, W) metres.
+        largest: the relative error at which the colours end.
+
+    Returns:
+        (H, W, 3) uint8 RGB; grey where depth is NaN or truth is not a finite depth above 0.
+    """
+    known = np.isfinite(truth) & (truth > 0) & ~np.isnan(depth)
+    safe = np.where(known, truth, 1.0)
+    error = np.where(known, depth, 1.0) / safe - 1.0
+    levels = np.clip(np.rint(127.5 + 127.5 * error / largest), 0, 255).astype(np.uint8)
+    colors = np.asarray(cv2.applyColorMap(levels, error_table()), np.uint8)
+    colors[~known] = UNKNOWN_ERROR
+    return colors
+
+
+@lru_cache(maxsize=1)
+def error_table() -> Picture:
+    """(256, 1, 3) uint8 RGB from blue over white to red."""
+    anchors = np.array(
+        [(5, 48, 97), (67, 147, 195), (250, 250, 250), (214, 96, 77), (103, 0, 31)], np.float64
+    )
+    places = np.linspace(0, 255, len(anchors))
+    table = [np.interp(np.arange(256), places, anchors[:, c]) for c in range(3)]
+    return np.rint(np.stack(table, axis=-1)).astype(np.uint8).reshape(256, 1, 3)

@@ -1,0 +1,177 @@
+"""A sheet that sets pictures, depth, truth and error side by side, with legends in metres."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from depth_estimation_ros.render.colors import (
+    UNKNOWN_ERROR,
+    Depth,
+    Picture,
+    color_range,
+    color_table,
+    colorize,
+    colorize_error,
+    error_table,
+)
+
+PAGE = (255, 255, 255)
+INK = (38, 38, 42)
+FAINT = (120, 120, 126)
+MARGIN, GAP = 24, 8
+TITLE_HEIGHT, CAPTION_HEIGHT, LEGEND_HEIGHT = 34, 24, 62
+LARGEST_ERROR = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class PreviewRow:
+    """One line of the sheet.
+
+    Attributes:
+        rgb: (H, W, 3) uint8.
+        depth: (h, w) float32 metres, of any size.
+        truth: (h, w) float32 metres, of any size; None leaves out truth and error.
+        caption: a short line below, such as the time and the metrics.
+    """
+
+    rgb: Picture
+    depth: Depth
+    truth: Depth | None = None
+    caption: str = ""
+
+
+def preview(
+    rows: Sequence[PreviewRow],
+    *,
+    max_depth: float,
+    min_depth: float = 0.0,
+    color_map: str = "turbo",
+    panel_width: int = 320,
+) -> Picture:
+    """RGB | depth | ground truth | error, one row per picture, on white, as (H, W, 3) uint8 RGB.
+
+    Depth and truth share one colour scale from min_depth (0 = max_depth / 40) to max_depth, in
+    metres. The columns of truth and error are there if any row has a truth.
+
+    Raises:
+        ValueError: no rows.
+    """
+    if not rows:
+        raise ValueError("preview needs at least one row")
+    titles = ["camera", "depth"]
+    if any(row.truth is not None for row in rows):
+        titles += ["ground truth", "relative error"]
+    strips = [_row(row, len(titles), max_depth, min_depth, color_map, panel_width) for row in rows]
+    width = 2 * MARGIN + len(titles) * panel_width + (len(titles) - 1) * GAP
+    height = MARGIN + TITLE_HEIGHT + sum(len(strip) for strip in strips) + LEGEND_HEIGHT + MARGIN
+    page = np.full((height, width, 3), PAGE, np.uint8)
+
+    lefts = [MARGIN + i * (panel_width + GAP) for i in range(len(titles))]
+    for left, title in zip(lefts, titles, strict=True):
+        _write(page, title, left, MARGIN + 18, 0.55, INK)
+    y = MARGIN + TITLE_HEIGHT
+    for strip in strips:
+        page[y : y + len(strip), MARGIN : width - MARGIN] = strip
+        y += len(strip)
+
+    depth_bar = panel_width if len(titles) == 2 else 2 * panel_width + GAP
+    _depth_legend(page, lefts[1], y + 8, depth_bar, max_depth, min_depth, color_map)
+    if len(titles) == 4:
+        _error_legend(page, lefts[3], y + 8, panel_width)
+    return page
+
+
+def _row(
+    row: PreviewRow,
+    columns: int,
+    max_depth: float,
+    min_depth: float,
+    color_map: str,
+    panel_width: int,
+) -> Picture:
+    height = round(panel_width * row.rgb.shape[0] / row.rgb.shape[1])
+    size = (panel_width, height)
+    depth = cv2.resize(row.depth, size, interpolation=cv2.INTER_NEAREST)
+    panels = [
+        cv2.resize(row.rgb, size, interpolation=cv2.INTER_AREA),
+        colorize(depth, max_depth=max_depth, min_depth=min_depth, color_map=color_map),
+    ]
+    if row.truth is not None:
+        truth = cv2.resize(row.truth, size, interpolation=cv2.INTER_NEAREST)
+        panels.append(
+            colorize(truth, max_depth=max_depth, min_depth=min_depth, color_map=color_map)
+        )
+        panels.append(colorize_error(depth, truth, largest=LARGEST_ERROR))
+    width = columns * panel_width + (columns - 1) * GAP
+    strip_height = height + (CAPTION_HEIGHT if row.caption else 0) + GAP
+    strip = np.full((strip_height, width, 3), PAGE, np.uint8)
+    for i, panel in enumerate(panels):
+        left = i * (panel_width + GAP)
+        strip[:height, left : left + panel_width] = panel
+    if row.caption:
+        _write(strip, row.caption, 0, height + 16, 0.42, FAINT)
+    return strip
+
+
+def _depth_legend(
+    page: Picture, x: int, y: int, width: int, max_depth: float, min_depth: float, color_map: str
+) -> None:
+    near, far = color_range(min_depth, max_depth)
+    _bar(page, x, y, width, color_table(color_map)[::-1])  # near on the left
+    for metres in _round_depths(near, far):
+        share = np.log(metres / near) / np.log(far / near)
+        _tick(page, x + round(share * (width - 1)), y, f"{metres:g} m")
+
+
+def _error_legend(page: Picture, x: int, y: int, width: int) -> None:
+    _bar(page, x, y, width, error_table())
+    percent = round(100 * LARGEST_ERROR)
+    _tick(page, x, y, f"-{percent} %", align=0.0)
+    _tick(page, x + (width - 1) // 2, y, "0")
+    _tick(page, x + width - 1, y, f"+{percent} %", align=1.0)
+    _write(page, "too near", x, y + 50, 0.4, FAINT)
+    _write(page, "too far", x + width, y + 50, 0.4, FAINT, align=1.0)
+    middle = x + width // 2
+    text_width = _text_width("unknown", 0.4)
+    _write(page, "unknown", middle + 8, y + 50, 0.4, FAINT, align=0.5)
+    left = middle + 8 - text_width // 2 - 16
+    page[y + 41 : y + 51, left : left + 10] = UNKNOWN_ERROR
+
+
+def _round_depths(near: float, far: float) -> list[float]:
+    """1, 2 and 5 times powers of ten within the range."""
+    steps = [m * 10.0**e for e in range(-2, 4) for m in (1, 2, 5)]
+    return [step for step in steps if near * 0.999 <= step <= far * 1.001]
+
+
+def _bar(page: Picture, x: int, y: int, width: int, table: Picture) -> None:
+    levels = np.rint(np.linspace(0, 255, width)).astype(int)
+    page[y : y + 14, x : x + width] = table[levels, 0]
+
+
+def _tick(page: Picture, x: int, y: int, text: str, align: float = 0.5) -> None:
+    page[y + 14 : y + 18, x] = INK
+    _write(page, text, x, y + 32, 0.42, INK, align=align)
+
+
+def _text_width(text: str, size: float) -> int:
+    return int(cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, 1)[0][0])
+
+
+def _write(
+    page: Picture,
+    text: str,
+    x: int,
+    y: int,
+    size: float,
+    color: tuple[int, int, int],
+    align: float = 0.0,
+) -> None:
+    """Writes on the baseline y; `align` is the share of the text's width left of x."""
+    left = x - round(align * _text_width(text, size))
+    left = max(0, min(left, page.shape[1] - _text_width(text, size)))
+    cv2.putText(page, text, (left, y), cv2.FONT_HERSHEY_SIMPLEX, size, color, 1, cv2.LINE_AA)
