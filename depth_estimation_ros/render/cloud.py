@@ -52,7 +52,7 @@ def cloud_picture(
     if len(xyz):
         view = _View(xyz, 2 * width, 2 * height, yaw_deg, pitch_deg)
         _draw_grid(page, xyz, view)
-        _draw_points(page, xyz, colors, view)
+        _draw_points(page, xyz, colors, view, _splat_radius(points, view))
         _draw_camera(page, view, 0.06 * float(np.median(xyz[:, 2])))
     return np.asarray(cv2.resize(page, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
@@ -100,21 +100,38 @@ def _rotation(yaw: float, pitch: float) -> npt.NDArray[np.float64]:
     return about_x @ about_y
 
 
-def _draw_points(page: Picture, xyz: npt.NDArray[np.float64], colors: Picture, view: _View) -> None:
-    """Splats of 3x3 pixels with a depth buffer, darker where something nearer stands beside."""
+def _splat_radius(points: Points, view: _View) -> int:
+    """Pixels by which a point must spread so that most gaps to its right neighbour close."""
+    if points.ndim != 3 or points.shape[1] < 2:
+        return 2
+    step = max(1, points.shape[0] // 60)
+    lines = points[::step].astype(np.float64)
+    left, right = lines[:, :-1].reshape(-1, 3), lines[:, 1:].reshape(-1, 3)
+    both = np.isfinite(left).all(axis=1) & np.isfinite(right).all(axis=1)
+    if not both.any():
+        return 2
+    gaps = view.project(left[both])[0] - view.project(right[both])[0]
+    typical = float(np.percentile(np.linalg.norm(gaps, axis=1), 80))
+    return min(max(math.ceil(typical / 2.0), 1), 5)
+
+
+def _draw_points(
+    page: Picture, xyz: npt.NDArray[np.float64], colors: Picture, view: _View, radius: int
+) -> None:
+    """Square splats with a depth buffer, darker where something nearer stands beside them."""
     height, width = page.shape[:2]
     pixels, distance = view.project(xyz)
     columns, rows = np.rint(pixels).astype(np.int64).T
-    inside = (distance > 0.05) & (columns >= 1) & (columns < width - 1)
-    inside &= (rows >= 1) & (rows < height - 1)
+    inside = (distance > 0.05) & (columns >= radius) & (columns < width - radius)
+    inside &= (rows >= radius) & (rows < height - radius)
     order = np.flatnonzero(inside)
     order = order[np.argsort(-distance[order])]  # far first: the last write to a pixel is nearest
     flat = rows[order] * width + columns[order]
     nearest = np.full(height * width, np.inf, np.float32)
     owner = np.full(height * width, -1, np.int64)
     layer = np.empty_like(owner)
-    for row in (-1, 0, 1):
-        for column in (-1, 0, 1):
+    for row in range(-radius, radius + 1):
+        for column in range(-radius, radius + 1):
             layer.fill(-1)
             layer[flat + row * width + column] = order
             there = np.flatnonzero(layer >= 0)

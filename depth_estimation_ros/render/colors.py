@@ -25,7 +25,7 @@ COLOR_MAPS = {
 }
 
 UNKNOWN_ERROR = (190, 190, 190)
-NEAREST_SHARE = 1.0 / 40.0  # of max_depth: where the colours begin if no min_depth is given
+NEAREST = 0.3  # metres, where the colours begin if no min_depth is given
 
 
 def colorize(
@@ -38,8 +38,8 @@ def colorize(
     Args:
         depth: (H, W) float32 metres.
         max_depth: metres; this, everything beyond it and +Inf have the far colour.
-        min_depth: metres; this, everything nearer and -Inf have the near colour. 0 =
-            max_depth / 40.
+        min_depth: metres; this, everything nearer and -Inf have the near colour. 0 = 0.3 m, or a
+            tenth of a max_depth below 3 m.
         color_map: one of COLOR_MAPS.
 
     Returns:
@@ -62,7 +62,7 @@ def colorize(
 
 def color_range(min_depth: float, max_depth: float) -> tuple[float, float]:
     """The depths, in metres, of the near and the far end of the colours."""
-    near = min_depth if min_depth > 0 else max_depth * NEAREST_SHARE
+    near = min_depth if min_depth > 0 else min(NEAREST, max_depth / 10.0)
     if not 0 < near < max_depth:
         raise ParameterError(
             "no range of depth to colour",

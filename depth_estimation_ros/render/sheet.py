@@ -54,8 +54,7 @@ def preview(
 ) -> Picture:
     """RGB | depth | ground truth | error, one row per picture, on white, as (H, W, 3) uint8 RGB.
 
-    Depth and truth share one colour scale from min_depth (0 = max_depth / 40) to max_depth, in
-    metres. The columns of truth and error are there if any row has a truth.
+    Depth and truth share the colour scale of `colorize` from min_depth to max_depth, in metres. The columns of truth and error are there if any row has a truth.
 
     Raises:
         ValueError: no rows.
@@ -95,13 +94,13 @@ def _row(
 ) -> Picture:
     height = round(panel_width * row.rgb.shape[0] / row.rgb.shape[1])
     size = (panel_width, height)
-    depth = cv2.resize(row.depth, size, interpolation=cv2.INTER_NEAREST)
+    depth = _fit(row.depth, size)
     panels = [
         cv2.resize(row.rgb, size, interpolation=cv2.INTER_AREA),
         colorize(depth, max_depth=max_depth, min_depth=min_depth, color_map=color_map),
     ]
     if row.truth is not None:
-        truth = cv2.resize(row.truth, size, interpolation=cv2.INTER_NEAREST)
+        truth = _fit(row.truth, size)
         panels.append(
             colorize(truth, max_depth=max_depth, min_depth=min_depth, color_map=color_map)
         )
@@ -117,6 +116,11 @@ def _row(
     return strip
 
 
+def _fit(depth: Depth, size: tuple[int, int]) -> Depth:
+    """Nearest pixels: a blend of two depths is a depth that nobody measured."""
+    return np.asarray(cv2.resize(depth, size, interpolation=cv2.INTER_NEAREST), np.float32)
+
+
 def _depth_legend(
     page: Picture, x: int, y: int, width: int, max_depth: float, min_depth: float, color_map: str
 ) -> None:
@@ -125,6 +129,7 @@ def _depth_legend(
     for metres in _round_depths(near, far):
         share = np.log(metres / near) / np.log(far / near)
         _tick(page, x + round(share * (width - 1)), y, f"{metres:g} m")
+    _swatch(page, x + width // 2, y + 50, "unknown", (0, 0, 0))
 
 
 def _error_legend(page: Picture, x: int, y: int, width: int) -> None:
@@ -135,11 +140,14 @@ def _error_legend(page: Picture, x: int, y: int, width: int) -> None:
     _tick(page, x + width - 1, y, f"+{percent} %", align=1.0)
     _write(page, "too near", x, y + 50, 0.4, FAINT)
     _write(page, "too far", x + width, y + 50, 0.4, FAINT, align=1.0)
-    middle = x + width // 2
-    text_width = _text_width("unknown", 0.4)
-    _write(page, "unknown", middle + 8, y + 50, 0.4, FAINT, align=0.5)
-    left = middle + 8 - text_width // 2 - 16
-    page[y + 41 : y + 51, left : left + 10] = UNKNOWN_ERROR
+    _swatch(page, x + width // 2, y + 50, "unknown", UNKNOWN_ERROR)
+
+
+def _swatch(page: Picture, x: int, y: int, text: str, color: tuple[int, int, int]) -> None:
+    """A small square of a colour and what it means, centred at x on the baseline y."""
+    left = x - (16 + _text_width(text, 0.4)) // 2
+    page[y - 9 : y + 1, left : left + 10] = color
+    _write(page, text, left + 16, y, 0.4, FAINT)
 
 
 def _round_depths(near: float, far: float) -> list[float]:
