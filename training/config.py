@@ -91,7 +91,7 @@ def parse_config(values: Any, source: str) -> TrainingConfig:
 
 
 def _build(kind: Any, value: Any, where: str) -> Any:
-    if is_dataclass(kind):
+    if isinstance(kind, type) and is_dataclass(kind):
         if not isinstance(value, Mapping):
             raise ParameterError(f"{where} is not a mapping", found=value)
         names = [field.name for field in fields(kind)]

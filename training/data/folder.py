@@ -102,4 +102,5 @@ def _per_frame(info: Mapping[str, Any]) -> bool:
 def _intrinsics(camera: Mapping[str, float] | None) -> tuple[float, float, float, float] | None:
     if camera is None:
         return None
-    return tuple(float(camera[key]) for key in ("fx", "fy", "cx", "cy"))
+    fx, fy, cx, cy = (float(camera[key]) for key in ("fx", "fy", "cx", "cy"))
+    return fx, fy, cx, cy

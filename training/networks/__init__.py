@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from torch import nn
-
+from training.networks.base import DepthNetwork
 from training.networks.enc_dec_irv2 import EncDecIRv2
 from training.networks.timm_unet import TimmUNet
 
-NETWORKS: dict[str, type[nn.Module]] = {"enc_dec_irv2": EncDecIRv2, "timm_unet": TimmUNet}
+NETWORKS: dict[str, Callable[..., DepthNetwork]] = {
+    "enc_dec_irv2": EncDecIRv2,
+    "timm_unet": TimmUNet,
+}
 
 
-def build_network(name: str, **options: Any) -> nn.Module:
+__all__ = ["NETWORKS", "DepthNetwork", "build_network"]
+
+
+def build_network(name: str, **options: Any) -> DepthNetwork:
     """The network ``name`` of :data:`NETWORKS`, made with ``options``.
 
     Raises:

@@ -11,8 +11,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-# Keras' BatchNormalization defaults, in torch's terms (Keras' momentum 0.99 is torch's 0.01).
-BATCH_NORM = {"eps": 1e-3, "momentum": 0.01}
+
+def _batch_norm(channels: int) -> nn.BatchNorm2d:
+    # Keras' defaults in torch's terms: its momentum 0.99 is torch's 0.01.
+    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
 
 
 def _conv_act(channels_in: int, channels_out: int) -> nn.Sequential:
@@ -34,9 +36,9 @@ class UpBlock(nn.Module):
         self.reduce = _conv_act(channels_in, channels)
         self.merge = nn.Sequential(
             *_conv_act(channels + channels_skip, channels),
-            nn.BatchNorm2d(channels, **BATCH_NORM),
+            _batch_norm(channels),
             *_conv_act(channels, channels),
-            nn.BatchNorm2d(channels, **BATCH_NORM),
+            _batch_norm(channels),
         )
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:

@@ -16,11 +16,14 @@ mixed_7a.branch2[1]    13 x 18        15 x 20 (bottleneck)
 
 from __future__ import annotations
 
+from typing import Any
+
 import timm
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from training.networks.base import DepthNetwork
 from training.networks.decoder import Decoder
 from training.networks.head import DepthHead, Scale
 
@@ -37,18 +40,18 @@ class InceptionResNetV2Encoder(nn.Module):
 
     def __init__(self, pretrained: bool = True) -> None:
         super().__init__()
-        full = timm.create_model("inception_resnet_v2", pretrained=pretrained)
-        self.conv2d_1a = full.conv2d_1a
+        full: Any = timm.create_model("inception_resnet_v2", pretrained=pretrained)
+        self.conv2d_1a: nn.Module = full.conv2d_1a
         self.to_stride_4 = nn.Sequential(
             full.conv2d_2a, full.conv2d_2b, full.maxpool_3a, full.conv2d_3b
         )
         self.to_stride_8 = nn.Sequential(
             full.conv2d_4a, full.maxpool_5a, full.mixed_5b, full.repeat
         )
-        self.mixed_6a = full.mixed_6a
-        self.repeat_1 = full.repeat_1
+        self.mixed_6a: Any = full.mixed_6a
+        self.repeat_1: nn.Module = full.repeat_1
         # Only these two layers of mixed_7a feed the decoder; the other branches are left out.
-        self.bottleneck_convs = full.mixed_7a.branch2[:2]
+        self.bottleneck_convs: nn.Module = full.mixed_7a.branch2[:2]
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         half = self.conv2d_1a(x)
@@ -71,7 +74,7 @@ class InceptionResNetV2Encoder(nn.Module):
         return torch.cat(branches, dim=1)
 
 
-class EncDecIRv2(nn.Module):
+class EncDecIRv2(DepthNetwork):
     """The paper's network: image ``(N, 3, H, W)`` float 0..1 RGB to depth ``(N, H, W)`` metres.
 
     H and W are multiples of 16. 31,138,753 trainable parameters.

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import timm
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from training.networks.base import DepthNetwork
 from training.networks.decoder import Decoder
 from training.networks.head import DepthHead, Scale
 
 
-class TimmUNet(nn.Module):
+class TimmUNet(DepthNetwork):
     """timm encoder, the paper's decoder, a depth head.
 
     Image ``(N, 3, H, W)`` float 0..1 RGB to depth ``(N, H, W)`` metres; H and W are multiples of
@@ -24,6 +26,9 @@ class TimmUNet(nn.Module):
         pretrained: start from timm's ImageNet weights.
         mean, std: normalisation of the image; by default that of timm's weights.
     """
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(
         self,
@@ -39,25 +44,27 @@ class TimmUNet(nn.Module):
     ) -> None:
         super().__init__()
         self.encoder_name = encoder
-        self.encoder = timm.create_model(encoder, pretrained=pretrained, features_only=True)
-        strides = self.encoder.feature_info.reduction()
+        pyramid: Any = timm.create_model(encoder, pretrained=pretrained, features_only=True)
+        strides = pyramid.feature_info.reduction()
         if strides != [2 ** (i + 1) for i in range(len(strides))]:
             raise ValueError(f"{encoder} gives strides {strides}; the decoder needs 2, 4, 8, ...")
         if len(widths) != len(strides):
             raise ValueError(f"{encoder} has {len(strides)} stages: give as many decoder widths")
         self.multiple_of = strides[-1]
-        channels = self.encoder.feature_info.channels()
+        self.encoder = pyramid
+        channels = pyramid.feature_info.channels()
         self.decoder = Decoder(channels[-1], (*reversed(channels[:-1]), 3), widths)
         self.head = DepthHead(self.decoder.channels, min_depth, max_depth, scale)
-        weights = self.encoder.pretrained_cfg
-        self._register_rgb("mean", mean or weights["mean"])
-        self._register_rgb("std", std or weights["std"])
-
-    def _register_rgb(self, name: str, values: Sequence[float]) -> None:
-        # Not persistent: a property of the configuration, not of the trained weights.
-        self.register_buffer(name, torch.tensor(values).view(1, 3, 1, 1), persistent=False)
+        # Not persistent: properties of the configuration, not of the trained weights.
+        weights = pyramid.pretrained_cfg
+        self.register_buffer("mean", _per_channel(mean or weights["mean"]), persistent=False)
+        self.register_buffer("std", _per_channel(std or weights["std"]), persistent=False)
 
     def forward(self, image: Tensor) -> Tensor:
         x = (image - self.mean) / self.std
         *skips, bottleneck = self.encoder(x)
         return self.head(self.decoder(bottleneck, [*reversed(skips), x]))
+
+
+def _per_channel(values: Sequence[float]) -> Tensor:
+    return torch.tensor(values).view(1, 3, 1, 1)

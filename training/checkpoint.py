@@ -1,0 +1,32 @@
+"""From a checkpoint of a training run back to its network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from depth_estimation_ros.errors import ModelError
+from training.config import TrainingConfig, parse_config
+from training.module import DepthModule
+from training.networks import DepthNetwork
+
+
+def load_checkpoint(path: Path) -> tuple[TrainingConfig, DepthNetwork]:
+    """The run's configuration and its network with averaged (EMA) weights, on the CPU, in eval.
+
+    Raises:
+        ModelError: if the file is missing or was not written by this package's training.
+    """
+    if not path.is_file():
+        raise ModelError(f"no checkpoint {path}", fix="Train one: python -m training train --help")
+    # Our own file; it holds the configuration beside tensors, which weights_only would refuse.
+    state = torch.load(path, map_location="cpu", weights_only=False)
+    try:
+        config = parse_config(state["hyper_parameters"]["config"], str(path))
+        module = DepthModule(config, with_encoder_weights=False)
+        module.load_state_dict(state["state_dict"])
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise ModelError(f"{path} is not a checkpoint of this training: {error}") from error
+    module.network.eval()
+    return config, module.network
