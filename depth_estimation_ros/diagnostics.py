@@ -1,0 +1,138 @@
+"""What the node counts and measures, and how it tells it on /diagnostics."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import Counter, deque
+from pathlib import Path
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+
+COUNTERS = (
+    "frames_received",
+    "frames_published",
+    "dropped_busy",
+    "dropped_bad",
+    "dropped_waiting_for_camera_info",
+    "skipped_no_subscriber",
+    "engine_runs",
+)
+WINDOW = 1000  # frames that the percentiles look back on
+SILENCE_S = 5.0  # without an image for so long, something is wrong with the camera
+
+
+class Statistics:
+    """Counters and times of frames; may be used from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: Counter[str] = Counter()
+        self._latency_ms: deque[float] = deque(maxlen=WINDOW)
+        self._engine_ms: deque[float] = deque(maxlen=WINDOW)
+        self._last_error = ""
+        self._in_error = False
+
+    def count(self, name: str) -> None:
+        """Add one to a counter of ``COUNTERS``."""
+        with self._lock:
+            self._counts[name] += 1
+
+    def engine_ran(self, milliseconds: float) -> None:
+        """Note one run of the network."""
+        with self._lock:
+            self._counts["engine_runs"] += 1
+            self._engine_ms.append(milliseconds)
+
+    def published(self, latency_ms: float) -> None:
+        """Note one frame that went all the way; the last error is over then."""
+        with self._lock:
+            self._counts["frames_published"] += 1
+            self._latency_ms.append(latency_ms)
+            self._in_error = False
+
+    def failed(self, message: str) -> None:
+        """Note an error: the status stays at ERROR until something works again."""
+        with self._lock:
+            self._last_error = message
+            self._in_error = True
+
+    def recovered(self) -> None:
+        """Note that the reason of the last error is gone; its text is still shown."""
+        with self._lock:
+            self._in_error = False
+
+    @property
+    def error(self) -> str | None:
+        """The message of an error that is not over yet."""
+        with self._lock:
+            return self._last_error if self._in_error else None
+
+    def values(self) -> dict[str, str]:
+        """Every counter and percentile (milliseconds over the last ``WINDOW`` frames) as text."""
+        with self._lock:
+            values = {name: str(self._counts[name]) for name in COUNTERS}
+            values["latency_ms_p50"] = _percentile(self._latency_ms, 50)
+            values["latency_ms_p99"] = _percentile(self._latency_ms, 99)
+            values["engine_ms_p50"] = _percentile(self._engine_ms, 50)
+            values["last_error"] = self._last_error
+        return values
+
+
+def _percentile(samples: deque[float], percent: float) -> str:
+    return f"{np.percentile(samples, percent):.2f}" if samples else ""
+
+
+def rss_mb() -> float:
+    """Memory of this process in RAM, in MB (10^6 bytes); 0 where /proc is missing."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return 0.0
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def status(
+    statistics: Statistics,
+    *,
+    name: str,
+    state: str,
+    engine: str,
+    camera_info: str,
+    last_image_at: float | None,
+) -> DiagnosticStatus:
+    """One DiagnosticStatus.
+
+    Args:
+        statistics: what was counted so far.
+        name: of the status.
+        state: of the node's lifecycle.
+        engine: description of the open engine, or empty.
+        camera_info: calibrated, uncalibrated, or missing; empty before the first frame.
+        last_image_at: time.monotonic() of the last image, or of the activation if none came
+            yet; None if the node is not active.
+    """
+    level, message = DiagnosticStatus.OK, state
+    silence = 0.0 if last_image_at is None else time.monotonic() - last_image_at
+    if statistics.error is not None:
+        level, message = DiagnosticStatus.ERROR, statistics.error
+    elif silence > SILENCE_S:
+        level, message = DiagnosticStatus.WARN, f"no image for {silence:.0f} s"
+    elif camera_info in ("uncalibrated", "missing"):
+        level, message = DiagnosticStatus.WARN, f"CameraInfo {camera_info}: no point cloud"
+    values = {
+        "state": state,
+        **statistics.values(),
+        "camera_info": camera_info,
+        "engine": engine,
+        "rss_mb": f"{rss_mb():.1f}",
+    }
+    return DiagnosticStatus(
+        level=level,
+        name=name,
+        message=message,
+        hardware_id=engine,
+        values=[KeyValue(key=key, value=value) for key, value in values.items()],
+    )

@@ -1,0 +1,176 @@
+"""The way of one frame through the worker: decode, pipeline, messages, publish."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import cv2
+import numpy as np
+from rclpy.impl.rcutils_logger import RcutilsLogger
+from rclpy.lifecycle import LifecycleNode
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+
+from depth_estimation_ros import messages
+from depth_estimation_ros.diagnostics import Statistics
+from depth_estimation_ros.errors import CalibrationError, ImageError
+from depth_estimation_ros.geometry import CameraModel, deproject
+from depth_estimation_ros.inputs import Frame
+from depth_estimation_ros.parameters import Parameters
+from depth_estimation_ros.pipeline import DepthPipeline
+from depth_estimation_ros.render import colorize
+
+OUTPUT_QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
+
+
+class Outputs:
+    """The publishers of the node: they exist from configure to cleanup."""
+
+    def __init__(self, node: LifecycleNode) -> None:
+        self._node = node
+        self.depth = self._publisher(Image, "~/depth/image")
+        self.camera_info = self._publisher(CameraInfo, "~/depth/camera_info")
+        self.points = self._publisher(PointCloud2, "~/points")
+        self.color = self._publisher(Image, "~/depth/color")
+
+    def destroy(self) -> None:
+        for publisher in (self.depth, self.camera_info, self.points, self.color):
+            self._node.destroy_lifecycle_publisher(publisher)
+
+    def _publisher(self, message: type, topic: str) -> Any:
+        return self._node.create_lifecycle_publisher(
+            message,
+            topic,
+            OUTPUT_QOS,
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        )
+
+
+class FramePath:
+    """Takes frames to depth, cloud and colour messages; everything but its attributes belongs to
+    the worker's thread.
+
+    Args:
+        pipeline: with an open engine.
+        outputs: where the messages go.
+        decode: of the image messages that will come, to (H, W, 3) uint8 RGB.
+        parameters: gives the parameters of this moment; asked once a frame.
+        statistics: counts what became of each frame.
+        logger: of the node.
+    """
+
+    def __init__(
+        self,
+        pipeline: DepthPipeline,
+        outputs: Outputs,
+        decode: Callable[[Any], Any],
+        parameters: Callable[[], Parameters],
+        statistics: Statistics,
+        logger: RcutilsLogger,
+    ) -> None:
+        self._pipeline = pipeline
+        self._outputs = outputs
+        self._decode = decode
+        self._parameters = parameters
+        self._statistics = statistics
+        self._logger = logger
+        self.camera_info_state = ""
+        """calibrated, uncalibrated or missing; empty before the first frame."""
+
+    def process(self, frame: Frame) -> None:
+        """One frame, from the message that came in to the messages that go out.
+
+        A frame that cannot be used is dropped, counted and logged. Outputs that nobody listens to
+        are not computed.
+
+        Raises:
+            EngineError: the network cannot be run.
+        """
+        outputs, parameters = self._outputs, self._parameters()
+        want_depth = outputs.depth.get_subscription_count() > 0
+        want_camera_info = outputs.camera_info.get_subscription_count() > 0
+        want_points = outputs.points.get_subscription_count() > 0
+        want_color = outputs.color.get_subscription_count() > 0
+        if not (want_depth or want_camera_info or want_points or want_color):
+            self._statistics.count("skipped_no_subscriber")
+            return
+
+        try:
+            rgb = self._decode(frame.image)
+            camera = self._camera(frame.camera_info, rgb.shape[0], rgb.shape[1], parameters)
+            self._pipeline.settings = parameters.pipeline_settings()
+            result = self._pipeline.run(rgb, camera)
+            self._statistics.engine_ran(result.engine_ms)
+            rays = None
+            if want_points and result.camera is not None:
+                rays = result.camera.rays(stride=parameters.cloud_stride)
+        except (ImageError, CalibrationError) as error:
+            self._statistics.count("dropped_bad")
+            self._statistics.failed(str(error))
+            self._logger.warning(f"frame dropped: {error}", throttle_duration_sec=1.0)
+            return
+
+        # Stamp and frame_id stay those of the image. Depth goes first: nothing else delays it.
+        header, depth = frame.image.header, result.depth
+        if want_depth:
+            outputs.depth.publish(messages.depth_image(depth, header, parameters.depth_encoding))
+        latency_ms = (time.monotonic() - frame.received_at) * 1000
+        if want_camera_info and result.camera is not None:
+            outputs.camera_info.publish(messages.camera_info(result.camera, header))
+        if rays is not None:
+            n = parameters.cloud_stride
+            height, width = depth.shape
+            if rgb.shape[:2] != depth.shape:
+                rgb = cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA)
+            points = deproject(depth[::n, ::n], rays)
+            outputs.points.publish(messages.point_cloud(points, rgb[::n, ::n], header))
+        if want_color:
+            farthest = parameters.max_depth or self._pipeline.engine.card.output.max_depth
+            colors = colorize(
+                depth,
+                max_depth=parameters.color_max_depth or farthest,
+                color_map=parameters.color_map,
+            )
+            outputs.color.publish(messages.color_image(colors, header))
+        self._statistics.published(latency_ms)
+
+    def _camera(
+        self, info: CameraInfo | None, height: int, width: int, parameters: Parameters
+    ) -> CameraModel | None:
+        """The camera of an image of this size; None if its CameraInfo says nothing."""
+        camera = messages.camera_model(info) if info is not None else None
+        if camera is not None and camera.is_calibrated:
+            messages.check_matches(camera, height, width)
+            self.camera_info_state = "calibrated"
+            return rectified(camera) if parameters.image_is_rectified else camera
+        state = "missing" if camera is None else "uncalibrated"
+        if self.camera_info_state != state:
+            self.camera_info_state = state
+            self._logger.warning(
+                f"CameraInfo {state}: depth goes on for an assumed horizontal field of view of "
+                f"{parameters.assumed_hfov_deg:g} degrees (assumed_hfov_deg), without a point "
+                "cloud. Publish a calibrated sensor_msgs/CameraInfo to change that"
+            )
+        return None
+
+
+def rectified(camera: CameraModel) -> CameraModel:
+    """The camera of the rectified image, that P describes: no distortion, no rotation.
+
+    Raises:
+        CalibrationError: P is empty.
+    """
+    if camera.P[0, 0] <= 0:
+        raise CalibrationError(
+            "CameraInfo has no P, which describes the rectified image",
+            found="P[0] = 0",
+            expected="focal length above 0",
+            fix="Publish P, or set image_is_rectified to false",
+        )
+    return replace(
+        camera, K=camera.P[:, :3], D=np.zeros(5), distortion_model="plumb_bob", R=np.eye(3)
+    )

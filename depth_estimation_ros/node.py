@@ -1,0 +1,261 @@
+"""DepthEstimationNode: the ROS face. Parameters, lifecycle, diagnostics.
+
+What happens to a frame is in `inputs` (callbacks), `worker` (mailbox) and `frame_path`.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, ClockType
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+
+from depth_estimation_ros import messages, parameters
+from depth_estimation_ros.diagnostics import Statistics, status
+from depth_estimation_ros.engines import Engine, open_engine
+from depth_estimation_ros.errors import DepthEstimationError, ParameterError
+from depth_estimation_ros.frame_path import FramePath, Outputs
+from depth_estimation_ros.inputs import CameraInputs, Frame
+from depth_estimation_ros.pipeline import DepthPipeline, depth_limits
+from depth_estimation_ros.worker import Worker
+
+SUCCESS = TransitionCallbackReturn.SUCCESS
+FAILURE = TransitionCallbackReturn.FAILURE
+
+
+class DepthEstimationNode(LifecycleNode):
+    """Camera images in, metric depth and point clouds out."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__("depth_estimation", **kwargs)
+        self._refused = parameters.declare(self)
+        self._now = parameters.read(self)  # the values of this moment
+        self.add_on_set_parameters_callback(self._on_set_parameters)
+
+        self._statistics = Statistics()
+        self._outputs: Outputs | None = None  # from configure to cleanup
+        self._worker: Worker[Frame] | None = None  # from configure to cleanup
+        self._engine: Engine | None = None  # while the worker's session is open
+        self._path: FramePath | None = None  # while the worker's session is open
+        self._inputs: CameraInputs | None = None  # from activate to deactivate
+        self._state = "unconfigured"
+        self._frames_failed = self.create_guard_condition(self._on_frames_failed)
+
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._diagnostics_timer = self.create_timer(
+            self._now.diagnostics_period, self._publish_diagnostics
+        )
+        if self._now.autostart:
+            # As soon as the executor spins. A clock of its own: simulated time may stand still.
+            clock = Clock(clock_type=ClockType.STEADY_TIME)
+            self._autostart = self.create_timer(0.0, self._on_autostart, clock=clock)
+
+    # Lifecycle. rclpy swallows exceptions of these methods, so each reports its own.
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Check the parameters, create the publishers, open the engine and warm it up."""
+        self._statistics = Statistics()
+        try:
+            for name, reason in self._refused.items():
+                raise ParameterError(f"parameter {name}: {reason}", fix="Set it and configure")
+            self._now.check()
+            outputs = self._outputs = Outputs(self)
+            self._worker = Worker(lambda: self._session(outputs), self._on_worker_failure)
+            self._worker.start()
+        except Exception as error:
+            self._release()
+            self._report("cannot configure", error)
+            return FAILURE
+        self._diagnostics_timer.timer_period_ns = int(self._now.diagnostics_period * 1e9)
+        self._state = "inactive"
+        return SUCCESS
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Start to listen."""
+        try:
+            super().on_activate(state)
+            if self._path is not None:
+                self._path.camera_info_state = ""
+            self._inputs = CameraInputs(
+                self,
+                self._now.image_transport,
+                lambda: self._now.camera_info_timeout,
+                self._statistics,
+                self._on_frame,
+            )
+            self._inputs.open()
+        except Exception as error:
+            self._stop_listening()
+            self._report("cannot activate", error)
+            return FAILURE
+        self._statistics.recovered()
+        self._state = "active"
+        return SUCCESS
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop to listen, and finish the frame that is being worked on."""
+        self._stop_listening()
+        super().on_deactivate(state)
+        self._state = "inactive"
+        return SUCCESS
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Close the engine; afterwards every parameter can be set."""
+        self._release()
+        self._state = "unconfigured"
+        return SUCCESS
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Let go of everything, from whatever state."""
+        self._release()
+        self._state = "finalized"
+        return SUCCESS
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Back to unconfigured, from where a new attempt can start."""
+        return self.on_cleanup(state)
+
+    def _on_autostart(self) -> None:
+        self.destroy_timer(self._autostart)
+        if self.trigger_configure() == SUCCESS:
+            self.trigger_activate()
+
+    def _release(self) -> None:
+        self._stop_listening()
+        if self._worker is not None:
+            self._worker.stop()
+            self._worker = None
+        if self._outputs is not None:
+            self._outputs.destroy()
+            self._outputs = None
+
+    def _stop_listening(self) -> None:
+        if self._inputs is not None:
+            self._inputs.close()
+            self._inputs = None
+        if self._worker is not None and self._worker.drain():
+            self._statistics.count("dropped_busy")
+
+    # Frames: from the callback to the worker's thread.
+
+    def _on_frame(self, frame: Frame) -> None:
+        if self._worker is not None and self._worker.submit(frame):
+            self._statistics.count("dropped_busy")
+
+    @contextmanager
+    def _session(self, outputs: Outputs) -> Iterator[Callable[[Frame], None]]:
+        """All that happens in the worker's thread: open, warm up, work on frames, close."""
+        at_start = self._now
+        engine = open_engine(
+            at_start.model,
+            providers=at_start.onnxruntime_providers,
+            threads=at_start.inference_threads,
+        )
+        try:
+            pipeline = DepthPipeline(engine, at_start.pipeline_settings())
+            pipeline.warm_up()
+            compressed = at_start.image_transport == "compressed"
+            self._path = FramePath(
+                pipeline,
+                outputs,
+                messages.decode_compressed if compressed else messages.decode_image,
+                lambda: self._now,
+                self._statistics,
+                self.get_logger(),
+            )
+            self._engine = engine
+            self.get_logger().info(f"model ready: {engine.description}")
+            yield self._path.process
+        finally:
+            self._engine = self._path = None
+            engine.close()
+
+    def _on_worker_failure(self, error: Exception) -> None:
+        """In the worker's thread: something broke that the next frame would not mend."""
+        if self.context.ok():  # otherwise it is only the middleware going down under us
+            self._report("depth estimation stopped, activate the node to try again", error)
+            self._frames_failed.trigger()
+
+    def _on_frames_failed(self) -> None:
+        if self._state == "active":
+            self.trigger_deactivate()
+
+    # Parameters and diagnostics.
+
+    def _on_set_parameters(self, changes: list[Parameter]) -> SetParametersResult:
+        values = parameters.from_ros({change.name: change.value for change in changes})
+        wanted = replace(self._now, **values)
+        try:
+            wanted.check(values)
+            if self._state in ("inactive", "active"):
+                parameters.check_changes_while(self._state, values)
+            if self._engine is not None:
+                depth_limits(self._engine.card.output, wanted.pipeline_settings())
+        except ParameterError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        self._now = wanted
+        for name in values:
+            self._refused.pop(name, None)
+        return SetParametersResult(successful=True)
+
+    def _publish_diagnostics(self) -> None:
+        message = DiagnosticArray()
+        message.header.stamp = self.get_clock().now().to_msg()
+        message.status = [
+            status(
+                self._statistics,
+                name=f"{self.get_fully_qualified_name()}: depth",
+                state=self._state,
+                engine=self._engine.description if self._engine is not None else "",
+                camera_info=self._path.camera_info_state if self._path is not None else "",
+                last_image_at=self._inputs.last_image_at if self._inputs is not None else None,
+            )
+        ]
+        self._diagnostics.publish(message)
+
+    def _report(self, what: str, error: Exception) -> None:
+        # Our own errors say all there is to say; another one needs the place where it came from.
+        ours = isinstance(error, DepthEstimationError)
+        message = str(error) if ours else "".join(traceback.format_exception(error))
+        self._statistics.failed(f"{what}: {message}")
+        self.get_logger().error(f"{what}: {message}")
+
+    def destroy_node(self) -> None:
+        """End the worker too, whatever state the node is in."""
+        self._release()
+        super().destroy_node()
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the node until SIGINT or SIGTERM."""
+    # rclpy shuts its context down on either signal. Without Python's own handler there is no
+    # KeyboardInterrupt on top, which a second Ctrl-C would raise in the middle of the cleaning up.
+    signal.signal(signal.SIGINT, lambda *_: None)
+    rclpy.init(args=args)
+    node = DepthEstimationNode()
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    try:
+        executor.spin()
+    except ExternalShutdownException:
+        pass
+    finally:
+        executor.shutdown()
+        node.destroy_node()
+        rclpy.try_shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

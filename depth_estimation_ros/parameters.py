@@ -1,0 +1,249 @@
+"""Every parameter of the node, in one table: default, meaning, range, and when it may change.
+
+``python -m depth_estimation_ros.parameters`` prints the table as Markdown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.node import Node
+
+from depth_estimation_ros.errors import ParameterError
+from depth_estimation_ros.pipeline import PipelineSettings
+from depth_estimation_ros.render import COLOR_MAPS
+
+ANY_TIME = "any time"
+UNCONFIGURED = "while unconfigured"
+READ_ONLY = "at start only"
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What is known about one parameter beside its default.
+
+    ``limits`` are inclusive. ``choices`` empty means that any text is allowed.
+    """
+
+    description: str
+    changes: str = ANY_TIME
+    limits: tuple[float, float] | None = None
+    choices: tuple[str, ...] = ()
+
+
+def _parameter(default: Any, description: str, **spec: Any) -> Any:
+    return field(default=default, metadata={"spec": Spec(description, **spec)})
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """The values of all parameters at one moment."""
+
+    model: str = _parameter(
+        "compact",
+        "Network to run: the name of a bundled model (compact) or the path of an ONNX file.",
+        changes=UNCONFIGURED,
+    )
+    image_transport: str = _parameter(
+        "raw",
+        "Input topic: raw takes sensor_msgs/Image on `image`, compressed takes "
+        "sensor_msgs/CompressedImage on `image/compressed`.",
+        changes=UNCONFIGURED,
+        choices=("raw", "compressed"),
+    )
+    depth_encoding: str = _parameter(
+        "32FC1",
+        "Depth image: 32FC1 in metres (NaN unknown, +Inf too far, -Inf too near) or 16UC1 in "
+        "millimetres (0 unknown).",
+        choices=("32FC1", "16UC1"),
+    )
+    output_size: str = _parameter(
+        "image",
+        "Size of the depth image: that of the camera image, or that of the network (faster).",
+        choices=("image", "network"),
+    )
+    min_depth: float = _parameter(
+        0.0, "Nearest depth in metres; nearer is -Inf. 0 takes the model's.", limits=(0.0, 1000.0)
+    )
+    max_depth: float = _parameter(
+        0.0, "Farthest depth in metres; farther is +Inf. 0 takes the model's.", limits=(0.0, 1000.0)
+    )
+    edge_filter: float = _parameter(
+        0.0,
+        "Relative depth jump within 3x3 pixels above which a pixel is unknown: removes the points "
+        "that hang between an object and what is behind it. 0 is off; 0.1 is a good start.",
+        limits=(0.0, 10.0),
+    )
+    cloud_stride: int = _parameter(
+        1, "Use every n-th row and column of the depth image for the cloud.", limits=(1, 64)
+    )
+    image_is_rectified: bool = _parameter(
+        False,
+        "True if `image` is rectified (image_rect): the camera is then P of the CameraInfo, "
+        "otherwise K and the distortion.",
+    )
+    camera_info_timeout: float = _parameter(
+        2.0,
+        "Seconds after activation that images wait for a first CameraInfo. Afterwards depth is "
+        "published without one. 0 never waits.",
+        limits=(0.0, 3600.0),
+    )
+    assumed_hfov_deg: float = _parameter(
+        60.0,
+        "Horizontal field of view in degrees that gives the depth its scale while there is no "
+        "calibrated CameraInfo.",
+        limits=(1.0, 179.0),
+    )
+    color_map: str = _parameter("turbo", "Colours of ~/depth/color.", choices=tuple(COLOR_MAPS))
+    color_max_depth: float = _parameter(
+        0.0,
+        "Depth in metres at the far end of the colours. 0 takes the farthest depth.",
+        limits=(0.0, 1000.0),
+    )
+    onnxruntime_providers: tuple[str, ...] = _parameter(
+        ("CPUExecutionProvider",),
+        "Execution providers of ONNX Runtime in order of preference.",
+        changes=UNCONFIGURED,
+    )
+    inference_threads: int = _parameter(
+        0,
+        "Threads of the network on the CPU. 0 leaves it to ONNX Runtime.",
+        changes=UNCONFIGURED,
+        limits=(0, 256),
+    )
+    autostart: bool = _parameter(
+        True, "Configure and activate without being asked.", changes=READ_ONLY
+    )
+    diagnostics_period: float = _parameter(
+        1.0,
+        "Seconds between two messages on /diagnostics.",
+        changes=UNCONFIGURED,
+        limits=(0.1, 60.0),
+    )
+
+    def check(self, names: Iterable[str] | None = None) -> None:
+        """Raise ParameterError for what ranges cannot say.
+
+        Args:
+            names: only what concerns these; None is everything.
+        """
+        concerned = set(SPECS if names is None else names)
+        for name in sorted(concerned):
+            choices, value = SPECS[name].choices, getattr(self, name)
+            if choices and value not in choices:
+                raise ParameterError(
+                    f"parameter {name}", found=repr(value), expected=f"one of {', '.join(choices)}"
+                )
+        limits_concerned = concerned & {"min_depth", "max_depth"}
+        if limits_concerned and 0 < self.max_depth <= self.min_depth:
+            raise ParameterError(
+                "parameters min_depth and max_depth",
+                found=f"min_depth {self.min_depth} and max_depth {self.max_depth}",
+                expected="min_depth < max_depth",
+                fix="Set both at once, or 0 to take the model's",
+            )
+
+    def pipeline_settings(self) -> PipelineSettings:
+        """The part of the parameters that the pipeline needs."""
+        return PipelineSettings(
+            min_depth=self.min_depth,
+            max_depth=self.max_depth,
+            output_size=self.output_size,  # type: ignore[arg-type]
+            edge_filter=self.edge_filter,
+            assumed_hfov_deg=self.assumed_hfov_deg,
+        )
+
+
+SPECS: Mapping[str, Spec] = {f.name: f.metadata["spec"] for f in fields(Parameters)}
+DEFAULTS: Mapping[str, Any] = {f.name: f.default for f in fields(Parameters)}
+
+
+def describe(name: str) -> ParameterDescriptor:
+    """The descriptor that `ros2 param describe` shows."""
+    spec = SPECS[name]
+    descriptor = ParameterDescriptor(
+        description=spec.description, read_only=spec.changes == READ_ONLY
+    )
+    constraints = []
+    if spec.choices:
+        constraints.append(f"One of: {', '.join(spec.choices)}.")
+    if spec.changes == UNCONFIGURED:
+        constraints.append("Can be set while the node is unconfigured.")
+    descriptor.additional_constraints = " ".join(constraints)
+    if spec.limits is not None and isinstance(DEFAULTS[name], int):
+        first, last = (int(limit) for limit in spec.limits)
+        descriptor.integer_range = [IntegerRange(from_value=first, to_value=last)]
+    elif spec.limits is not None:
+        low, high = spec.limits
+        descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
+    return descriptor
+
+
+def declare(node: Node) -> dict[str, str]:
+    """Declare every parameter; returns the start values that had to be refused, with the reason.
+
+    A value of the wrong type or out of range must not end the process: the parameter gets its
+    default, and the node refuses to configure until it is set.
+    """
+    refused = {}
+    for name, default in DEFAULTS.items():
+        value = list(default) if isinstance(default, tuple) else default
+        try:
+            node.declare_parameter(name, value, describe(name))
+        except (InvalidParameterTypeException, InvalidParameterValueException) as error:
+            node.declare_parameter(name, value, describe(name), ignore_override=True)
+            refused[name] = str(error)
+    return refused
+
+
+def check_changes_while(state: str, names: Iterable[str]) -> None:
+    """Raise ParameterError for a parameter that cannot change while the node is configured.
+
+    Args:
+        state: inactive or active.
+        names: of the parameters that shall change.
+    """
+    for name in names:
+        if SPECS[name].changes == UNCONFIGURED:
+            transitions = "cleanup" if state == "inactive" else "deactivate, then cleanup"
+            raise ParameterError(
+                f"parameter {name} is read when the node is configured",
+                found=f"the node is {state}",
+                expected="unconfigured",
+                fix=f"Make the transition {transitions}; set it; then configure again",
+            )
+
+
+def from_ros(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of this table among those of a node, in the types of ``Parameters``."""
+    known = {name: value for name, value in values.items() if name in SPECS}
+    return {n: tuple(v) if isinstance(DEFAULTS[n], tuple) else v for n, v in known.items()}
+
+
+def read(node: Node) -> Parameters:
+    """The present values of the parameters of a node that has declared them."""
+    return Parameters(**from_ros({name: node.get_parameter(name).value for name in SPECS}))
+
+
+def markdown_table() -> str:
+    """All parameters as a Markdown table."""
+    lines = ["| Parameter | Default | Range | Can be set | Meaning |", "|---|---|---|---|---|"]
+    for name, spec in SPECS.items():
+        default = DEFAULTS[name]
+        if isinstance(default, tuple):
+            shown = f"[{', '.join(default)}]"
+        else:
+            shown = str(default).lower() if isinstance(default, bool) else str(default)
+        allowed = ", ".join(f"`{choice}`" for choice in spec.choices)
+        if spec.limits is not None:
+            allowed = f"{spec.limits[0]:g} ... {spec.limits[1]:g}"
+        lines.append(f"| `{name}` | `{shown}` | {allowed} | {spec.changes} | {spec.description} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(markdown_table())
