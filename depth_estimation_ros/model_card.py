@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any, Literal, TypeVar
 
 import yaml
 
+from depth_estimation_ros import field_rules as rules
 from depth_estimation_ros.errors import ModelError
 
 CARD_VERSION = 1
@@ -159,117 +159,34 @@ class ModelCard:
         return _read_card(fields, str(path))
 
 
-class _Wrong(Exception):
-    """A value that breaks a field's rule; the text says what the rule is."""
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise _Wrong("a text")
-    return value
-
-
-def _some_text(value: Any) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise _Wrong("a text that is not empty")
-    return value
-
-
-def _texts(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
-        raise _Wrong("a list of texts")
-    return tuple(value)
-
-
-def _one_of(*choices: str) -> Callable[[Any], str]:
-    def rule(value: Any) -> str:
-        if value not in choices:
-            raise _Wrong(" or ".join(repr(choice) for choice in choices))
-        return value
-
-    return rule
-
-
-def _whole(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise _Wrong("a whole number of at least 1")
-    return value
-
-
-def _number(low: float, words: str, *, above: bool = False) -> Callable[[Any], float]:
-    def rule(value: Any) -> float:
-        if isinstance(value, str):
-            raise _Wrong(f"{words}, not a text (YAML reads 1e-3 as a text: write 0.001)")
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise _Wrong(words)
-        if not math.isfinite(value) or value < low or (above and value == low):
-            raise _Wrong(words)
-        return float(value)
-
-    return rule
-
-
-def _per_channel(*, above_zero: bool) -> Callable[[Any], tuple[float, ...]]:
-    words = "three numbers for pixels in 0..1" + (", each above 0" if above_zero else "")
-    number = _number(0.0, words, above=above_zero)
-
-    def rule(value: Any) -> tuple[float, ...]:
-        if not isinstance(value, list) or len(value) != 3:
-            raise _Wrong(words)
-        numbers = tuple(number(entry) for entry in value)
-        if max(numbers) > 1.0:
-            raise _Wrong(f"{words} (divide by 255 if they are for pixels in 0..255)")
-        return numbers
-
-    return rule
-
-
-def _objects(value: Any) -> tuple[dict[str, Any], ...]:
-    if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
-        raise _Wrong("a list of objects, each with data set, split, crop, cap and numbers")
-    return tuple(value)
-
-
-def _or_null(rule: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    def either(value: Any) -> Any:
-        if value is None:
-            return None
-        try:
-            return rule(value)
-        except _Wrong as wrong:
-            raise _Wrong(f"{wrong}, or null") from None
-
-    return either
-
-
 _Rules = Mapping[str, Callable[[Any], Any]]
 
 _INPUT_RULES: _Rules = {
-    "height": _whole,
-    "width": _whole,
-    "color_order": _one_of("rgb", "bgr"),
-    "dtype": _one_of("uint8", "float32"),
-    "layout": _one_of("NHWC", "NCHW"),
-    "multiple_of": _or_null(_whole),
-    "mean": _or_null(_per_channel(above_zero=False)),
-    "std": _or_null(_per_channel(above_zero=True)),
+    "height": rules.whole,
+    "width": rules.whole,
+    "color_order": rules.one_of("rgb", "bgr"),
+    "dtype": rules.one_of("uint8", "float32"),
+    "layout": rules.one_of("NHWC", "NCHW"),
+    "multiple_of": rules.or_null(rules.whole),
+    "mean": rules.or_null(rules.per_channel(above_zero=False)),
+    "std": rules.or_null(rules.per_channel(above_zero=True)),
 }
 _OUTPUT_RULES: _Rules = {
-    "kind": _one_of("metric_depth", "inverse_depth", "relative_depth"),
-    "unit": _one_of("m", "1/m", ""),
-    "min_depth": _number(0.0, "metres, 0 or more"),
-    "max_depth": _number(0.0, "metres above 0", above=True),
+    "kind": rules.one_of("metric_depth", "inverse_depth", "relative_depth"),
+    "unit": rules.one_of("m", "1/m", ""),
+    "min_depth": rules.number(0.0, "metres, 0 or more"),
+    "max_depth": rules.number(0.0, "metres above 0", above=True),
 }
 _CARD_RULES: _Rules = {
-    "name": _some_text,
-    "licence": _some_text,
-    "input": lambda value: value,
-    "output": lambda value: value,
-    "model_version": _text,
-    "encoder": _text,
-    "training_data": _texts,
-    "canonical_focal_px": _or_null(_number(0.0, "pixels above 0", above=True)),
-    "metrics": _objects,
+    "name": rules.some_text,
+    "licence": rules.some_text,
+    "input": rules.an_object,
+    "output": rules.an_object,
+    "model_version": rules.text,
+    "encoder": rules.text,
+    "training_data": rules.texts,
+    "canonical_focal_px": rules.or_null(rules.number(0.0, "pixels above 0", above=True)),
+    "metrics": rules.objects,
 }
 
 _T = TypeVar("_T")
@@ -304,17 +221,15 @@ def _read_card(fields: Any, source: str) -> ModelCard:
     return card
 
 
-def _read_fields(cls: type, rules: _Rules, fields: Any, source: str, prefix: str) -> dict[str, Any]:
+def _read_fields(cls: type, known: _Rules, fields: Any, source: str, prefix: str) -> dict[str, Any]:
     """Checks one object of the card; fields without a default in `cls` must be there."""
-    if not isinstance(fields, dict):
-        raise _field_error(source, prefix.rstrip("."), fields, "an object with fields")
     for name in fields:
-        if name not in rules:
-            near = difflib.get_close_matches(str(name), rules, n=1)
+        if name not in known:
+            near = difflib.get_close_matches(str(name), known, n=1)
             raise ModelError(
                 f"{source}: unknown field '{prefix}{name}'",
                 found=repr(fields[name]),
-                expected=f"one of {', '.join(rules)}",
+                expected=f"one of {', '.join(known)}",
                 fix=f"Did you mean '{prefix}{near[0]}'?" if near else "Take the field out",
             )
     values = {}
@@ -323,8 +238,8 @@ def _read_fields(cls: type, rules: _Rules, fields: Any, source: str, prefix: str
         if field.name not in fields and not required:
             continue
         try:
-            values[field.name] = rules[field.name](fields.get(field.name))
-        except _Wrong as wrong:
+            values[field.name] = known[field.name](fields.get(field.name))
+        except rules.Wrong as wrong:
             found = repr(fields[field.name]) if field.name in fields else "nothing"
             raise _field_error(source, prefix + field.name, found, str(wrong)) from None
     return values

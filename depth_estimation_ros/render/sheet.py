@@ -54,7 +54,8 @@ def preview(
 ) -> Picture:
     """RGB | depth | ground truth | error, one row per picture, on white, as (H, W, 3) uint8 RGB.
 
-    Depth and truth share the colour scale of `colorize` from min_depth to max_depth, in metres. The columns of truth and error are there if any row has a truth.
+    Depth and truth share the colour scale of `colorize` from min_depth to max_depth, in metres.
+    The columns of truth and error are there if any row has a truth.
 
     Raises:
         ValueError: no rows.

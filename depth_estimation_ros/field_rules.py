@@ -1,0 +1,100 @@
+"""Rules for the fields of a file that people write by hand.
+
+A rule takes a value as JSON or YAML gives it and returns it in its final type, or raises `Wrong`,
+whose text completes the sentence "expected ...".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+
+class Wrong(Exception):
+    """A value that breaks a field's rule; the text says what the rule is."""
+
+
+def text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise Wrong("a text")
+    return value
+
+
+def some_text(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise Wrong("a text that is not empty")
+    return value
+
+
+def texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
+        raise Wrong("a list of texts")
+    return tuple(value)
+
+
+def one_of(*choices: str) -> Callable[[Any], str]:
+    def rule(value: Any) -> str:
+        if value not in choices:
+            raise Wrong(" or ".join(repr(choice) for choice in choices))
+        return value
+
+    return rule
+
+
+def whole(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise Wrong("a whole number of at least 1")
+    return value
+
+
+def number(low: float, words: str, *, above: bool = False) -> Callable[[Any], float]:
+    def rule(value: Any) -> float:
+        if isinstance(value, str):
+            raise Wrong(f"{words}, not a text (YAML reads 1e-3 as a text: write 0.001)")
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise Wrong(words)
+        if not math.isfinite(value) or value < low or (above and value == low):
+            raise Wrong(words)
+        return float(value)
+
+    return rule
+
+
+def per_channel(*, above_zero: bool) -> Callable[[Any], tuple[float, ...]]:
+    words = "three numbers for pixels in 0..1" + (", each above 0" if above_zero else "")
+    number = number(0.0, words, above=above_zero)
+
+    def rule(value: Any) -> tuple[float, ...]:
+        if not isinstance(value, list) or len(value) != 3:
+            raise Wrong(words)
+        numbers = tuple(number(entry) for entry in value)
+        if max(numbers) > 1.0:
+            raise Wrong(f"{words} (divide by 255 if they are for pixels in 0..255)")
+        return numbers
+
+    return rule
+
+
+def an_object(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise Wrong("an object with fields")
+    return value
+
+
+def objects(value: Any) -> tuple[dict[str, Any], ...]:
+    if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
+        raise Wrong("a list of objects, each with data set, split, crop, cap and numbers")
+    return tuple(value)
+
+
+def or_null(rule: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def either(value: Any) -> Any:
+        if value is None:
+            return None
+        try:
+            return rule(value)
+        except Wrong as wrong:
+            raise Wrong(f"{wrong}, or null") from None
+
+    return either
