@@ -63,12 +63,12 @@ def number(low: float, words: str, *, above: bool = False) -> Callable[[Any], fl
 
 def per_channel(*, above_zero: bool) -> Callable[[Any], tuple[float, ...]]:
     words = "three numbers for pixels in 0..1" + (", each above 0" if above_zero else "")
-    number = number(0.0, words, above=above_zero)
+    one = number(0.0, words, above=above_zero)
 
     def rule(value: Any) -> tuple[float, ...]:
         if not isinstance(value, list) or len(value) != 3:
             raise Wrong(words)
-        numbers = tuple(number(entry) for entry in value)
+        numbers = tuple(one(entry) for entry in value)
         if max(numbers) > 1.0:
             raise Wrong(f"{words} (divide by 255 if they are for pixels in 0..255)")
         return numbers

@@ -13,7 +13,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import yaml
 
@@ -188,8 +188,6 @@ _CARD_RULES: _Rules = {
     "canonical_focal_px": rules.or_null(rules.number(0.0, "pixels above 0", above=True)),
     "metrics": rules.objects,
 }
-
-_T = TypeVar("_T")
 
 
 def _read_card(fields: Any, source: str) -> ModelCard:
