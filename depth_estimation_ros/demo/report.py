@@ -1,0 +1,162 @@
+"""What the demo leaves to look at: numbers, a sheet of pictures, and a cloud."""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from depth_estimation_ros.demo.environment import ros_name
+from depth_estimation_ros.demo.recording import Recording, paired, sampled
+from depth_estimation_ros.demo.session import DemoOptions, Outcome
+from depth_estimation_ros.demo.sources import Source
+from depth_estimation_ros.engines import open_engine, resolve_model
+from depth_estimation_ros.metrics import constant_median, depth_metrics, mean_metrics
+from depth_estimation_ros.model_card import ModelCard
+from depth_estimation_ros.render import PreviewRow, cloud_picture, preview
+
+ROWS = 5  # of the preview
+SAMPLES = 20_000  # of each ground truth image, for the median over all of them
+
+Depth = npt.NDArray[np.float32]
+
+
+def model_card(model: str) -> ModelCard:
+    """The card of a bundled model or an ONNX file."""
+    engine = open_engine(resolve_model(model))
+    try:
+        return engine.card
+    finally:
+        engine.close()
+
+
+def summarize(
+    recording: Recording, source: Source, options: DemoOptions, outcome: Outcome, card: ModelCard
+) -> dict[str, Any]:
+    """All numbers of a run, as they go into summary.json. What is not known is None."""
+    diagnostics = recording.diagnostics()
+    frames_in, frames_out = len(outcome.answers), len(recording.depth_stamps())
+    return {
+        "input": source.name,
+        "frames_in": frames_in,
+        "frames_out": frames_out,
+        "dropped": frames_in - frames_out,
+        "interrupted": outcome.interrupted,
+        "problem": outcome.problem or None,
+        "latency_ms": {
+            "p50": _number(diagnostics.get("latency_ms_p50")),
+            "p99": _number(diagnostics.get("latency_ms_p99")),
+        },
+        "engine_ms_p50": _number(diagnostics.get("engine_ms_p50")),
+        "duration_s": round(outcome.seconds, 2),
+        **accuracy(recording, source, card.output.max_depth),
+        "rss_mb": _number(diagnostics.get("rss_mb")),
+        "model": f"{card.name} {card.model_version}",
+        "engine": diagnostics.get("engine"),
+        "last_error": diagnostics.get("last_error") or None,
+        "cloud_stride": options.cloud_stride,
+        "host": {
+            "ros": ros_name(),
+            "python": platform.python_version(),
+            "machine": platform.machine(),
+            "cpus": os.cpu_count(),
+        },
+    }
+
+
+def accuracy(recording: Recording, source: Source, max_depth: float) -> dict[str, Any]:
+    """Errors against the ground truth: mean over images of the mean over pixels.
+
+    Args:
+        recording: what the node answered.
+        source: has the ground truth.
+        max_depth: metres; truth beyond it is not scored.
+
+    Returns:
+        abs_rel and delta1 as predicted, and with the median of each image aligned; and what two
+        constants would score: one for the whole recording (the median of all its truth), and one
+        for each image (its own median: no model, but the truth itself, says how large that is).
+    """
+    as_predicted, aligned, per_image, samples = [], [], [], []
+    for _, depth, truth in paired(recording, source):
+        as_predicted.append(depth_metrics(depth, truth, max_depth=max_depth))
+        aligned.append(depth_metrics(depth, truth, max_depth=max_depth, align="median"))
+        constant = constant_median(truth, max_depth=max_depth)
+        per_image.append(depth_metrics(constant, truth, max_depth=max_depth))
+        known = truth[(truth > 1e-3) & (truth < max_depth)]
+        samples.append(known[:: max(1, known.size // SAMPLES)])
+    median = float(np.median(np.concatenate(samples))) if samples else math.nan
+    one_for_all = [
+        depth_metrics(np.full(truth.shape, median, np.float32), truth, max_depth=max_depth)
+        for _, _, truth in paired(recording, source)
+    ]
+    return {
+        **_scores(as_predicted),
+        **{f"{name}_median_scaled": value for name, value in _scores(aligned).items()},
+        "constant_median": {**_scores(one_for_all), "metres": _number(median)},
+        "constant_median_per_image": _scores(per_image),
+        "ground_truth_frames": len(as_predicted),
+        "ground_truth_coverage": _number(mean_metrics(as_predicted).get("coverage")),
+        "ground_truth_cap_m": max_depth if as_predicted else None,
+    }
+
+
+def write_pictures(
+    recording: Recording, source: Source, max_depth: float, directory: Path
+) -> list[str]:
+    """preview.png and, if there are clouds, cloud.png; returns the names written."""
+    stamps = recording.depth_stamps()
+    if not stamps:
+        return []
+    chosen = [stamps[round(i)] for i in np.linspace(0, len(stamps) - 1, min(ROWS, len(stamps)))]
+    truths = {stamp: truth for stamp, _, truth in paired(recording, source) if stamp in chosen}
+    rows = [
+        PreviewRow(
+            rgb=recording.image_at(stamp),
+            depth=recording.depth_at(stamp),
+            truth=truths.get(stamp),
+            caption=_caption(recording, stamp, stamps[0], truths.get(stamp), max_depth),
+        )
+        for stamp in chosen
+    ]
+    written = ["preview.png"]
+    _write(directory / "preview.png", preview(rows, max_depth=max_depth))
+    cloud = recording.cloud_at(chosen[len(chosen) // 2])
+    if cloud is not None:
+        _write(directory / "cloud.png", cloud_picture(*cloud))
+        written.append("cloud.png")
+    return written
+
+
+def _caption(
+    recording: Recording, stamp: int, first: int, truth: Depth | None, max_depth: float
+) -> str:
+    time = f"{(stamp - first) / 1e9:.2f} s"
+    if truth is None:
+        return time
+    depth = sampled(recording.depth_at(stamp), truth.shape)
+    scores = depth_metrics(depth, truth, max_depth=max_depth)
+    return f"{time}   AbsRel {scores['abs_rel']:.3f}   delta1 {scores['delta1']:.3f}"
+
+
+def _scores(images: list[dict[str, float]]) -> dict[str, float | None]:
+    means = mean_metrics(images)
+    return {name: _number(means.get(name)) for name in ("abs_rel", "delta1")}
+
+
+def _number(value: str | float | None) -> float | None:
+    """Four decimals; None for what is missing, empty or not a number (JSON has no NaN)."""
+    if value is None or value == "":
+        return None
+    number = round(float(value), 4)
+    return number if math.isfinite(number) else None
+
+
+def _write(path: Path, picture: npt.NDArray[np.uint8]) -> None:
+    cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
