@@ -1,0 +1,1 @@
+"""Procedural scenes: RGB, exact metric depth and intrinsics from seeds, on CPU or GPU."""

@@ -1,0 +1,177 @@
+"""Collects the bodies, materials and lights of one scene while a layout places them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from training.synthetic.dice import Dice
+from training.synthetic.materials import MATERIAL_SLOTS
+
+Vector = tuple[float, float, float]
+Matrix = tuple[Vector, Vector, Vector]
+
+SHAPES = ("shell", "box", "cylinder", "ball")
+SLOTS = {"shell": 1, "box": 48, "cylinder": 20, "ball": 12}
+
+# Columns of Scenes.lighting: first column and width.
+LIGHTING = {
+    "position": (0, 3),  # lamp position, or the direction to the sun
+    "is_lamp": (3, 1),
+    "radius": (4, 1),  # of the lamp in metres; of the sun as a sine
+    "color": (5, 3),
+    "ambient_up": (8, 3),  # light that falls from above on a horizontal surface
+    "ambient_down": (11, 3),
+    "sky_top": (14, 3),
+    "sky_low": (17, 3),
+    "clouds": (20, 1),
+    "haze": (21, 1),  # 1 / metres
+    "reach": (22, 1),  # metres within which neighbouring bodies darken a surface
+    "seed": (23, 1),
+}
+
+
+@dataclass(frozen=True)
+class Body:
+    """A unit shape scaled by `half`, turned by `rotation`, moved to `centre`."""
+
+    centre: Vector
+    half: Vector
+    rotation: Matrix
+    faces: tuple[int, int, int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A floor-aligned frame that furniture is built in: x to the right, y away, z up."""
+
+    x: float = 0.0
+    y: float = 0.0
+    z: float = 0.0
+    yaw: float = 0.0
+
+    def point(self, x: float, y: float, z: float) -> Vector:
+        c, s = math.cos(self.yaw), math.sin(self.yaw)
+        return (self.x + c * x - s * y, self.y + s * x + c * y, self.z + z)
+
+    def inner(self, x: float, y: float, z: float = 0.0, yaw: float = 0.0) -> Place:
+        """A frame given relative to this one."""
+        return Place(*self.point(x, y, z), self.yaw + yaw)
+
+
+def rotation_matrix(yaw: float, roll: float) -> Matrix:
+    """Rz(yaw) Rx(roll)."""
+    c, s = math.cos(yaw), math.sin(yaw)
+    a, b = math.cos(roll), math.sin(roll)
+    return ((c, -s * a, s * b), (s, c * a, -c * b), (0.0, b, a))
+
+
+class SceneBuilder:
+    """The scene under construction.
+
+    A shape whose slots are full takes no more bodies: layouts place what matters first.
+    """
+
+    def __init__(self, kind: str, dice: Dice) -> None:
+        self.kind = kind
+        self.dice = dice
+        self.bodies: dict[str, list[Body]] = {shape: [] for shape in SHAPES}
+        self.materials: list[list[float]] = []
+        self.lighting: dict[str, Sequence[float]] = {}
+        self.volume: tuple[Vector, Vector] = ((0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
+        self.focus: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+        self.footprints: list[tuple[float, float, float]] = []
+
+    def material(self, row: Sequence[float]) -> int:
+        """Add a material (a row made in `materials`) and return its number."""
+        if len(self.materials) < MATERIAL_SLOTS:
+            self.materials.append(list(row))
+        return len(self.materials) - 1
+
+    def add(self, shape: str, body: Body) -> None:
+        if len(self.bodies[shape]) < SLOTS[shape]:
+            self.bodies[shape].append(body)
+
+    def box(
+        self,
+        place: Place,
+        centre: Vector,
+        size: Vector,
+        material: int,
+        *,
+        yaw: float = 0.0,
+        roll: float = 0.0,
+        front: int | None = None,
+        top: int | None = None,
+    ) -> None:
+        """A box of full `size`; `front` is the material of its -y and +y faces."""
+        self._solid("box", place, centre, size, material, yaw, roll, front, top)
+
+    def cylinder(
+        self,
+        place: Place,
+        centre: Vector,
+        radius: float,
+        height: float,
+        material: int,
+        *,
+        yaw: float = 0.0,
+        roll: float = 0.0,
+        top: int | None = None,
+    ) -> None:
+        """An upright cylinder (lying along y with roll = pi / 2)."""
+        size = (2 * radius, 2 * radius, height)
+        self._solid("cylinder", place, centre, size, material, yaw, roll, None, top)
+
+    def ball(self, place: Place, centre: Vector, size: Vector, material: int) -> None:
+        """An ellipsoid of full `size`."""
+        self._solid("ball", place, centre, size, material, 0.0, 0.0, None, None)
+
+    def _solid(
+        self,
+        shape: str,
+        place: Place,
+        centre: Vector,
+        size: Vector,
+        material: int,
+        yaw: float,
+        roll: float,
+        front: int | None,
+        top: int | None,
+    ) -> None:
+        side = material if front is None else front
+        cap = material if top is None else top
+        body = Body(
+            centre=place.point(*centre),
+            half=(size[0] / 2, size[1] / 2, size[2] / 2),
+            rotation=rotation_matrix(place.yaw + yaw, roll),
+            faces=(material, material, side, side, material, cap),
+        )
+        self.add(shape, body)
+
+    def shell(self, size: Vector, walls: Sequence[int], floor: int, ceiling: int) -> None:
+        """The room itself, seen from inside: its floor is centred on the origin at z = 0."""
+        half = (size[0] / 2, size[1] / 2, size[2] / 2)
+        body = Body((0.0, 0.0, half[2]), half, rotation_matrix(0.0, 0.0), (0,) * 6)
+        self.add("shell", replace(body, faces=(*walls, floor, ceiling)))
+
+    def free_spot(
+        self, low: tuple[float, float], high: tuple[float, float], radius: float
+    ) -> tuple[float, float] | None:
+        """A place on the floor not yet taken by another footprint, or None; it is then taken."""
+        for _ in range(12):
+            x, y = self.dice.uniform(low[0], high[0]), self.dice.uniform(low[1], high[1])
+            if all(math.hypot(x - a, y - b) > radius + r for a, b, r in self.footprints):
+                self.footprints.append((x, y, radius))
+                return x, y
+        return None
+
+    def lighting_row(self) -> list[float]:
+        row = [0.0] * sum(width for _, width in LIGHTING.values())
+        for name, values in self.lighting.items():
+            start, width = LIGHTING[name]
+            if len(values) != width:
+                raise ValueError(f"lighting {name!r} has {len(values)} values, expected {width}")
+            row[start : start + width] = values
+        return row

@@ -1,0 +1,192 @@
+"""Cameras in scenes: where they stand, where they look, and how they move.
+
+A camera's frame is optical: x right, y down, z forward. Pixel centres have integer coordinates.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+from training.synthetic.dice import Dice
+from training.synthetic.primitives import Hits, trace, used_slots
+from training.synthetic.scenes import Scenes
+
+CLEARANCE = 0.12  # metres between a camera and any body
+INF = float("inf")
+PROBE_GRID = (12, 16)  # rays that judge a view
+
+
+@dataclass(frozen=True)
+class Cameras:
+    """N pinhole cameras.
+
+    Attributes:
+        position: (N, 3) in the world, metres.
+        rotation: (N, 3, 3) from the optical frame to the world.
+        intrinsics: (N, 4) fx, fy, cx, cy in pixels.
+        stamps: (N,) float64 seconds, zero unless the camera moves.
+    """
+
+    position: Tensor
+    rotation: Tensor
+    intrinsics: Tensor
+    stamps: Tensor
+
+    def __len__(self) -> int:
+        return len(self.position)
+
+    def __getitem__(self, index: slice) -> Cameras:
+        return Cameras(*(getattr(self, field.name)[index] for field in fields(self)))
+
+    def to(self, device: torch.device | str) -> Cameras:
+        return Cameras(*(getattr(self, field.name).to(device) for field in fields(self)))
+
+
+def look(yaw: float, pitch: float, roll: float) -> list[list[float]]:
+    """Rotation from the optical frame to the world; pitch is up, roll clockwise in the picture."""
+    cy, sy, cp, sp = math.cos(yaw), math.sin(yaw), math.cos(pitch), math.sin(pitch)
+    cr, sr = math.cos(roll), math.sin(roll)
+    forward = (cy * cp, sy * cp, sp)
+    right = (sy, -cy, 0.0)
+    down = (cy * sp, sy * sp, -cp)
+    x = [cr * r + sr * d for r, d in zip(right, down, strict=True)]
+    y = [cr * d - sr * r for r, d in zip(right, down, strict=True)]
+    return [[x[k], y[k], forward[k]] for k in range(3)]
+
+
+def pixel_rays(intrinsics: Tensor, height: int, width: int) -> Tensor:
+    """Directions (N, 3, H * W) with z = 1 in the optical frame."""
+    v, u = torch.meshgrid(
+        torch.arange(height, device=intrinsics.device, dtype=torch.float32),
+        torch.arange(width, device=intrinsics.device, dtype=torch.float32),
+        indexing="ij",
+    )
+    fx, fy, cx, cy = (intrinsics[:, k, None] for k in range(4))
+    x, y = (u.reshape(1, -1) - cx) / fx, (v.reshape(1, -1) - cy) / fy
+    return torch.stack([x, y, torch.ones_like(x)], dim=1)
+
+
+def sample_intrinsics(dice: Dice, height: int, width: int) -> list[float]:
+    """Square pixels within 1 %, 45 to 95 degrees across, the principal point near the middle."""
+    fx = width / 2 / math.tan(math.radians(dice.uniform(45, 95)) / 2)
+    return [
+        fx,
+        fx * dice.uniform(0.99, 1.01),
+        (width - 1) / 2 + dice.uniform(-0.03, 0.03) * width,
+        (height - 1) / 2 + dice.uniform(-0.03, 0.03) * height,
+    ]
+
+
+def sample_pose(
+    dice: Dice, volume: list[list[float]], focus: list[float]
+) -> tuple[list[float], list[list[float]]]:
+    """A position in the volume and a rotation, like those of robots and hands."""
+    low, high = volume
+    roll = math.radians(dice.uniform(-4, 4) if dice.chance(0.75) else dice.uniform(-30, 30))
+    if focus[3]:
+        distance, turn = dice.log_uniform(0.35, 1.6), dice.uniform(-math.pi, math.pi)
+        tilt = math.radians(dice.uniform(8, 75))
+        position = [
+            focus[0] - distance * math.cos(tilt) * math.cos(turn),
+            focus[1] - distance * math.cos(tilt) * math.sin(turn),
+            focus[2] + distance * math.sin(tilt),
+        ]
+        yaw, pitch = turn + dice.uniform(-0.25, 0.25), -tilt + dice.uniform(-0.15, 0.25)
+        return position, look(yaw, pitch, roll)
+    position = [dice.uniform(low[k], high[k]) for k in range(2)]
+    robot = dice.chance(0.4)
+    height = dice.uniform(0.15, 0.5) if robot else dice.uniform(0.5, 1.7)
+    height = min(max(height, low[2]), high[2])
+    pitch = dice.uniform(-12, 18) if robot else dice.uniform(-38, 12)
+    yaw = dice.uniform(-math.pi, math.pi)
+    return [*position, height], look(yaw, math.radians(pitch), roll)
+
+
+def clearance(scene: Scenes, positions: Tensor) -> Tensor:
+    """Metres (Q,) from positions (Q, 3) to the nearest bounding box of a body of one scene.
+
+    The distance is measured along the box's worst axis; below zero is inside. The shell is left out.
+    """
+    unit = scene.to_unit[0, 1:, :, :3] @ positions.T + scene.to_unit[0, 1:, :, 3:]  # (P, 3, Q)
+    return ((unit.abs() - 1) * scene.half[0, 1:, :, None]).amax(dim=1).amin(dim=0)
+
+
+def probe(scene: Scenes, positions: Tensor, rotations: Tensor, intrinsics: Tensor) -> Hits:
+    """Coarse depth and bodies (Q, rays) in the views of one scene; `intrinsics` (4,) are for `PROBE_GRID`."""
+    rows, columns = PROBE_GRID
+    rays = rotations @ pixel_rays(intrinsics[None], rows, columns)
+    origins = positions[:, :, None].expand_as(rays)
+    flat = (t.transpose(0, 1).reshape(1, 3, -1) for t in (origins, rays))
+    hits = trace(scene.to_unit, used_slots(scene.counts), *flat)
+    return Hits(hits.t.view(len(positions), -1), hits.body.view(len(positions), -1))
+
+
+def view_worth(views: Hits) -> Tensor:
+    """How much views (Q, rays) show: bodies, depth and its variety; less if something is too near."""
+    depth = views.t.clamp(max=80)
+    ordered = views.body.sort(dim=1).values
+    bodies = (ordered.diff(dim=1) != 0).sum(dim=1) + 1
+    near = depth.quantile(0.03, dim=1)
+    sky = views.t.isinf().float().mean(dim=1)
+    worth = 0.25 * bodies + depth.median(dim=1).values.log() + 2 * depth.log().std(dim=1)
+    return worth - 10 * (near < 0.22) - 10 * (sky > 0.7)
+
+
+def probe_intrinsics(intrinsics: Sequence[float], height: int, width: int) -> Tensor:
+    rows, columns = PROBE_GRID
+    sx, sy = columns / width, rows / height
+    fx, fy, cx, cy = intrinsics
+    return torch.tensor([fx * sx, fy * sy, (cx + 0.5) * sx - 0.5, (cy + 0.5) * sy - 0.5])
+
+
+def within(volume: Tensor, positions: Tensor) -> Tensor:
+    """Whether positions (Q, 3) lie in the volume (2, 3)."""
+    return ((positions >= volume[0] - 1e-4) & (positions <= volume[1] + 1e-4)).all(dim=1)
+
+
+def sample_cameras(
+    scenes: Scenes, seeds: Sequence[int], height: int, width: int, candidates: int = 16
+) -> Cameras:
+    """One camera for each scene: the first candidate in free space with a view worth having.
+
+    Raises:
+        ValueError: the numbers of scenes and seeds differ.
+        RuntimeError: a scene has no free space (its layout is at fault).
+    """
+    if len(seeds) != len(scenes):
+        raise ValueError(f"{len(scenes)} scenes need as many seeds, found {len(seeds)}")
+    device = scenes.to_unit.device
+    scenes = scenes.to("cpu")
+    chosen = [
+        _sample_camera(scenes[n : n + 1], Dice(seed, "camera"), height, width, candidates)
+        for n, seed in enumerate(seeds)
+    ]
+    position, rotation, intrinsics = (torch.stack(part) for part in zip(*chosen, strict=True))
+    stamps = torch.zeros(len(seeds), dtype=torch.float64)
+    return Cameras(position, rotation, intrinsics, stamps).to(device)
+
+
+def _sample_camera(
+    scene: Scenes, dice: Dice, height: int, width: int, candidates: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    intrinsics = sample_intrinsics(dice, height, width)
+    for _ in range(20):
+        poses = [
+            sample_pose(dice, scene.volume[0].tolist(), scene.focus[0].tolist())
+            for _ in range(candidates)
+        ]
+        position = torch.tensor([p for p, _ in poses])
+        rotation = torch.tensor([r for _, r in poses])
+        free = within(scene.volume[0], position) & (clearance(scene, position) > CLEARANCE)
+        views = probe(scene, position, rotation, probe_intrinsics(intrinsics, height, width))
+        worth = torch.where(free, view_worth(views), -INF)
+        worth[dice.integer(3, candidates) :] = -INF  # dull views happen, so they stay possible
+        best = int(worth.argmax())
+        if worth[best] > -INF:
+            return position[best], rotation[best], torch.tensor(intrinsics)
+    raise RuntimeError(f"no free space for a camera in a scene of kind {scene.kinds[0]}")

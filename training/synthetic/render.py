@@ -1,0 +1,74 @@
+"""Pictures and exact depth of scenes: one primary ray, one shadow ray, one occlusion ray a pixel."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from training.synthetic.cameras import Cameras, pixel_rays
+from training.synthetic.primitives import Hits, trace, used_slots
+from training.synthetic.scenes import Scenes
+from training.synthetic.shading import shade
+from training.synthetic.surfaces import surface_points
+
+CPU_ELEMENTS = 2**18  # bodies * rays at once: fits a core's cache
+GPU_ELEMENTS = 2**27
+
+
+class Render(NamedTuple):
+    """rgb (N, 3, H, W) in 0..1, sRGB; depth (N, H, W) float32 metres along Z, +inf for the sky."""
+
+    rgb: Tensor
+    depth: Tensor
+
+
+def render(scenes: Scenes, cameras: Cameras, height: int, width: int) -> Render:
+    """Render each scene with its camera.
+
+    Memory stays bounded: scenes go one by one on a CPU and in groups on a GPU, rays in chunks.
+
+    Raises:
+        ValueError: the numbers of scenes and cameras differ.
+    """
+    if len(scenes) != len(cameras):
+        raise ValueError(f"{len(scenes)} scenes with {len(cameras)} cameras")
+    on_cpu = scenes.to_unit.device.type == "cpu"
+    group = 1 if on_cpu else max(1, GPU_ELEMENTS // (height * width * 32))
+    parts = [
+        _render_group(scenes[k : k + group], cameras[k : k + group], height, width)
+        for k in range(0, len(scenes), group)
+    ]
+    return Render(torch.cat([p.rgb for p in parts]), torch.cat([p.depth for p in parts]))
+
+
+@torch.no_grad()
+def _render_group(scenes: Scenes, cameras: Cameras, height: int, width: int) -> Render:
+    rays = cameras.rotation @ pixel_rays(cameras.intrinsics, height, width)
+    origin = cameras.position[:, :, None]
+    hits = trace_chunked(scenes, origin, rays)
+    pixel = 1.0 / cameras.intrinsics[:, :1]
+    points = surface_points(scenes, origin, rays, hits, pixel)
+    rgb = shade(scenes, points, rays, hits, (height, width), trace_chunked)
+    return Render(rgb, hits.t.view(-1, height, width))
+
+
+def trace_chunked(
+    scenes: Scenes, origins: Tensor, directions: Tensor, *, shell: bool = True
+) -> Hits:
+    """`trace` over rays in chunks that bound the memory."""
+    used = used_slots(scenes.counts)
+    elements = CPU_ELEMENTS if directions.device.type == "cpu" else GPU_ELEMENTS
+    step = max(256, elements // (max(sum(used), 1) * len(scenes)))
+    parts = [
+        trace(
+            scenes.to_unit,
+            used,
+            origins if origins.shape[2] == 1 else origins[:, :, k : k + step],
+            directions[:, :, k : k + step],
+            shell=shell,
+        )
+        for k in range(0, directions.shape[2], step)
+    ]
+    return Hits(torch.cat([p.t for p in parts], 1), torch.cat([p.body for p in parts], 1))

@@ -1,0 +1,86 @@
+"""What a real camera does to a perfect picture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.functional import conv2d, pad
+
+from training.synthetic.dice import Dice, generator
+
+
+def sensor(rgb: Tensor, seeds: Sequence[int]) -> Tensor:
+    """Blur, vignetting, white balance, exposure, contrast and noise, drawn from a seed a picture.
+
+    Args:
+        rgb: (N, 3, H, W) sRGB in 0..1, on any device.
+        seeds: one a picture; a picture depends on its own seed only.
+
+    Returns:
+        (N, 3, H, W) sRGB in 0..1.
+
+    Raises:
+        ValueError: the numbers of pictures and seeds differ.
+    """
+    if len(seeds) != len(rgb):
+        raise ValueError(f"{len(rgb)} pictures need as many seeds, found {len(seeds)}")
+    return torch.stack([_photograph(p, seed) for p, seed in zip(rgb, seeds, strict=True)])
+
+
+def _photograph(picture: Tensor, seed: int) -> Tensor:
+    dice = Dice(seed, "sensor")
+    _, height, width = picture.shape
+    scale = width / 320  # blur is given in pixels of a picture 320 wide
+    light = picture.clamp(0, 1) ** 2.2
+    light = _blur(light, _lens_kernel(dice.uniform(0.45, 0.85) * scale))
+    if dice.chance(0.12):
+        light = _blur(light, _lens_kernel(dice.uniform(0.8, 2.0) * scale))
+    if dice.chance(0.15):
+        light = _blur(light, _motion_kernel(dice.uniform(1, 7) * scale, dice.uniform(0, math.pi)))
+    light = light * _vignette(height, width, dice.uniform(0, 0.35), light.device)
+    balance = [dice.uniform(0.88, 1.12), 1.0, dice.uniform(0.86, 1.14)]
+    exposure = 2 ** (dice.uniform(-0.7, 0.6) if dice.chance(0.85) else dice.uniform(-2.2, 1.2))
+    light = light * exposure * torch.tensor(balance, device=light.device)[:, None, None]
+
+    shot, read = dice.log_uniform(1e-5, 1.2e-3), dice.log_uniform(5e-4, 8e-3)
+    noise = torch.randn(picture.shape, generator=generator(seed, "noise")).to(light.device)
+    light = light + noise * (shot * light + read * read).sqrt()
+    image = light.clamp(0, 1) ** (1 / dice.uniform(1.9, 2.5))
+    contrast, grey = dice.uniform(0.85, 1.25), 0.45
+    image = (image - grey) * contrast + grey + dice.uniform(-0.03, 0.05)
+    vivid = dice.uniform(0.65, 1.25)
+    return torch.lerp(image.mean(dim=0, keepdim=True), image, vivid).clamp(0, 1)
+
+
+def _blur(image: Tensor, kernel: Tensor) -> Tensor:
+    r = kernel.shape[-1] // 2
+    wide = pad(image[None], (r, r, r, r), mode="replicate")
+    weight = kernel.to(image.device).expand(3, 1, *kernel.shape)
+    return conv2d(wide, weight, groups=3)[0]
+
+
+def _lens_kernel(sigma: float) -> Tensor:
+    r = max(1, math.ceil(2.5 * sigma))
+    x = torch.arange(-r, r + 1, dtype=torch.float32)
+    line = torch.exp(-0.5 * (x / sigma) ** 2)
+    kernel = line[:, None] * line
+    return kernel / kernel.sum()
+
+
+def _motion_kernel(length: float, angle: float) -> Tensor:
+    """A straight smear of `length` pixels."""
+    r = max(1, math.ceil(length / 2))
+    y, x = torch.meshgrid(*(torch.arange(-r, r + 1.0),) * 2, indexing="ij")
+    along = (x * math.cos(angle) + y * math.sin(angle)).abs()
+    across = (y * math.cos(angle) - x * math.sin(angle)).abs()
+    kernel = (length / 2 + 0.5 - along).clamp(0, 1) * (1 - across).clamp(0, 1)
+    return kernel / kernel.sum()
+
+
+def _vignette(height: int, width: int, strength: float, device: torch.device) -> Tensor:
+    y = torch.linspace(-1, 1, height, device=device)[:, None]
+    x = torch.linspace(-1, 1, width, device=device)
+    return 1 - strength * (x * x + y * y) / 2
