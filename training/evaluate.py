@@ -50,7 +50,9 @@ def run(args: argparse.Namespace) -> int:
     pipeline = DepthPipeline(engine, PipelineSettings(assumed_hfov_deg=args.assumed_hfov))
     results = [evaluate_folder(pipeline, RgbdFolder(path), args.cap) for path in args.data]
     engine.close()
-    Console().print(as_table(results))
+    console = Console()
+    # A file or pipe has no width of its own; the table must not be cut there.
+    Console(width=console.width if console.is_terminal else 110).print(as_table(results))
     if args.json:
         entries = [entry for result in results for entry in as_card_entries(result)]
         args.json.write_text(json.dumps(entries, indent=1) + "\n")

@@ -142,6 +142,7 @@ def export(network: DepthNetwork, card: ModelCard, path: Path) -> None:
         # Keeps batch normalisation apart, as both runtimes fold it themselves; folded here, the
         # weights would no longer be those that `round_weights` rounded.
         training=torch.onnx.TrainingMode.PRESERVE,
+        do_constant_folding=False,
     )
     model = onnx.load(partial)
     store_weights_as_half(model)

@@ -67,8 +67,9 @@ def _trainer(config: TrainingConfig, out: Path) -> lightning.Trainer:
         gradient_clip_val=how.gradient_clip,
         val_check_interval=config.trainer.validate_every,
         check_val_every_n_epoch=None,
-        log_every_n_steps=20,
-        logger=[CSVLogger(out, name="", version=""), TensorBoardLogger(out, name="", version="")],
+        log_every_n_steps=max(1, min(20, how.steps // 100)),
+        # Numbered, so that a resumed run keeps the curve of the part before.
+        logger=[CSVLogger(out, name="curve"), TensorBoardLogger(out, name="tensorboard")],
         callbacks=[
             EMAWeightAveraging(decay=how.ema_decay),
             ModelCheckpoint(
@@ -76,6 +77,7 @@ def _trainer(config: TrainingConfig, out: Path) -> lightning.Trainer:
                 every_n_train_steps=config.trainer.validate_every,
                 save_last=True,
                 save_top_k=0,
+                enable_version_counter=False,
             ),
             LearningRateMonitor("step"),
             RichProgressBar(),

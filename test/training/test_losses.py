@@ -1,0 +1,85 @@
+"""Losses: what they measure, and what they leave alone."""
+
+import math
+
+import pytest
+import torch
+
+from training.losses import LOSSES, LogDepthLoss, PaperLoss, beyond_range, gradient_matching, silog
+
+METRIC = torch.tensor([True])
+ANY_SCALE = torch.tensor([False])
+
+
+def picture(*rows):
+    return torch.tensor([rows], dtype=torch.float32)
+
+
+def test_silog_equals_its_formula():
+    depth = torch.rand(2, 8, 9) * 5 + 0.5
+    predicted = torch.rand(2, 8, 9) * 5 + 0.5
+    d = torch.log(predicted / depth).flatten(1)
+    expected = torch.sqrt((d**2).mean(1) - 0.5 * d.mean(1) ** 2 + 1e-6).mean()
+    both = torch.tensor([True, True])
+    torch.testing.assert_close(silog(predicted, depth, both, 0.5), expected)
+
+
+def test_a_common_factor_is_free_only_where_the_camera_is_unknown():
+    depth = torch.rand(1, 6, 6) + 0.5
+    assert silog(3.0 * depth, depth, ANY_SCALE, 0.5) < 2e-3
+    expected = math.log(3.0) * math.sqrt(0.5)
+    assert silog(3.0 * depth, depth, METRIC, 0.5).item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_gradient_matching_sees_slopes_not_levels():
+    depth = torch.full((1, 16, 16), 2.0)
+    assert gradient_matching(depth * 1.7, depth) == 0.0
+    # ln rises by 0.1 a column: 0.1, 0.2, 0.4, 0.8 at strides 1, 2, 4, 8, none down the rows.
+    ramp = depth * torch.exp(0.1 * torch.arange(16.0))
+    assert gradient_matching(ramp, depth).item() == pytest.approx(1.5 / 4, rel=1e-4)
+
+
+def test_sky_costs_until_it_is_predicted_beyond_range():
+    depth = picture([math.inf, math.inf], [1.0, float("nan")])
+    assert beyond_range(torch.full((1, 2, 2), 10.0), depth, 100.0).item() == pytest.approx(
+        math.log(10.0)
+    )
+    assert beyond_range(torch.full((1, 2, 2), 100.0), depth, 100.0) == 0.0
+
+
+@pytest.mark.parametrize("name", sorted(LOSSES))
+def test_invalid_pixels_have_no_say(name):
+    torch.manual_seed(0)
+    loss = LOSSES[name](max_depth=100.0)
+    depth = torch.rand(2, 16, 16) * 8 + 1
+    depth[:, 4:9, 3:12] = float("nan")
+    depth[1] = float("nan")
+    predicted = (torch.rand(2, 16, 16) * 8 + 1).requires_grad_()
+    terms = loss(predicted, depth, torch.tensor([True, True]))
+    assert torch.isfinite(terms["loss"])
+    terms["loss"].backward()
+    assert torch.isfinite(predicted.grad).all()
+    assert predicted.grad[1].abs().max() == 0.0
+    # SSIM's window reaches over the border of the hole; its middle is out of reach of a pixel.
+    assert predicted.grad[0, 6, 7].abs() < 1e-6 or name == "paper"
+    assert predicted.grad[0, :3].abs().max() > 0.0
+
+
+@pytest.mark.parametrize("loss", [LogDepthLoss(max_depth=10.0), PaperLoss(max_depth=10.0)])
+def test_a_perfect_prediction_costs_next_to_nothing_and_a_worse_one_more(loss):
+    torch.manual_seed(0)
+    depth = torch.rand(1, 24, 24) * 8 + 1
+    costs = [loss(depth * f, depth, METRIC)["loss"].item() for f in (1.0, 1.1, 1.5)]
+    assert costs[0] < 2e-3
+    assert costs[0] < costs[1] < costs[2]
+
+
+def test_the_papers_terms_keep_their_weights():
+    depth = torch.full((1, 24, 24), 2.0)
+    terms = PaperLoss(max_depth=10.0)(depth + 1.0, depth, METRIC)
+    assert terms["l1"].item() == pytest.approx(0.3 * 0.1, rel=1e-4)
+    assert terms["gradient"].item() == pytest.approx(0.0, abs=1e-6)
+    # Two flat pictures differ in luminance alone: SSIM = (2ab + c) / (a^2 + b^2 + c).
+    a, b, c = 0.3, 0.2, 0.01**2
+    ssim = (2 * a * b + c) / (a * a + b * b + c)
+    assert terms["ssim"].item() == pytest.approx((1 - ssim) / 2, rel=1e-3)

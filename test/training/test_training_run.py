@@ -1,0 +1,164 @@
+"""A whole run in small: train, resume, export, and the file measured through the runtime."""
+
+import csv
+import json
+import shutil
+
+import cv2
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+import yaml
+
+from depth_estimation_ros.engines import open_engine
+from depth_estimation_ros.errors import DepthEstimationError
+from training.__main__ import main
+from training.checkpoint import load_checkpoint
+from training.config import load_config
+from training.export import round_weights
+
+CONFIG = {
+    "name": "tiny",
+    "seed": 3,
+    "network": {
+        "name": "timm_unet",
+        "encoder": "efficientnet_lite0",
+        "widths": [16, 16, 8, 8, 8],
+        "min_depth": 0.1,
+        "max_depth": 100.0,
+        "scale": "log",
+    },
+    "encoder_weights": "none",
+    "loss": {"name": "log_depth", "max_depth": 100.0},
+    "data": {
+        "height": 32,
+        "width": 64,
+        "canonical_focal_px": 50.0,
+        "folders": [{"path": "room", "weight": 1.0}],
+        "validation": ["room"],
+        "augmentation": {"zoom": 1.2, "roll_deg": 2, "stretch": 0.0, "flip": 0.5, "color": 0.2},
+    },
+    "optimizer": {
+        "steps": 24,
+        "batch_size": 4,
+        "lr": 3e-3,
+        "encoder_lr": 3e-3,
+        "weight_decay": 0.0,
+        "warmup_steps": 2,
+        "gradient_clip": 1.0,
+        "ema_decay": 0.5,
+    },
+    "trainer": {"precision": "32-true", "workers": 0, "validate_every": 12},
+}
+
+
+def write_room(path):
+    """Eight frames of walls whose brightness tells their distance."""
+    path.mkdir()
+    rng = np.random.default_rng(0)
+    for index in range(8):
+        metres = rng.uniform(0.5, 4.0)
+        grey = np.clip(60.0 * metres + rng.normal(0, 3, (40, 80, 3)), 0, 255).astype(np.uint8)
+        cv2.imwrite(str(path / f"{index:05}.jpg"), grey)
+        depth = np.full((40, 80), round(metres * 1000), np.uint16)
+        cv2.imwrite(str(path / f"{index:05}.png"), depth)
+    camera = {"fx": 60.0, "fy": 60.0, "cx": 39.5, "cy": 19.5}
+    (path / "info.json").write_text(json.dumps({"intrinsics_px": camera}))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    root = tmp_path_factory.mktemp("run")
+    write_room(root / "room")
+    (root / "tiny.yaml").write_text(yaml.safe_dump(CONFIG))
+    arguments = ["--config", root / "tiny.yaml", "--data", root, "--out", root / "out"]
+    assert main(["train", *map(str, arguments)]) == 0
+    checkpoint = root / "out" / "checkpoints" / "last.ckpt"
+    model = root / "tiny.onnx"
+    assert main(["export", "--checkpoint", str(checkpoint), "--out", str(model)]) == 0
+    return root
+
+
+def test_the_loss_falls(run):
+    rows = list(csv.DictReader((run / "out/curve/version_0/metrics.csv").open()))
+    losses = [float(row["train/loss"]) for row in rows if row.get("train/loss")]
+    validations = [row for row in rows if row.get("val/abs_rel")]
+    assert [int(row["step"]) for row in validations] == [11, 23]
+    assert sum(losses[-6:]) < 0.8 * sum(losses[:6])
+
+
+def test_a_run_goes_on_where_it_stopped(run, tmp_path):
+    shutil.copytree(run / "out", tmp_path / "out")
+    longer = {**CONFIG, "optimizer": {**CONFIG["optimizer"], "steps": 36}}
+    (tmp_path / "longer.yaml").write_text(yaml.safe_dump(longer))
+    arguments = ["--config", tmp_path / "longer.yaml", "--data", run, "--out", tmp_path / "out"]
+    assert main(["train", *map(str, arguments), "--resume"]) == 0
+    last = torch.load(tmp_path / "out" / "checkpoints" / "last.ckpt", weights_only=False)
+    assert last["global_step"] == 36
+
+
+@pytest.mark.parametrize("shape", [(1, 32, 64), (3, 64, 32)])
+def test_the_exported_file_equals_torch(run, shape):
+    _, network = load_checkpoint(run / "out" / "checkpoints" / "last.ckpt")
+    round_weights(network)
+    image = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
+    session = onnxruntime.InferenceSession(run / "tiny.onnx", providers=["CPUExecutionProvider"])
+    (depth,) = session.run(None, {"image": image})
+    with torch.no_grad():
+        expected = network(torch.from_numpy(image).permute(0, 3, 1, 2) / 255.0).numpy()
+    np.testing.assert_allclose(depth, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_rounding_to_half_moves_depth_by_less_than_a_percent(run):
+    _, network = load_checkpoint(run / "out" / "checkpoints" / "last.ckpt")
+    image = torch.rand(1, 3, 32, 64)
+    with torch.no_grad():
+        exact = network(image)
+        round_weights(network)
+        torch.testing.assert_close(network(image), exact, rtol=1e-2, atol=0.0)
+
+
+def test_the_file_carries_its_card(run):
+    engine = open_engine(run / "tiny.onnx")
+    card = engine.card
+    engine.close()
+    assert (card.name, card.encoder, card.licence) == ("tiny", "efficientnet_lite0", "MIT")
+    assert (card.input.height, card.input.width, card.input.multiple_of) == (32, 64, 32)
+    assert (card.output.kind, card.output.unit) == ("metric_depth", "m")
+    assert (card.output.min_depth, card.output.max_depth) == (0.1, 80.0)
+    assert card.canonical_focal_px == 50.0
+    assert card.training_data == ("room",)
+
+
+def test_evaluation_writes_entries_for_a_card(run, capsys):
+    report = run / "metrics.json"
+    arguments = ["--model", run / "tiny.onnx", "--data", run / "room", "--json", report]
+    assert main(["evaluate", *map(str, arguments)]) == 0
+    assert "folder's median" in capsys.readouterr().out
+    entries = {(e["predictor"], e["alignment"]): e for e in json.loads(report.read_text())}
+    assert len(entries) == 4
+    # Each frame is one flat wall: its own median is the whole truth.
+    assert entries["frame's median", "median"]["abs_rel"] == 0.0
+    assert entries["folder's median", "none"]["abs_rel"] > 0.1
+    assert entries["model", "median"]["frames"] == 8
+
+
+def test_config_errors_name_the_key(tmp_path):
+    def refused(changed, message):
+        (tmp_path / "c.yaml").write_text(yaml.safe_dump({**CONFIG, **changed}))
+        with pytest.raises(DepthEstimationError, match=message):
+            load_config(tmp_path / "c.yaml")
+
+    refused({"optimiser": {}}, r"c\.yaml: unknown \['optimiser'\]")
+    refused({"data": {"height": 3}}, r"data: missing")
+    refused({"seed": "seven"}, r"seed has a wrong type: found 'seven'")
+    refused({"optimizer": {**CONFIG["optimizer"], "lr": "1e-3"}}, r"lr has a wrong type")
+    with pytest.raises(DepthEstimationError, match="no training config"):
+        load_config(tmp_path / "none.yaml")
+
+
+def test_commands_end_with_a_message_not_a_traceback(tmp_path, capsys):
+    missing = str(tmp_path / "none.ckpt")
+    assert main(["export", "--checkpoint", missing, "--out", str(tmp_path / "m.onnx")]) == 1
+    assert "error: no checkpoint" in capsys.readouterr().err
