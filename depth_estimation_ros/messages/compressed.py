@@ -21,7 +21,7 @@ def decode_compressed(msg: Any) -> NDArray[np.uint8]:
     Gray becomes RGB, 16 bits become 8. The format field is not asked: the bytes say what they are.
 
     Raises:
-        ImageError: the bytes are not a picture.
+        ImageError: the bytes are not a picture, or not the whole of one.
     """
     return np.asarray(cv2.cvtColor(decode_bytes(msg, _COLOR), cv2.COLOR_BGR2RGB), np.uint8)
 
@@ -31,7 +31,7 @@ def decode_bytes(msg: Any, flags: int) -> NDArray[Any]:
     data = np.frombuffer(msg.data, np.uint8)
     picture = None
     cause: Exception | None = None
-    if len(data) > 0:
+    if len(data) > 0 and not _is_cut_short(data):
         try:
             picture = cv2.imdecode(data, flags)
         except cv2.error as error:  # for instance a header that claims billions of pixels
@@ -46,3 +46,9 @@ def decode_bytes(msg: Any, flags: int) -> NDArray[Any]:
             "not `compressedDepth` or `theora`.",
         ) from cause
     return picture
+
+
+def _is_cut_short(data: NDArray[np.uint8]) -> bool:
+    """A JPEG without its end: OpenCV 4 would fill the rest with gray, a wall to the network."""
+    content = data.tobytes()
+    return content.startswith(b"\xff\xd8") and b"\xff\xd9" not in content
