@@ -1,0 +1,400 @@
+"""The mathematics of a frame: sizes, colours, metres, limits, edges, and the camera of the depth."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from tiny_models import constant_depth, float_nchw, red_depth, tiny_card, with_size
+
+from depth_estimation_ros.engines import open_engine
+from depth_estimation_ros.errors import ModelError, ParameterError
+from depth_estimation_ros.geometry import CameraModel
+from depth_estimation_ros.model_card import InputSpec, ModelCard
+from depth_estimation_ros.pipeline import (
+    DepthPipeline,
+    PipelineSettings,
+    network_size,
+    resize_image,
+    to_input,
+)
+
+H, W = 96, 128  # twice the network's size in each direction
+
+
+def red(values: np.ndarray) -> np.ndarray:
+    """A picture whose red channel is `values` and whose green and blue must not matter."""
+    picture = np.full((*values.shape, 3), 99, np.uint8)
+    picture[..., 0] = values
+    return picture
+
+
+def depth_of(red_value: float) -> float:
+    return 1.0 + 8.0 * red_value / 255.0
+
+
+def red_pipeline(
+    tmp_path: Path, card: ModelCard | None = None, **settings: object
+) -> DepthPipeline:
+    engine = open_engine(red_depth(tmp_path / "red.onnx", card))
+    return DepthPipeline(engine, PipelineSettings(**settings))  # type: ignore[arg-type]
+
+
+def constant_pipeline(
+    tmp_path: Path, value: float, card: ModelCard | None = None, **settings: object
+) -> DepthPipeline:
+    engine = open_engine(constant_depth(tmp_path / "constant.onnx", value, card))
+    return DepthPipeline(engine, PipelineSettings(**settings))  # type: ignore[arg-type]
+
+
+# --- sizes ---------------------------------------------------------------------------------------
+
+
+def spec(height: int, width: int, multiple_of: int | None) -> InputSpec:
+    return InputSpec(height, width, "rgb", "uint8", "NHWC", multiple_of)
+
+
+@pytest.mark.parametrize("image", [(480, 640), (720, 1280), (10, 1000)])
+def test_a_fixed_network_has_one_size(image: tuple[int, int]) -> None:
+    assert network_size(*image, spec(240, 320, None)) == (240, 320)
+
+
+@pytest.mark.parametrize(
+    ("image", "size"),
+    [
+        ((480, 640), (240, 320)),  # the nominal aspect: the nominal size
+        ((240, 320), (240, 320)),
+        ((60, 80), (240, 320)),  # a small image is enlarged
+        ((640, 480), (320, 240)),  # upright
+        ((720, 1280), (208, 368)),
+        ((1080, 1920), (208, 368)),
+        ((352, 1216), (144, 496)),  # KITTI
+    ],
+)
+def test_a_free_network_keeps_the_aspect_and_the_area(
+    image: tuple[int, int], size: tuple[int, int]
+) -> None:
+    assert network_size(*image, spec(240, 320, 16)) == size
+
+
+@pytest.mark.parametrize("image", [(480, 640), (720, 1280), (376, 1241), (1216, 1936), (352, 1216)])
+@pytest.mark.parametrize("step", [8, 14, 16, 32])
+def test_free_sizes_are_multiples_near_the_nominal_area(image: tuple[int, int], step: int) -> None:
+    nominal = spec(step * (240 // step), step * (320 // step), step)
+    h, w = network_size(*image, nominal)
+    assert h % step == 0
+    assert w % step == 0
+    assert 0.75 < h * w / (nominal.height * nominal.width) < 1.33
+    assert abs(math.log(w / h / (image[1] / image[0]))) < 0.13
+
+
+def test_shrinking_averages_areas_and_growing_blends() -> None:
+    checker = np.indices((8, 8)).sum(axis=0) % 2 * 200
+    picture = np.repeat(checker[..., np.newaxis], 3, axis=-1).astype(np.uint8)
+    np.testing.assert_array_equal(resize_image(picture, 4, 4), 100)
+    step = np.zeros((1, 2, 3), np.uint8)
+    step[0, 1] = 100
+    np.testing.assert_array_equal(resize_image(step, 1, 4)[0, :, 0], [0, 25, 75, 100])
+    assert resize_image(picture, 8, 8) is picture
+
+
+# --- the network's input -------------------------------------------------------------------------
+
+
+def test_bytes_in_rgb_go_in_as_they_are() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (16, 24, 3), dtype=np.uint8)
+    batch = to_input(picture, spec(16, 24, 8))
+    assert batch.dtype == np.uint8
+    np.testing.assert_array_equal(batch, picture[np.newaxis])
+
+
+@pytest.mark.parametrize("order", ["rgb", "bgr"])
+@pytest.mark.parametrize("layout", ["NHWC", "NCHW"])
+def test_floats_are_normalised_in_the_cards_order(order: str, layout: str) -> None:
+    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    picture = np.random.default_rng(0).integers(0, 256, (16, 24, 3), dtype=np.uint8)
+    card = InputSpec(16, 24, order, "float32", layout, None, mean, std)  # type: ignore[arg-type]
+    batch = to_input(picture, card)
+    ordered = picture if order == "rgb" else picture[..., ::-1]
+    expected = (ordered / 255.0 - np.array(mean)) / np.array(std)
+    if layout == "NCHW":
+        expected = expected.transpose(2, 0, 1)
+    assert batch.dtype == np.float32
+    assert batch.flags.c_contiguous
+    np.testing.assert_allclose(batch[0], expected, atol=2e-6)
+
+
+def test_a_network_of_another_house_gives_metres(tmp_path: Path) -> None:
+    path = float_nchw(tmp_path / "other.onnx", channel=2)
+    (tmp_path / "other.card.yaml").write_text(
+        "card_version: 1\nname: other\nlicence: MIT\n"
+        "input: {height: 48, width: 64, color_order: bgr, dtype: float32, layout: NCHW,\n"
+        "        mean: [0.1, 0.2, 0.5], std: [1.0, 1.0, 0.25]}\n"
+        "output: {kind: metric_depth, unit: m, min_depth: 0.1, max_depth: 20.0}\n"
+    )
+    frame = DepthPipeline(open_engine(path)).run(red(np.full((H, W), 204)), None)
+    # The third BGR channel is red: 5 + (0.8 - 0.5) / 0.25.
+    np.testing.assert_allclose(frame.depth, 6.2, rtol=1e-6)
+
+
+# --- depth ---------------------------------------------------------------------------------------
+
+
+def test_depth_has_the_images_size_and_every_pixel_its_place(tmp_path: Path) -> None:
+    values = np.zeros((H, W), np.uint8)
+    values[: H // 2, : W // 2] = 200
+    frame = red_pipeline(tmp_path).run(red(values), None)
+    assert (frame.depth.shape, frame.depth.dtype) == ((H, W), np.float32)
+    assert frame.depth[5, 5] == pytest.approx(depth_of(200))
+    assert frame.depth[5, W - 5] == frame.depth[H - 5, 5] == pytest.approx(1.0)
+    assert frame.engine_ms > 0.0
+
+
+def test_a_ramp_stays_a_ramp_through_both_resizes(tmp_path: Path) -> None:
+    ramp = np.broadcast_to(np.arange(W, dtype=np.uint8), (H, W))
+    depth = red_pipeline(tmp_path).run(red(ramp), None).depth
+    inner = slice(2, -2)  # bilinear resizing holds the border; bytes round by half a level
+    expected = depth_of(1.0) + 8.0 / 255.0 * (np.arange(W) - 1.0)
+    np.testing.assert_allclose(depth[H // 2, inner], expected[inner], atol=0.51 * 8 / 255)
+
+
+def test_depth_at_the_networks_own_size(tmp_path: Path) -> None:
+    camera = CameraModel.from_hfov(W, H, 60.0)
+    pipeline = red_pipeline(tmp_path, output_size="network")
+    frame = pipeline.run(red(np.full((H, W), 100)), camera)
+    assert frame.depth.shape == (48, 64)
+    assert frame.camera is not None
+    assert (frame.camera.width, frame.camera.height) == (64, 48)
+    assert frame.camera.fx == pytest.approx(camera.fx / 2)
+    assert frame.camera.cx == pytest.approx((64 - 1) / 2)
+
+
+def test_the_camera_of_an_image_sized_depth_is_the_images(tmp_path: Path) -> None:
+    camera = CameraModel.from_intrinsics(100.0, 110.0, 60.0, 50.0, W, H)
+    frame = red_pipeline(tmp_path).run(red(np.zeros((H, W))), camera)
+    assert frame.camera is not None
+    np.testing.assert_allclose(frame.camera.K, camera.K)
+
+
+@pytest.mark.parametrize("camera", [None, CameraModel(W, H, np.zeros((3, 3)))])
+def test_without_calibration_there_is_depth_but_no_camera(
+    tmp_path: Path, camera: CameraModel | None
+) -> None:
+    frame = red_pipeline(tmp_path).run(red(np.full((H, W), 100)), camera)
+    np.testing.assert_allclose(frame.depth, depth_of(100), rtol=1e-6)
+    assert frame.camera is None
+
+
+@pytest.mark.parametrize("size", [(97, 131), (48, 64), (20, 30), (300, 100)])
+def test_any_image_size(tmp_path: Path, size: tuple[int, int]) -> None:
+    frame = red_pipeline(tmp_path).run(red(np.full(size, 51)), None)
+    assert frame.depth.shape == size
+    np.testing.assert_allclose(frame.depth, depth_of(51), rtol=1e-6)
+
+
+def test_the_image_is_not_changed(tmp_path: Path) -> None:
+    picture = red(np.full((48, 64), 51))  # the network's size: no copy on the way
+    before = picture.copy()
+    red_pipeline(tmp_path).run(picture, None)
+    np.testing.assert_array_equal(picture, before)
+
+
+def test_the_depth_of_one_frame_is_not_changed_by_the_next(tmp_path: Path) -> None:
+    pipeline = red_pipeline(tmp_path, output_size="network")
+    first = pipeline.run(red(np.zeros((H, W))), None).depth
+    pipeline.run(red(np.full((H, W), 200)), None)
+    np.testing.assert_allclose(first, 1.0)
+
+
+def test_inverse_depth_becomes_metres_and_zero_is_infinitely_far(tmp_path: Path) -> None:
+    card = tiny_card(kind="inverse_depth", unit="1/m", max_depth=100.0)
+    for output, metres in ((0.5, 2.0), (0.0, math.inf), (-1.0, math.inf), (20.0, -math.inf)):
+        depth = constant_pipeline(tmp_path, output, card).run(red(np.zeros((H, W))), None).depth
+        np.testing.assert_allclose(depth, metres)
+
+
+@pytest.mark.parametrize(("kind", "unit"), [("relative_depth", ""), ("inverse_depth", "")])
+def test_a_network_without_metric_scale_is_refused(tmp_path: Path, kind: str, unit: str) -> None:
+    engine = open_engine(constant_depth(tmp_path / "a.onnx", card=tiny_card(kind=kind, unit=unit)))
+    with pytest.raises(ModelError, match=f"model 'tiny' is not metric.* found output.kind {kind}"):
+        DepthPipeline(engine)
+
+
+# --- canonical focal length ----------------------------------------------------------------------
+
+
+def test_depth_grows_with_the_focal_length(tmp_path: Path) -> None:
+    # The network sees 64 columns of 128, so fx = 150 is 75 pixels there; 75 / 50 * 2 m = 3 m.
+    card = tiny_card(canonical_focal_px=50.0)
+    camera = CameraModel.from_intrinsics(150.0, 150.0, 63.5, 47.5, W, H)
+    frame = constant_pipeline(tmp_path, 2.0, card).run(red(np.zeros((H, W))), camera)
+    np.testing.assert_allclose(frame.depth, 3.0, rtol=1e-6)
+
+
+def test_inverse_depth_scales_in_metres_not_in_inverse_metres(tmp_path: Path) -> None:
+    card = tiny_card(kind="inverse_depth", unit="1/m", canonical_focal_px=50.0)
+    camera = CameraModel.from_intrinsics(150.0, 150.0, 63.5, 47.5, W, H)
+    frame = constant_pipeline(tmp_path, 0.5, card).run(red(np.zeros((H, W))), camera)
+    np.testing.assert_allclose(frame.depth, 3.0, rtol=1e-6)
+
+
+def test_an_uncalibrated_camera_has_the_assumed_field_of_view(tmp_path: Path) -> None:
+    pipeline = constant_pipeline(
+        tmp_path, 2.0, tiny_card(canonical_focal_px=32.0), assumed_hfov_deg=90.0
+    )
+    for camera in (None, CameraModel(W, H, np.zeros((3, 3)))):
+        # 90 degrees: fx is half the width, 32 pixels of the network's 64.
+        depth = pipeline.run(red(np.zeros((H, W))), camera).depth
+        np.testing.assert_allclose(depth, 2.0, rtol=1e-6)
+
+
+def test_a_rectified_image_has_the_focal_length_of_p(tmp_path: Path) -> None:
+    camera = CameraModel.from_intrinsics(100.0, 100.0, 63.5, 47.5, W, H)
+    p = camera.P.copy()
+    p[0, 0] = 150.0
+    camera = dataclasses.replace(camera, P=p)
+    pipeline = constant_pipeline(tmp_path, 2.0, tiny_card(canonical_focal_px=50.0))
+    assert pipeline.run(red(np.zeros((H, W))), camera).depth[0, 0] == pytest.approx(2.0)
+    pipeline.settings = PipelineSettings(image_is_rectified=True)
+    assert pipeline.run(red(np.zeros((H, W))), camera).depth[0, 0] == pytest.approx(3.0)
+
+
+# --- limits --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        (0.05, -math.inf),
+        (0.1, -math.inf),  # a clamped output says the limit for all that is nearer
+        (0.11, 0.11),
+        (9.9, 9.9),
+        (10.0, math.inf),
+        (12.0, math.inf),
+        (math.inf, math.inf),
+        (0.0, -math.inf),
+        (-3.0, -math.inf),
+        (math.nan, math.nan),
+    ],
+)
+def test_the_cards_limits_become_infinities_not_walls(
+    tmp_path: Path, output: float, said: float
+) -> None:
+    depth = constant_pipeline(tmp_path, output).run(red(np.zeros((H, W))), None).depth
+    np.testing.assert_allclose(depth, np.float32(said))
+
+
+def test_the_tighter_limit_holds(tmp_path: Path) -> None:
+    ramp = np.broadcast_to(np.arange(0, 2 * W, 2, dtype=np.uint8), (H, W))
+    pipeline = red_pipeline(tmp_path, tiny_card(min_depth=2.0, max_depth=8.0))
+
+    def limits() -> tuple[float, float]:
+        depth = pipeline.run(red(ramp), None).depth
+        finite = depth[np.isfinite(depth)]
+        return float(finite.min()), float(finite.max())
+
+    pipeline.settings = PipelineSettings()
+    assert limits() == pytest.approx((2.0, 8.0), abs=0.1)
+    pipeline.settings = PipelineSettings(min_depth=3.0, max_depth=6.0)
+    assert limits() == pytest.approx((3.0, 6.0), abs=0.1)
+    pipeline.settings = PipelineSettings(min_depth=1.0, max_depth=50.0)
+    assert limits() == pytest.approx((2.0, 8.0), abs=0.1)
+
+
+def test_an_infinity_does_not_smear_over_its_neighbours(tmp_path: Path) -> None:
+    values = np.zeros((H, W), np.uint8)
+    values[:, W // 2 :] = 255  # 9 m: beyond the limit of 8 m
+    depth = red_pipeline(tmp_path, max_depth=8.0).run(red(values), None).depth
+    assert not np.isnan(depth).any()
+    np.testing.assert_allclose(depth[:, : W // 2 - 2], 1.0)
+    assert np.isposinf(depth[:, W // 2 + 2 :]).all()
+
+
+def test_no_row_of_numbers_just_below_the_limit(tmp_path: Path) -> None:
+    # Odd sizes bring every bilinear weight; a clamped far plane must be +Inf everywhere.
+    pipeline = constant_pipeline(tmp_path, 50.0, tiny_card(max_depth=9.9))
+    for size in ((97, 131), (333, 517)):
+        assert np.isposinf(pipeline.run(red(np.zeros(size)), None).depth).all()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"min_depth": 10.0}, {"min_depth": 5.0, "max_depth": 4.0}, {"max_depth": 0.05}],
+)
+def test_limits_that_leave_nothing_are_refused_and_the_old_ones_stay(
+    tmp_path: Path, settings: dict
+) -> None:
+    pipeline = red_pipeline(tmp_path)
+    with pytest.raises(
+        ParameterError, match=r"leave no depth between them: found .* 0\.1 m to 10 m"
+    ):
+        pipeline.settings = PipelineSettings(**settings)
+    assert pipeline.settings == PipelineSettings()
+
+
+# --- edges ---------------------------------------------------------------------------------------
+
+
+def step_picture() -> np.ndarray:
+    values = np.zeros((H, W), np.uint8)
+    values[:, W // 2 :] = 128  # 1 m beside 5 m
+    return red(values)
+
+
+def test_the_edge_filter_takes_out_the_edge_and_only_that(tmp_path: Path) -> None:
+    depth = red_pipeline(tmp_path, edge_filter=0.5).run(step_picture(), None).depth
+    unknown = np.isnan(depth).all(axis=0)
+    # One pixel of the network on each side of the jump, two of the image.
+    np.testing.assert_array_equal(np.flatnonzero(unknown), np.arange(W // 2 - 2, W // 2 + 2))
+    assert np.isfinite(depth[:, ~unknown]).all()
+
+
+def test_no_blend_of_front_and_back_is_left(tmp_path: Path) -> None:
+    depth = red_pipeline(tmp_path, edge_filter=0.5).run(step_picture(), None).depth
+    known = depth[np.isfinite(depth)]
+    blended = (known > 1.05) & (known < depth_of(128) - 0.05)
+    assert not blended.any()
+    off = red_pipeline(tmp_path).run(step_picture(), None).depth
+    assert ((off > 1.05) & (off < depth_of(128) - 0.05)).any()
+
+
+@pytest.mark.parametrize(("edge_filter", "edges"), [(0.0, 0), (4.1, 0), (3.9, 4 * H)])
+def test_the_threshold_is_the_jump_over_the_nearer_depth(
+    tmp_path: Path, edge_filter: float, edges: int
+) -> None:
+    # From 1 m to 5.016 m is a relative jump of 4.016.
+    depth = red_pipeline(tmp_path, edge_filter=edge_filter).run(step_picture(), None).depth
+    assert np.isnan(depth).sum() == edges
+
+
+def test_the_far_beyond_is_one_surface_without_edges(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).integers(150, 256, (H, W))  # 5.7 m to 9 m, noisy
+    pipeline = red_pipeline(tmp_path, edge_filter=0.02, max_depth=5.0)
+    assert np.isposinf(pipeline.run(red(values), None).depth).all()
+
+
+# --- life ----------------------------------------------------------------------------------------
+
+
+def test_warm_up_runs_the_network_at_its_nominal_size(tmp_path: Path) -> None:
+    engine = open_engine(red_depth(tmp_path / "red.onnx", with_size(tiny_card(), 48, 64, None)))
+    shapes = []
+    infer = engine.infer
+    engine.infer = lambda batch: (shapes.append(batch.shape), infer(batch))[1]  # type: ignore
+    DepthPipeline(engine).warm_up()
+    assert set(shapes) == {(1, 48, 64, 3)}
+
+
+def test_resizing_follows_pixel_centres(tmp_path: Path) -> None:
+    # A bright spot must stay where it is, or clouds shift against the picture.
+    values = cv2.GaussianBlur(
+        np.where(np.indices((H, W))[1] == 40, 255.0, 0.0).astype(np.float32), (0, 0), 6
+    )
+    values = (values / values.max() * 250).astype(np.uint8)
+    depth = red_pipeline(tmp_path).run(red(values), None).depth[H // 2] - 1.0
+    centre = (depth * np.arange(W)).sum() / depth.sum()
+    assert centre == pytest.approx(40.0, abs=0.1)
