@@ -1,4 +1,4 @@
-"""The mathematics of a frame: sizes, colours, metres, limits, edges, and the camera of the depth."""
+"""The mathematics of a frame: sizes, colours, metres, limits, edges, and the camera of it all."""
 
 from __future__ import annotations
 
