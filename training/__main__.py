@@ -14,6 +14,7 @@ COMMANDS = {
     "synthesize": ("training.synthetic.write", "render random scenes with exact depth"),
     "train": ("training.train", "train a network from a YAML configuration"),
     "export": ("training.export", "turn a checkpoint into an ONNX file with its model card"),
+    "curve": ("training.curve", "draw the loss and validation curves of a run"),
     "evaluate": ("training.evaluate", "measure an ONNX file as a robot runs it, on RGB-D folders"),
     "bag": ("training.bags", "write rosbags with ground truth, rendered or from a recording"),
 }
