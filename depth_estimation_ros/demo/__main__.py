@@ -50,7 +50,8 @@ def _check_replaceable(output: Path) -> None:
 
 
 def _run(options: session.DemoOptions, source: Source, output: Path) -> int:
-    console.print(f"[bold]{_plain(source.name)}[/] through the node with model {options.model}")
+    title = f"[bold]{_plain(source.name)}[/] through the node with model {_plain(options.model)}"
+    console.print(title, soft_wrap=True)
     for note in source.notes:
         console.print(f"[yellow]note:[/] {_plain(note)}", soft_wrap=True)
     # Everything appears under its final name at once, and only when it is complete.
@@ -87,7 +88,7 @@ def _play(options: session.DemoOptions, source: Source, bag: Path, logs: Path) -
         def show(what: str, frames: int) -> None:
             progress.update(task, description=what, completed=frames)
 
-        outcome = session.run(options, source.transport, bag, logs, show)
+        outcome = session.run(options, source, bag, logs, show)
         progress.update(task, description="played")
     return outcome
 
@@ -119,8 +120,12 @@ def _show(summary: dict[str, Any], output: Path, written: list[str]) -> None:
             console.print(_plain(summary["last_error"]), soft_wrap=True)
     if summary["problem"]:
         console.print(f"[bold red]error:[/] {_plain(summary['problem'])}", soft_wrap=True)
-    console.print(f"\nLook at {_plain(', '.join(str(output / name) for name in written))}")
-    console.print(f"Numbers: {output}/summary.json   Recording: {output}/bag (rosbag2, mcap)")
+    console.print(
+        f"\nLook at {_plain(', '.join(str(output / name) for name in written))}", soft_wrap=True
+    )
+    console.print(
+        f"Numbers: {output}/summary.json   Recording: {output}/bag (rosbag2, mcap)", soft_wrap=True
+    )
     console.print(
         "\nYour own pictures next:\n"
         "  make demo INPUT=/path/to/a/rosbag2       also .mcap, .db3, or a .bag of ROS 1\n"

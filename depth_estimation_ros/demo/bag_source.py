@@ -54,6 +54,7 @@ class BagSource:
         self.image_topic = image.topic
         self.camera_info_topic = info.topic if info else None
         self.ground_truth_topic = truth.topic if truth else None
+        self.has_camera_info = info is not None
         if info is None:
             self.notes.append(
                 "no CameraInfo: no point cloud, and the scale of the depth is a guess"
@@ -87,9 +88,7 @@ class BagSource:
     def _messages(self, reader: AnyReader, topic: str | None) -> Iterator[bytes]:
         """The messages of a topic as CDR, also from ROS 1, where serialisation is another."""
         for connection, _, raw in self._raw_messages(reader, topic):
-            if not reader.is2:
-                raw = self._store.ros1_to_cdr(raw, connection.msgtype)
-            yield bytes(raw)
+            yield raw if reader.is2 else bytes(self._store.ros1_to_cdr(raw, connection.msgtype))
 
     def _raw_messages(
         self, reader: AnyReader, topic: str | None

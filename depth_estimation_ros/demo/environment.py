@@ -11,8 +11,9 @@ from pathlib import Path
 from depth_estimation_ros.errors import DepthEstimationError
 
 PROFILE = Path("config") / "fastdds_shm.xml"
-# Fast DDS reads the first name since Jazzy, and the second one before.
-PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+PROFILE_VARIABLE = "FASTDDS_DEFAULT_PROFILES_FILE"
+OLD_PROFILE_VARIABLE = "FASTRTPS_DEFAULT_PROFILES_FILE"  # up to Fast DDS 2
+OLD_DISTROS = ("humble", "iron", "jazzy")
 # Domains above 101 share their ports with the operating system's short-lived ones.
 DOMAINS = range(1, 102)
 
@@ -35,8 +36,9 @@ def environment(domain_id: int | None, log_directory: Path) -> dict[str, str]:
         "RCUTILS_COLORIZED_OUTPUT": "0",
         "PYTHONUNBUFFERED": "1",
     }
-    if not any(name in variables for name in PROFILE_VARIABLES):
-        variables |= dict.fromkeys(PROFILE_VARIABLES, str(_share() / PROFILE))
+    if PROFILE_VARIABLE not in variables and OLD_PROFILE_VARIABLE not in variables:
+        old = variables.get("ROS_DISTRO") in OLD_DISTROS
+        variables[OLD_PROFILE_VARIABLE if old else PROFILE_VARIABLE] = str(_share() / PROFILE)
     return variables
 
 

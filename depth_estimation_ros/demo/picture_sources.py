@@ -38,7 +38,8 @@ class _Pictures:
         self.frame_count = min(frame_count, self._limit or frame_count)
         self.notes: list[str] = []
         self._hfov_deg = options.hfov_deg
-        if not self._hfov_deg:
+        self.has_camera_info = self._hfov_deg > 0
+        if not self.has_camera_info:
             self.notes.append(
                 "no CameraInfo: no point cloud, and the scale of the depth is a guess. "
                 "Give the horizontal field of view in degrees with --hfov to have both"
@@ -57,7 +58,7 @@ class _Pictures:
         image = CompressedImage(header=header, format=extension.strip("."))
         image.data = array("B", data.tobytes())
         info = None
-        if self._hfov_deg:
+        if self.has_camera_info:
             height, width = picture.shape[:2]
             camera = CameraModel.from_hfov(width, height, self._hfov_deg)
             info = serialize_message(camera_info(camera, header))

@@ -7,17 +7,19 @@ a slow machine is slow, and loses nothing.
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from depth_estimation_ros.demo import topics
@@ -50,6 +52,7 @@ class Player(Node):
         self._frame_timeout = frame_timeout
         self._answered: set[int] = set()
         self._drops = 0
+        self._playing = self._stopping = False
         self._subscriptions_kept = [
             self.create_subscription(Image, topics.DEPTH, self._on_depth, RELIABLE, raw=True),
             self.create_subscription(
@@ -63,7 +66,7 @@ class Player(Node):
         Raises:
             DepthEstimationError: it does not come up.
         """
-        service = self.create_client(ChangeState, f"{topics.NODE}/change_state")
+        service: Any = self.create_client(ChangeState, f"{topics.NODE}/change_state")
         if not service.wait_for_service(START_TIMEOUT_S):
             raise DepthEstimationError(f"The node did not appear within {START_TIMEOUT_S:g} s")
         for transition, name in (
@@ -93,6 +96,7 @@ class Player(Node):
 
     def play(self, source: Source) -> None:
         """Send every frame of the source, and say what became of each."""
+        self._playing = True
         began = first_stamp = silent = 0
         for index, frame in enumerate(source.frames()):
             if index == 0:
@@ -102,7 +106,9 @@ class Player(Node):
                 began, first_stamp = time.monotonic_ns(), frame.stamp_ns
                 emit("playing")
             due_in_s = (began + frame.stamp_ns - first_stamp - time.monotonic_ns()) / 1e9
-            self._until(lambda: False, due_in_s)
+            self._until(lambda: self._stopping, due_in_s)
+            if self._stopping:
+                return
             answer = self._send(frame)
             emit("frame", index=index, answer=answer)
             silent = silent + 1 if answer == "none" else 0
@@ -113,8 +119,14 @@ class Player(Node):
                     fix="If the network is that slow on this machine, raise --frame-timeout",
                 )
 
+    def interrupt(self, *_: object) -> None:
+        """Handler of SIGINT: a frame that is under way still gets its answer."""
+        if not self._playing:
+            raise KeyboardInterrupt
+        self._stopping = True
+
     def _send(self, frame: Frame) -> str:
-        """Publish one frame; what came of it: depth, dropped (so says the node), or none in time."""
+        """Publish one frame; returns depth, dropped (so says the node), or none (in time)."""
         stamp, drops = frame.stamp_ns, self._drops
         self._answered.discard(stamp)
         if frame.camera_info is not None:
@@ -150,10 +162,11 @@ class Player(Node):
 def main() -> int:
     """Entry of the process; its one argument is JSON: source (SourceOptions) and frame_timeout."""
     arguments = json.loads(sys.argv[1])
-    rclpy.init(args=[])
+    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     try:
         source = open_source(SourceOptions(**arguments["source"]))
         player = Player(source.transport, arguments["frame_timeout"])
+        signal.signal(signal.SIGINT, player.interrupt)
         player.start_node()
         player.play(source)
         emit("end")
@@ -163,7 +176,7 @@ def main() -> int:
     except DepthEstimationError as error:
         emit("failed", message=str(error))
         return 1
-    except (KeyboardInterrupt, ExternalShutdownException):
+    except KeyboardInterrupt:
         pass
     finally:
         rclpy.try_shutdown()

@@ -17,7 +17,7 @@ import yaml
 from depth_estimation_ros.demo import topics
 from depth_estimation_ros.demo.environment import environment
 from depth_estimation_ros.demo.processes import Child
-from depth_estimation_ros.demo.sources import SourceOptions
+from depth_estimation_ros.demo.sources import Source, SourceOptions
 from depth_estimation_ros.errors import DepthEstimationError
 
 PACKAGE = "depth_estimation_ros"
@@ -63,7 +63,7 @@ class Outcome:
 
 def run(
     options: DemoOptions,
-    transport: str,
+    source: Source,
     bag: Path,
     logs: Path,
     progress: Callable[[str, int], None],
@@ -72,7 +72,7 @@ def run(
 
     Args:
         options: how.
-        transport: of the source: raw or compressed.
+        source: as opened from the options; says on which topics it will play.
         bag: directory that the recorder makes.
         logs: existing directory for one log a process, and for ROS's own.
         progress: called with what is going on and the number of frames done.
@@ -92,10 +92,10 @@ def run(
 
         progress("starting node and recorder", 0)
         children = {
-            "node": start("node", *_node_arguments(options, transport, logs)),
+            "node": start("node", *_node_arguments(options, source, logs)),
             "recorder": start(
                 "demo.recorder",
-                json.dumps({"bag": str(bag), "topics": topics.recorded(transport)}),
+                json.dumps({"bag": str(bag), "topics": topics.recorded(source.transport)}),
             ),
             "player": start(
                 "demo.player",
@@ -108,6 +108,8 @@ def run(
         try:
             follower.until(lambda: follower.player_ended)
         except KeyboardInterrupt:
+            if not follower.outcome.answers:
+                raise
             follower.outcome.interrupted = True
             children["player"].stop()
         progress("waiting for the recorder", len(follower.outcome.answers))
@@ -115,12 +117,13 @@ def run(
     return follower.outcome
 
 
-def _node_arguments(options: DemoOptions, transport: str, directory: Path) -> list[str]:
-    image, _ = topics.IMAGES[transport]
+def _node_arguments(options: DemoOptions, source: Source, directory: Path) -> list[str]:
+    image, _ = topics.IMAGES[source.transport]
     parameters = {
         "model": options.model,
-        "image_transport": transport,
+        "image_transport": source.transport,
         "cloud_stride": options.cloud_stride,
+        "camera_info_timeout": 10.0 if source.has_camera_info else 0.0,
         "diagnostics_period": DIAGNOSTICS_PERIOD_S,
         # The player asks for each transition, and so learns at once if one fails.
         "autostart": False,

@@ -56,7 +56,9 @@ class Source(Protocol):
     name: str
     transport: str
     """raw (sensor_msgs/Image) or compressed (sensor_msgs/CompressedImage)."""
+    has_camera_info: bool
     frame_count: int
+    """As far as it is known beforehand; 0 is unknown."""
     notes: list[str]
     """What the user should know about how this input is understood."""
 
