@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,9 +18,10 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
+from rclpy.signals import SignalHandlerOptions
 
 from depth_estimation_ros import messages, parameters
 from depth_estimation_ros.diagnostics import Statistics, status
@@ -27,7 +29,7 @@ from depth_estimation_ros.engines import Engine, open_engine
 from depth_estimation_ros.errors import DepthEstimationError, ParameterError
 from depth_estimation_ros.frame_path import FramePath, Outputs
 from depth_estimation_ros.inputs import CameraInputs, Frame
-from depth_estimation_ros.pipeline import DepthPipeline, depth_limits
+from depth_estimation_ros.pipeline import DepthPipeline, check_limits
 from depth_estimation_ros.worker import Worker
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
@@ -67,8 +69,10 @@ class DepthEstimationNode(LifecycleNode):
         """Check the parameters, create the publishers, open the engine and warm it up."""
         self._statistics = Statistics()
         try:
-            for name, reason in self._refused.items():
-                raise ParameterError(f"parameter {name}: {reason}", fix="Set it and configure")
+            if self._refused:
+                raise ParameterError(
+                    "; ".join(self._refused.values()), fix="Set what is named here"
+                )
             self._now.check()
             outputs = self._outputs = Outputs(self)
             self._worker = Worker(lambda: self._session(outputs), self._on_worker_failure)
@@ -183,9 +187,8 @@ class DepthEstimationNode(LifecycleNode):
 
     def _on_worker_failure(self, error: Exception) -> None:
         """In the worker's thread: something broke that the next frame would not mend."""
-        if self.context.ok():  # otherwise it is only the middleware going down under us
-            self._report("depth estimation stopped, activate the node to try again", error)
-            self._frames_failed.trigger()
+        self._report("depth estimation stopped, activate the node to try again", error)
+        self._frames_failed.trigger()
 
     def _on_frames_failed(self) -> None:
         if self._state == "active":
@@ -201,7 +204,7 @@ class DepthEstimationNode(LifecycleNode):
             if self._state in ("inactive", "active"):
                 parameters.check_changes_while(self._state, values)
             if self._engine is not None:
-                depth_limits(self._engine.card.output, wanted.pipeline_settings())
+                check_limits(self._engine.card.output, wanted.pipeline_settings())
         except ParameterError as error:
             return SetParametersResult(successful=False, reason=str(error))
         self._now = wanted
@@ -239,21 +242,20 @@ class DepthEstimationNode(LifecycleNode):
 
 def main(args: list[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM."""
-    # rclpy shuts its context down on either signal. Without Python's own handler there is no
-    # KeyboardInterrupt on top, which a second Ctrl-C would raise in the middle of the cleaning up.
-    signal.signal(signal.SIGINT, lambda *_: None)
-    rclpy.init(args=args)
+    # rclpy's own handlers would shut ROS down in the middle of a callback or of the worker's
+    # publishing. Here the callback ends, then the worker, then ROS; a second signal is harmless.
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     node = DepthEstimationNode()
     executor = SingleThreadedExecutor()
     executor.add_node(node)
-    try:
-        executor.spin()
-    except ExternalShutdownException:
-        pass
-    finally:
-        executor.shutdown()
-        node.destroy_node()
-        rclpy.try_shutdown()
+    while not stop.is_set():
+        executor.spin_once(timeout_sec=0.1)
+    executor.shutdown()
+    node.destroy_node()
+    rclpy.shutdown()
     return 0
 
 

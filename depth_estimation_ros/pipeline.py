@@ -91,7 +91,7 @@ class DepthPipeline:
 
     @settings.setter
     def settings(self, settings: PipelineSettings) -> None:
-        depth_limits(self.engine.card.output, settings)
+        check_limits(self.engine.card.output, settings)
         self._settings = settings
 
     def run(self, rgb: Rgb, camera: CameraModel | None) -> DepthFrame:
@@ -119,7 +119,7 @@ class DepthPipeline:
         eye = calibrated or CameraModel.from_hfov(width, height, settings.assumed_hfov_deg)
         focal = focal_length(eye.scaled(network_w, network_h), settings.image_is_rectified)
         scale = metric_scale(card, focal)
-        near, far = depth_limits(card.output, settings)
+        near, far = depth_limits(card.output, settings, scale)
         depth = to_metres(raw, card.output, scale)
         # Clamped before and named after resizing: an infinity would smear over its neighbours.
         depth = np.clip(depth, near, far)
@@ -210,14 +210,22 @@ def to_metres(raw: Depth, output: OutputSpec, scale: float) -> Depth:
     return raw if scale == 1.0 else raw * np.float32(scale)
 
 
-def depth_limits(output: OutputSpec, settings: PipelineSettings) -> tuple[float, float]:
+def depth_limits(
+    output: OutputSpec, settings: PipelineSettings, scale: float = 1.0
+) -> tuple[float, float]:
     """The near and the far limit in metres: the tighter of the card's and the settings'.
 
-    Raises:
-        ParameterError: nothing lies between them.
+    The card's limits are of the network's own output, so they scale with it: a network that ends
+    at 80 m in its canonical camera ends at 40 m in a camera of half that focal length.
     """
-    near = max(output.min_depth, settings.min_depth)
-    far = min(output.max_depth, settings.max_depth) if settings.max_depth > 0 else output.max_depth
+    near = max(output.min_depth * scale, settings.min_depth)
+    far = output.max_depth * scale
+    return near, min(far, settings.max_depth) if settings.max_depth > 0 else far
+
+
+def check_limits(output: OutputSpec, settings: PipelineSettings) -> None:
+    """Raises ParameterError if the settings' and the card's limits leave nothing between them."""
+    near, far = depth_limits(output, settings)
     if not near < far:
         raise ParameterError(
             "min_depth and max_depth leave no depth between them",
@@ -225,7 +233,6 @@ def depth_limits(output: OutputSpec, settings: PipelineSettings) -> tuple[float,
             expected=f"a range within the model's {output.min_depth:g} m to {output.max_depth:g} m",
             fix="Change min_depth or max_depth; 0 stands for the model's own limit",
         )
-    return near, far
 
 
 def find_edges(depth: Depth, largest_jump: float) -> npt.NDArray[np.uint8]:

@@ -305,6 +305,17 @@ def test_the_tighter_limit_holds(tmp_path: Path) -> None:
     assert limits() == pytest.approx((2.0, 8.0), abs=0.1)
 
 
+@pytest.mark.parametrize(("output", "said"), [(79.0, 39.5), (80.0, np.inf), (0.1, -np.inf)])
+def test_the_cards_limits_are_those_of_the_canonical_camera(
+    tmp_path: Path, output: float, said: float
+) -> None:
+    # Half the canonical focal length: the network's 80 m, its "out of range", are 40 m here.
+    card = tiny_card(min_depth=0.1, max_depth=80.0, canonical_focal_px=100.0)
+    camera = CameraModel.from_intrinsics(100.0, 100.0, 63.5, 47.5, W, H)  # 50 px in the network
+    depth = constant_pipeline(tmp_path, output, card).run(red(np.zeros((H, W))), camera).depth
+    np.testing.assert_allclose(depth, np.float32(said))
+
+
 def test_an_infinity_does_not_smear_over_its_neighbours(tmp_path: Path) -> None:
     values = np.zeros((H, W), np.uint8)
     values[:, W // 2 :] = 255  # 9 m: beyond the limit of 8 m
