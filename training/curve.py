@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options of the command."""
     parser.add_argument("--run", dest="run_folder", type=Path, required=True, help="train's --out")
     parser.add_argument(
-        "--out", type=Path, required=True, help="the picture to write, .png or .svg"
+        "--out", type=Path, required=True, help="the picture to write (.png, .svg)"
     )
 
 
