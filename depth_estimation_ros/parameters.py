@@ -196,7 +196,7 @@ def declare(node: Node) -> dict[str, str]:
             node.declare_parameter(name, value, describe(name))
         except (InvalidParameterTypeException, InvalidParameterValueException) as error:
             node.declare_parameter(name, value, describe(name), ignore_override=True)
-            refused[name] = str(error)
+            refused[name] = f"parameter {name} has its default because of its start value: {error}"
     return refused
 
 

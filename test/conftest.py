@@ -23,25 +23,28 @@ os.environ["FASTRTPS_DEFAULT_PROFILES_FILE"] = str(CONFIG / "fastdds_shm.xml")
 
 
 @pytest.fixture(scope="session")
-def ros() -> Iterator[None]:
-    """rclpy, started once; tests that use it are skipped where there is no ROS."""
+def _session_tester() -> Iterator[Tester]:
     rclpy = pytest.importorskip("rclpy", reason="needs ROS 2 (rclpy)")
+    from ros_helpers import Tester
+
     rclpy.init()
-    yield
-    rclpy.try_shutdown()
+    tester = Tester()
+    yield tester
+    tester.destroy()
+    rclpy.shutdown()
 
 
 @pytest.fixture
-def tester(ros: None) -> Iterator[Tester]:
-    """The test's own ROS node, gone after the test with all it created."""
-    from ros_helpers import Tester
-
-    with Tester() as tester:
-        yield tester
+def tester(_session_tester: Tester) -> Iterator[Tester]:
+    """The tests' own ROS node; after each test it forgets the topics and timers of that test."""
+    yield _session_tester
+    _session_tester.forget_topics()
 
 
 @pytest.fixture(scope="module")
-def node(ros: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
+def node(
+    _session_tester: Tester, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[NodeProcess]:
     """One depth_estimation process for all tests of a module, unconfigured at first.
 
     `Tester.bring` takes it to any state with any parameters.

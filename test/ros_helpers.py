@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.parameter_client import AsyncParameterClient
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -101,27 +101,52 @@ class NodeProcess:
         self.stop()
 
 
+class Peer:
+    """Clients of the services of one node."""
+
+    def __init__(self, ros: Node, name: str) -> None:
+        self.parameters = AsyncParameterClient(ros, name)
+        self.change_state = ros.create_client(ChangeState, f"{name}/change_state")
+        self.get_state = ros.create_client(GetState, f"{name}/get_state")  # see Tester._peer
+
+    def is_ready(self) -> bool:
+        return (
+            self.parameters.services_are_ready()
+            and self.change_state.service_is_ready()
+            and self.get_state.service_is_ready()
+        )
+
+
 class Tester:
     """A node of the test's process: publishers, collectors, lifecycle and parameter clients."""
+
+    __test__ = False  # pytest: not a class of tests, in spite of its name
 
     def __init__(self) -> None:
         self.ros = rclpy.create_node(f"tester{next(_numbers)}")
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self.ros)
         self._publishers: dict[tuple[str, type], Any] = {}
-        self._clients: dict[str, Any] = {}
+        self._peers: dict[str, Peer] = {}
+        self._own = set(self._entities())
 
-    def __enter__(self) -> Tester:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        where: TracebackType | None,
-    ) -> None:
+    def destroy(self) -> None:
         self._executor.shutdown()
         self.ros.destroy_node()
+
+    def forget_topics(self) -> None:
+        """Destroy every publisher, subscription and timer made since the start."""
+        for entity in set(self._entities()) - self._own:
+            for destroy in (
+                self.ros.destroy_publisher,
+                self.ros.destroy_subscription,
+                self.ros.destroy_timer,
+            ):
+                destroy(entity)
+        self._publishers.clear()
+
+    def _entities(self) -> list[Any]:
+        return [*self.ros.publishers, *self.ros.subscriptions, *self.ros.timers]
 
     # Time
 
@@ -142,22 +167,32 @@ class Tester:
 
     # Services
 
-    def call(self, node: NodeProcess, kind: type, name: str, request: Any) -> Any:
-        service = f"{node.name}/{name}"
-        if service not in self._clients:
-            self._clients[service] = self.ros.create_client(kind, service)
-        client = self._clients[service]
-        self.wait_until(client.service_is_ready, f"service {service}", node)
-        return self._result(node, client.call_async(request), service)
+    def _peer(self, node: NodeProcess) -> Peer:
+        """The clients of this node's services, once it is certain to answer them."""
+        if node.name not in self._peers:
+            peer = Peer(self.ros, node.name)
+            self.wait_until(peer.is_ready, "the services", node)
+            # A service can answer only those clients that it has discovered, and these it discovers
+            # in the order of their creation: the last one answering vouches for all.
+            self.wait_until(lambda: self._answers(peer), "an answer", node)
+            self._peers[node.name] = peer
+        return self._peers[node.name]
+
+    def _answers(self, peer: Peer) -> bool:
+        future = peer.get_state.call_async(GetState.Request())
+        self._executor.spin_until_future_complete(future, timeout_sec=1.0)
+        return future.done()
 
     def state(self, node: NodeProcess) -> str:
-        return self.call(node, GetState, "get_state", GetState.Request()).current_state.label
+        future = self._peer(node).get_state.call_async(GetState.Request())
+        return self._result(node, future, "get_state").current_state.label
 
     def change(self, node: NodeProcess, transition: str) -> bool:
         """Make a transition by its name; True if it succeeded."""
         request = ChangeState.Request()
         request.transition.label = transition
-        return self.call(node, ChangeState, "change_state", request).success
+        future = self._peer(node).change_state.call_async(request)
+        return self._result(node, future, f"change_state {transition}").success
 
     def wait_for_state(self, node: NodeProcess, state: str) -> None:
         self.wait_until(lambda: self.state(node) == state, f"state {state}", node)
@@ -165,7 +200,7 @@ class Tester:
     def set_parameters(
         self, node: NodeProcess, values: Mapping[str, Any], atomically: bool = False
     ) -> list[SetParametersResult]:
-        client = self._parameter_client(node)
+        client = self._peer(node).parameters
         lists = {n: list(v) if isinstance(v, tuple) else v for n, v in values.items()}
         parameters = [Parameter(name, value=value) for name, value in lists.items()]
         if atomically:
@@ -177,11 +212,11 @@ class Tester:
         return self.set_parameters(node, {name: value})[0]
 
     def describe(self, node: NodeProcess, names: Sequence[str]) -> list[ParameterDescriptor]:
-        future = self._parameter_client(node).describe_parameters(list(names))
+        future = self._peer(node).parameters.describe_parameters(list(names))
         return self._result(node, future, "describe_parameters").descriptors
 
     def list_parameters(self, node: NodeProcess) -> list[str]:
-        future = self._parameter_client(node).list_parameters([], 10)
+        future = self._peer(node).parameters.list_parameters([], 10)
         return list(self._result(node, future, "list_parameters").result.names)
 
     def bring(self, node: NodeProcess, state: str, **parameters: Any) -> None:
@@ -273,14 +308,6 @@ class Tester:
         found = self.wait_until(matching, "such diagnostics", node)
         self.ros.destroy_subscription(subscription)
         return found
-
-    def _parameter_client(self, node: NodeProcess) -> AsyncParameterClient:
-        key = f"{node.name} parameters"
-        if key not in self._clients:
-            self._clients[key] = AsyncParameterClient(self.ros, node.name)
-        client = self._clients[key]
-        self.wait_until(client.services_are_ready, "the parameter services", node)
-        return client
 
     def _result(self, node: NodeProcess, future: Any, what: str) -> Any:
         self.wait_until(future.done, f"the answer of {what}", node)
