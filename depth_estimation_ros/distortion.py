@@ -31,6 +31,7 @@ _MAX_ANGLE = np.deg2rad(89.0)
 _ANGLES = np.linspace(0.0, _MAX_ANGLE, 8192)
 _TOLERANCE = 1e-7  # on the plane z = 1: 1e-4 px at a focal length of 1000 px
 _MAX_STEPS = 20
+_BLOCK = 16384  # pixels
 
 
 def is_distorted(model: str, D: Array) -> bool:
@@ -57,7 +58,7 @@ def is_distorted(model: str, D: Array) -> bool:
 
 
 def undistort(x: Array, y: Array, model: str, D: Array) -> tuple[Array, Array]:
-    """Ideal (x, y) of distorted (x, y), all on the plane z = 1, any shape, unit 1.
+    """Ideal (x, y) of distorted (x, y), all on the plane z = 1, of any shape.
 
     NaN where the model has no inverse in front of the camera. ``is_distorted`` must be true.
     """
@@ -90,14 +91,23 @@ def _undistort_equidistant(x: Array, y: Array, D: Array) -> tuple[Array, Array]:
 
 
 def _undistort_polynomial(xd: Array, yd: Array, D: Array) -> tuple[Array, Array]:
-    """Newton's method in two dimensions; D = k1 k2 p1 p2 k3 k4 k5 k6."""
-    p1, p2 = D[2], D[3]
+    """The inverse of the radial part, refined for the tangential one; D = k1 k2 p1 p2 k3 ... k6."""
     radii = np.tan(_ANGLES)
     radii, profile = _rising_part(radii, radii * _radial(radii**2, D)[0])
     distorted = np.hypot(xd, yd)
     start = np.interp(distorted, profile, radii)
     scale = np.divide(start, distorted, out=np.ones_like(start), where=distorted > 1e-12)
     x, y = xd * scale, yd * scale
+    # Blocks that stay in the processor's cache take half the time of the whole image.
+    blocks = -(-x.size // _BLOCK)
+    for block in zip(*(np.array_split(a.ravel(), blocks) for a in (xd, yd, x, y)), strict=True):
+        _refine(*block, D, radii[-1])
+    return x, y
+
+
+def _refine(xd: Array, yd: Array, x: Array, y: Array, D: Array, max_radius: float) -> None:
+    """Newton's method on (x, y) in place; NaN where it does not end on the centre's branch."""
+    p1, p2 = D[2], D[3]
     with np.errstate(all="ignore"):  # points without an inverse may run off; they end as NaN
         for _ in range(_MAX_STEPS):
             r2 = x * x + y * y
@@ -110,14 +120,13 @@ def _undistort_polynomial(xd: Array, yd: Array, D: Array) -> tuple[Array, Array]
             dyy = radial + 2 * y * y * slope + 6 * p1 * y + 2 * p2 * x
             determinant = dxx * dyy - dxy * dxy
             solved = np.maximum(np.abs(error_x), np.abs(error_y)) < _TOLERANCE
-            solved &= (determinant > 0) & (r2 <= radii[-1] ** 2)
+            solved &= (determinant > 0) & (r2 <= max_radius**2)
             if solved.all():
                 break
             x -= (dyy * error_x - dxy * error_y) / determinant
             y -= (dxx * error_y - dxy * error_x) / determinant
     x[~solved] = np.nan
     y[~solved] = np.nan
-    return x, y
 
 
 def _radial(r2: Array, D: Array) -> tuple[Array, Array]:

@@ -148,9 +148,10 @@ class CameraModel:
         """x / z and y / z of pixels 0, stride, 2 * stride, ... in both directions.
 
         (ceil(H / stride), ceil(W / stride), 2) float32, read-only. A rectified image takes them
-        from P, a raw one from K and D; NaN where the distortion model has no inverse. Computed once
-        for the same numbers, also in another instance, so a CameraInfo with each frame costs
-        nothing. In memory all x come before all y, which makes ``deproject`` fast.
+        from P (P[0, 3] of a stereo pair is no part of a ray), a raw one from K and D; NaN where the
+        distortion model has no inverse. Computed once for the same numbers, also in another
+        instance, so a CameraInfo with each frame costs nothing. In memory all x come before all
+        y, which makes ``deproject`` fast.
 
         Raises:
             CalibrationError: no calibration, or a distortion model that is not known.
@@ -205,7 +206,7 @@ def deproject(depth: FloatImage, rays: FloatImage) -> FloatImage:
     return np.asarray(points, np.float32)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=4)
 def _rays(
     width: int,
     height: int,
