@@ -94,15 +94,16 @@ def _undistort_polynomial(xd: Array, yd: Array, D: Array) -> tuple[Array, Array]
     """The inverse of the radial part, refined for the tangential one; D = k1 k2 p1 p2 k3 ... k6."""
     radii = np.tan(_ANGLES)
     radii, profile = _rising_part(radii, radii * _radial(radii**2, D)[0])
+    shape, xd, yd = xd.shape, xd.ravel(), yd.ravel()
     distorted = np.hypot(xd, yd)
     start = np.interp(distorted, profile, radii)
     scale = np.divide(start, distorted, out=np.ones_like(start), where=distorted > 1e-12)
     x, y = xd * scale, yd * scale
     # Blocks that stay in the processor's cache take half the time of the whole image.
-    blocks = -(-x.size // _BLOCK)
-    for block in zip(*(np.array_split(a.ravel(), blocks) for a in (xd, yd, x, y)), strict=True):
-        _refine(*block, D, radii[-1])
-    return x, y
+    for begin in range(0, x.size, _BLOCK):
+        block = slice(begin, begin + _BLOCK)
+        _refine(xd[block], yd[block], x[block], y[block], D, radii[-1])
+    return x.reshape(shape), y.reshape(shape)
 
 
 def _refine(xd: Array, yd: Array, x: Array, y: Array, D: Array, max_radius: float) -> None:
@@ -123,8 +124,8 @@ def _refine(xd: Array, yd: Array, x: Array, y: Array, D: Array, max_radius: floa
             solved &= (determinant > 0) & (r2 <= max_radius**2)
             if solved.all():
                 break
-            x -= (dyy * error_x - dxy * error_y) / determinant
-            y -= (dxx * error_y - dxy * error_x) / determinant
+            x -= np.where(solved, 0.0, (dyy * error_x - dxy * error_y) / determinant)
+            y -= np.where(solved, 0.0, (dxx * error_y - dxy * error_x) / determinant)
     x[~solved] = np.nan
     y[~solved] = np.nan
 
