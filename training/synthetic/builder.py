@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from training.synthetic.dice import Dice
 from training.synthetic.materials import MATERIAL_SLOTS
@@ -151,10 +151,14 @@ class SceneBuilder:
         self.add(shape, body)
 
     def shell(self, size: Vector, walls: Sequence[int], floor: int, ceiling: int) -> None:
-        """The room itself, seen from inside: its floor is centred on the origin at z = 0."""
+        """The room itself, seen from inside, its floor centred on the origin at z = 0.
+
+        `walls` are the materials at -x, +x, -y and +y.
+        """
         half = (size[0] / 2, size[1] / 2, size[2] / 2)
-        body = Body((0.0, 0.0, half[2]), half, rotation_matrix(0.0, 0.0), (0,) * 6)
-        self.add("shell", replace(body, faces=(*walls, floor, ceiling)))
+        left, right, near, far = walls
+        faces = (left, right, near, far, floor, ceiling)
+        self.add("shell", Body((0.0, 0.0, half[2]), half, rotation_matrix(0.0, 0.0), faces))
 
     def free_spot(
         self, low: tuple[float, float], high: tuple[float, float], radius: float

@@ -110,14 +110,14 @@ def sample_pose(
 def clearance(scene: Scenes, positions: Tensor) -> Tensor:
     """Metres (Q,) from positions (Q, 3) to the nearest bounding box of a body of one scene.
 
-    The distance is measured along the box's worst axis; below zero is inside. The shell is left out.
+    The distance is along the box's worst axis; below zero is inside. The shell is left out.
     """
     unit = scene.to_unit[0, 1:, :, :3] @ positions.T + scene.to_unit[0, 1:, :, 3:]  # (P, 3, Q)
     return ((unit.abs() - 1) * scene.half[0, 1:, :, None]).amax(dim=1).amin(dim=0)
 
 
 def probe(scene: Scenes, positions: Tensor, rotations: Tensor, intrinsics: Tensor) -> Hits:
-    """Coarse depth and bodies (Q, rays) in the views of one scene; `intrinsics` (4,) are for `PROBE_GRID`."""
+    """Coarse depth and bodies (Q, rays) in views of one scene; `intrinsics` suit `PROBE_GRID`."""
     rows, columns = PROBE_GRID
     rays = rotations @ pixel_rays(intrinsics[None], rows, columns)
     origins = positions[:, :, None].expand_as(rays)
@@ -127,7 +127,7 @@ def probe(scene: Scenes, positions: Tensor, rotations: Tensor, intrinsics: Tenso
 
 
 def view_worth(views: Hits) -> Tensor:
-    """How much views (Q, rays) show: bodies, depth and its variety; less if something is too near."""
+    """How much views (Q, rays) show: bodies, depth, its variety; less if something is too near."""
     depth = views.t.clamp(max=80)
     ordered = views.body.sort(dim=1).values
     bodies = (ordered.diff(dim=1) != 0).sum(dim=1) + 1

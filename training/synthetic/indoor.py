@@ -6,6 +6,7 @@ import math
 
 from training.synthetic import furniture as f
 from training.synthetic import materials as m
+from training.synthetic import things
 from training.synthetic.builder import Place, SceneBuilder
 from training.synthetic.dice import Dice
 
@@ -20,13 +21,17 @@ def warm_white(dice: Dice) -> tuple[float, float, float]:
 
 def indoor_light(b: SceneBuilder, size: tuple[float, float, float]) -> None:
     d = b.dice
-    w, l, h = size
+    w, depth, h = size
     power = d.uniform(0.6, 1.4)
     lamp = warm_white(d)
     fill = d.log_uniform(0.12, 0.7)
     tint = m.pale_color(d)
     b.lighting = {
-        "position": (d.uniform(-0.4, 0.4) * w, d.uniform(-0.4, 0.4) * l, h * d.uniform(0.75, 0.96)),
+        "position": (
+            d.uniform(-0.4, 0.4) * w,
+            d.uniform(-0.4, 0.4) * depth,
+            h * d.uniform(0.75, 0.96),
+        ),
         "is_lamp": (1.0,),
         "radius": (d.uniform(0.05, 0.5),),
         "color": tuple(power * c for c in lamp),
@@ -39,12 +44,12 @@ def indoor_light(b: SceneBuilder, size: tuple[float, float, float]) -> None:
 
 def wall_place(size: tuple[float, float, float], wall: int, along: float, off: float) -> Place:
     """A frame on the floor `off` metres before a wall (0..3 = -x +x -y +y), facing inward."""
-    w, l, _ = size
+    w, depth, _ = size
     if wall < 2:
         side = -1.0 if wall == 0 else 1.0
-        return Place(side * (w / 2 - off), along * (l / 2 - 0.3), 0.0, WALL_YAW[wall])
+        return Place(side * (w / 2 - off), along * (depth / 2 - 0.3), 0.0, WALL_YAW[wall])
     side = -1.0 if wall == 2 else 1.0
-    return Place(along * (w / 2 - 0.3), side * (l / 2 - off), 0.0, WALL_YAW[wall])
+    return Place(along * (w / 2 - 0.3), side * (depth / 2 - off), 0.0, WALL_YAW[wall])
 
 
 def wall_things(b: SceneBuilder, size: tuple[float, float, float], count: int) -> None:
@@ -112,7 +117,7 @@ def shell(b: SceneBuilder, size: tuple[float, float, float]) -> None:
 def floor_things(b: SceneBuilder, size: tuple[float, float, float], count: int) -> None:
     """Furniture along the walls and in the middle of a room."""
     d = b.dice
-    w, l, h = size
+    w, depth, h = size
     for _ in range(count):
         kind = d.uniform()
         if kind < 0.42:  # against a wall
@@ -135,7 +140,7 @@ def floor_things(b: SceneBuilder, size: tuple[float, float, float], count: int) 
             else:
                 desk_scene(b, wall_place(size, wall, along, 0.42), d.integer(2, 5))
             continue
-        spot = b.free_spot((-w / 2 + 0.5, -l / 2 + 0.5), (w / 2 - 0.5, l / 2 - 0.5), 0.45)
+        spot = b.free_spot((-w / 2 + 0.5, -depth / 2 + 0.5), (w / 2 - 0.5, depth / 2 - 0.5), 0.45)
         if spot is None:
             continue
         at = Place(spot[0], spot[1], 0.0, d.uniform(0, 2 * math.pi))
@@ -151,26 +156,26 @@ def floor_things(b: SceneBuilder, size: tuple[float, float, float], count: int) 
             f.plant(b, at)
         elif kind < 0.95:
             f.floor_lamp(b, at)
-        elif kind < 0.97 and min(w, l) > 4:
+        elif kind < 0.97 and min(w, depth) > 4:
             f.bed(b, at)
         else:
             f.cabinet(b, at, d.uniform(0.4, 1.2), d.uniform(0.3, 0.6), d.uniform(0.4, 1.2))
 
 
-def desk_scene(b: SceneBuilder, at: Place, things: int) -> None:
+def desk_scene(b: SceneBuilder, at: Place, count: int) -> None:
     """A table with a chair before it and things on it."""
     d = b.dice
     w, depth, h = d.uniform(0.8, 1.7), d.uniform(0.6, 0.9), d.uniform(0.68, 0.78)
     f.table(b, at, w, depth, h)
     if d.chance(0.7):
         f.chair(b, at.inner(d.uniform(-0.3, 0.3), -depth / 2 - 0.25, 0, math.pi + d.uniform(-1, 1)))
-    for _ in range(things):
+    for _ in range(count):
         x, y = d.uniform(-0.42, 0.42) * w, d.uniform(-0.35, 0.35) * depth
         top = at.inner(x, y, h, d.uniform(-0.6, 0.6))
         if d.chance(0.25):
-            f.monitor(b, top)
+            things.monitor(b, top)
         else:
-            f.small_thing(b, top)
+            things.small_thing(b, top)
 
 
 def room(b: SceneBuilder) -> None:
@@ -223,11 +228,11 @@ def tabletop(b: SceneBuilder) -> None:
     b.footprints.append((at.x, at.y, max(w, depth) / 2))
     f.table(b, at, w, depth, h)
     if d.chance(0.5):
-        f.monitor(b, at.inner(d.uniform(-0.3, 0.3) * w, depth * 0.25, h, d.uniform(-0.4, 0.4)))
-        f.keyboard(b, at.inner(d.uniform(-0.1, 0.1), -depth * 0.15, h, d.uniform(-0.2, 0.2)))
+        things.monitor(b, at.inner(d.uniform(-0.3, 0.3) * w, depth * 0.25, h, d.uniform(-0.4, 0.4)))
+        things.keyboard(b, at.inner(d.uniform(-0.1, 0.1), -depth * 0.15, h, d.uniform(-0.2, 0.2)))
     for _ in range(d.integer(2, 15)):
         x, y = d.uniform(-0.45, 0.45) * w, d.uniform(-0.42, 0.42) * depth
-        f.small_thing(b, at.inner(x, y, h, d.uniform(-3, 3)))
+        things.small_thing(b, at.inner(x, y, h, d.uniform(-3, 3)))
     if d.chance(0.5):
         f.chair(b, at.inner(d.uniform(-0.3, 0.3), -depth / 2 - 0.3, 0, math.pi + d.uniform(-1, 1)))
     wall_things(b, size, d.integer(1, 3))

@@ -80,10 +80,10 @@ def car(b: SceneBuilder, at: Place) -> None:
     body = b.material(m.row(d, "paint", m.any_color(d), contrast=0.2, gloss=1.0))
     glass = b.material(m.row(d, "paint", (0.08, 0.1, 0.12), contrast=0.2, gloss=1.0))
     tyre = b.material(m.row(d, "paint", (0.06, 0.06, 0.06), contrast=0.3))
-    l, w = d.uniform(3.6, 4.8), d.uniform(1.65, 1.9)
-    b.box(at, (0, 0, 0.62), (l, w, 0.6), body)
-    b.box(at, (-0.15, 0, 1.15), (l * 0.52, w * 0.88, 0.5), glass, top=body)
-    for x in (-l * 0.31, l * 0.31):
+    long, w = d.uniform(3.6, 4.8), d.uniform(1.65, 1.9)
+    b.box(at, (0, 0, 0.62), (long, w, 0.6), body)
+    b.box(at, (-0.15, 0, 1.15), (long * 0.52, w * 0.88, 0.5), glass, top=body)
+    for x in (-long * 0.31, long * 0.31):
         b.cylinder(at, (x, 0, 0.32), 0.32, w * 1.01, tyre, roll=math.pi / 2)
 
 

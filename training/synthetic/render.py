@@ -1,4 +1,4 @@
-"""Pictures and exact depth of scenes: one primary ray, one shadow ray, one occlusion ray a pixel."""
+"""Pictures and exact depth of scenes: a primary, a shadow and an occlusion ray for each pixel."""
 
 from __future__ import annotations
 

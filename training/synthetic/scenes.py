@@ -1,12 +1,12 @@
 """What a batch of scenes is, and how it is drawn from seeds.
 
 World frame: metres, z up, the floor at z = 0. Every body is a unit shape (box, cylinder along z,
-ball, or a box seen from inside) under an affine map, so one matrix product takes rays to all bodies.
+ball, or a box seen from inside) under an affine map: one matrix product takes rays to all bodies.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 
 import torch
@@ -51,20 +51,20 @@ class Scenes:
         return len(self.kinds)
 
     def __getitem__(self, index: slice) -> Scenes:
-        return Scenes(*(getattr(self, field.name)[index] for field in fields(self)))
+        return self._map(lambda tensor: tensor[index], self.kinds[index])
 
     def to(self, device: torch.device | str) -> Scenes:
-        values = (getattr(self, field.name) for field in fields(self))
-        return Scenes(*(v.to(device) if isinstance(v, Tensor) else v for v in values))
+        return self._map(lambda tensor: tensor.to(device), self.kinds)
 
     def repeat(self, count: int) -> Scenes:
         """One scene `count` times, for a camera that moves through it (views, not copies)."""
         if len(self) != 1:
             raise ValueError(f"only a single scene can be repeated, this batch has {len(self)}")
-        values = (getattr(self, field.name) for field in fields(self))
-        return Scenes(
-            *(v.expand(count, *v.shape[1:]) if isinstance(v, Tensor) else v * count for v in values)
-        )
+        return self._map(lambda tensor: tensor.expand(count, *tensor.shape[1:]), self.kinds * count)
+
+    def _map(self, change: Callable[[Tensor], Tensor], kinds: tuple[str, ...]) -> Scenes:
+        tensors = {f.name: change(getattr(self, f.name)) for f in fields(self) if f.name != "kinds"}
+        return Scenes(**tensors, kinds=kinds)
 
 
 def sample_scenes(

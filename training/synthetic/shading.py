@@ -21,6 +21,8 @@ from training.synthetic.scenes import Scenes
 from training.synthetic.surfaces import Points, dot, length, unit
 from training.synthetic.textures import PATTERNS, Surface
 
+Tracer = Callable[..., Hits]
+
 PATTERN_SIZE = 5
 OFFSET = 2e-3  # metres off the surface at which secondary rays start
 KEY = 0.24  # mean brightness that the automatic exposure aims at
@@ -44,10 +46,16 @@ def albedo(scenes: Scenes, points: Points) -> tuple[Tensor, Tensor, Tensor]:
             column = {name: rows[:, s : s + w] for name, (s, w) in MATERIAL.items()}
             color[chosen] = texture(
                 Surface(
-                    *(x[chosen] for x in (points.u, points.v, points.footprint)),
-                    *(column[name] for name in "abc"),
-                    *(column[name][:, 0] for name in ("scale", "aspect", "contrast")),
-                    points.seed[chosen],
+                    u=points.u[chosen],
+                    v=points.v[chosen],
+                    footprint=points.footprint[chosen],
+                    a=column["a"],
+                    b=column["b"],
+                    c=column["c"],
+                    scale=column["scale"][:, 0],
+                    aspect=column["aspect"][:, 0],
+                    contrast=column["contrast"][:, 0],
+                    seed=points.seed[chosen],
                 )
             )
     gloss, emission = (table[points.material, MATERIAL[k][0]] for k in ("gloss", "emission"))
@@ -83,46 +91,62 @@ def mean_within_part(values: Tensor, part: Tensor) -> Tensor:
     return total / weight
 
 
+def per_ray(scenes: Scenes, name: str, rays: int) -> Tensor:
+    """One named part of the lighting (N * rays, width)."""
+    values = light(scenes, name)
+    return values[:, None].expand(-1, rays, -1).reshape(-1, values.shape[1])
+
+
+def visibility(
+    scenes: Scenes, points: Points, to_light: Tensor, size: tuple[int, int], tracer: Tracer
+) -> tuple[Tensor, Tensor]:
+    """How much of the lamp or sun (Q, 1) and of the surroundings (Q, 1) each point sees, 0..1."""
+    n, (height, width) = len(scenes), size
+
+    def as_rays(flat: Tensor) -> Tensor:
+        return flat.view(n, height * width, 3).transpose(1, 2)
+
+    def spread(name: str) -> Tensor:
+        return per_ray(scenes, name, height * width)
+
+    scatter = scatter_directions(height, width, to_light.device).repeat(n, 1)
+    start = as_rays(points.position + OFFSET * points.normal)
+    beam = to_light + scatter * spread("radius")
+    beam = torch.where(spread("is_lamp") > 0, beam, beam * 1e3)  # the sun: as far as it takes
+    lit = tracer(scenes, start, as_rays(beam), shell=False).t > 1
+    around = unit(points.normal + 0.98 * scatter) * spread("reach")
+    near = tracer(scenes, start, as_rays(around)).t.clamp(max=1)
+    seen = torch.stack([lit.float(), near.sqrt()], dim=1).view(n, 2, height, width)
+    seen = mean_within_part(seen, points.part.view(n, height, width))
+    return seen[:, 0].reshape(-1, 1), seen[:, 1].reshape(-1, 1)
+
+
 def shade(
     scenes: Scenes,
     points: Points,
     rays: Tensor,
     hits: Hits,
     size: tuple[int, int],
-    tracer: Callable[..., Hits],
+    tracer: Tracer,
 ) -> Tensor:
     """The picture (N, 3, H, W), sRGB in 0..1."""
     n, count = hits.t.shape
-    height, width = size
 
     def spread(name: str) -> Tensor:
-        values = light(scenes, name)
-        return values[:, None].expand(n, count, values.shape[1]).reshape(n * count, -1)
+        return per_ray(scenes, name, count)
 
-    def as_rays(flat: Tensor) -> Tensor:
-        return flat.view(n, count, 3).transpose(1, 2)
-
-    scatter = scatter_directions(height, width, rays.device).repeat(n, 1)
-    start = points.position + OFFSET * points.normal
     is_lamp = spread("is_lamp")
-    to_light = spread("position") - is_lamp * start
+    to_light = spread("position") - is_lamp * (points.position + OFFSET * points.normal)
     distance = length(to_light)
-    facing = dot(points.normal, to_light) / distance
-    beam = to_light + scatter * spread("radius")
-    beam = torch.where(is_lamp > 0, beam, beam * 1e3)  # the sun: as far as it takes
-    shadow = tracer(scenes, as_rays(start), as_rays(beam), shell=False).t > 1
-    reach = unit(points.normal + 0.98 * scatter) * spread("reach")
-    near = tracer(scenes, as_rays(start), as_rays(reach)).t.clamp(max=1)
-    masks = torch.stack([shadow.float(), near.sqrt()], dim=1).view(n, 2, height, width)
-    masks = mean_within_part(masks, points.part.view(n, height, width))
-    lit, open_sky = (masks[:, k].reshape(-1, 1) for k in range(2))
+    lit, open_sky = visibility(scenes, points, to_light, size, tracer)
 
     color, gloss, emission = albedo(scenes, points)
     falloff = torch.where(is_lamp > 0, 4 / (distance * distance + 0.5), 1.0)
     direct = spread("color") * falloff * lit
     up = (points.normal[:, 2:] + 1) / 2
     ambient = torch.lerp(spread("ambient_down"), spread("ambient_up"), up) * open_sky
-    linear = color * (direct * facing.clamp(min=0) + ambient)
+    facing = (dot(points.normal, to_light) / distance).clamp(min=0)
+    linear = color * (direct * facing + ambient)
 
     view = unit(rays.transpose(1, 2).reshape(-1, 3))
     halfway = unit(to_light / distance - view)
@@ -131,12 +155,12 @@ def shade(
     linear += gloss[:, None] * (0.35 * shine * direct + (0.02 + 0.35 * grazing) * ambient)
     linear += emission[:, None] * color
 
-    solid = hits.t.isfinite().reshape(-1, 1)
-    if not bool(solid.all()):
+    if bool(light(scenes, "haze").any()):  # under a sky
         hidden = torch.exp(-spread("haze") * hits.t.reshape(-1, 1).clamp(max=1e4))
+        linear = torch.lerp(spread("sky_low"), linear, hidden)
         sky = sky_color(scenes, view.view(n, count, 3)).reshape(-1, 3)
-        linear = torch.where(solid, torch.lerp(spread("sky_low"), linear, hidden), sky)
-    return develop(linear.view(n, height, width, 3).permute(0, 3, 1, 2))
+        linear = torch.where(hits.t.isfinite().reshape(-1, 1), linear, sky)
+    return develop(linear.view(n, *size, 3).permute(0, 3, 1, 2))
 
 
 def sky_color(scenes: Scenes, view: Tensor) -> Tensor:

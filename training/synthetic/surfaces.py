@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from training.synthetic.builder import SHAPES, SLOTS
+from training.synthetic.materials import MATERIAL
 from training.synthetic.primitives import Hits
 from training.synthetic.scenes import Scenes
 
@@ -95,7 +96,7 @@ def surface_points(
 
     material = scenes.faces.view(n * slots, 6)[row, face]
     width = scenes.materials.shape[1]
-    seed = scenes.materials[..., 13].reshape(-1)
+    seed = scenes.materials[..., MATERIAL["seed"][0]].reshape(-1)
     index = material + (scene * width).expand_as(hits.body).reshape(-1)
     return Points(
         position=position,

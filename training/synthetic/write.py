@@ -87,9 +87,9 @@ def _write_frame(job: tuple[Path, int, int, int, int, tuple[str, ...]]) -> tuple
     return name, intrinsics
 
 
-# Pictures and ray batches of a few megabytes come and go all the time: glibc's allocator should keep
-# the memory rather than return it to the system each time (a fifth of the rendering time). The
-# allocator reads these when a process starts.
+# Ray batches of a few megabytes come and go all the time: glibc's allocator should keep the memory
+# rather than return it to the system each time (a fifth of the rendering time). The allocator
+# reads these when a process starts.
 ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(2**28), "MALLOC_TRIM_THRESHOLD_": str(2**29)}
 
 
@@ -185,7 +185,8 @@ def parse_size(text: str) -> tuple[int, int]:
     try:
         width, height = (int(part) for part in text.lower().split("x"))
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not WIDTHxHEIGHT, for instance 320x240")
+        message = f"{text!r} is not WIDTHxHEIGHT, for instance 320x240"
+        raise argparse.ArgumentTypeError(message) from None
     if not (16 <= width <= 4096 and 16 <= height <= 4096):
         raise argparse.ArgumentTypeError(f"{text}: each side must be 16 to 4096 pixels")
     return width, height
