@@ -75,7 +75,8 @@ class Recording:
 
     def _raw(self, topic: str, start: int | None = None, stop: int | None = None) -> Iterator[Any]:
         connections = [c for c in self._reader.connections if c.topic == topic]
-        return self._reader.messages(connections, start=start, stop=stop)
+        if connections:  # none would mean all of them
+            yield from self._reader.messages(connections, start=start, stop=stop)
 
     def _at(self, topic: str, stamp: int) -> Any:
         for connection, _, raw in self._raw(topic, stamp, stamp + 1):

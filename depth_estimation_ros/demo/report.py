@@ -91,7 +91,8 @@ def accuracy(recording: Recording, source: Source, max_depth: float) -> dict[str
         per_image.append(depth_metrics(constant, truth, max_depth=max_depth))
         known = truth[(truth > 1e-3) & (truth < max_depth)]
         samples.append(known[:: max(1, known.size // SAMPLES)])
-    median = float(np.median(np.concatenate(samples))) if samples else math.nan
+    everything = np.concatenate(samples) if samples else np.empty(0)
+    median = float(np.median(everything)) if everything.size else math.nan
     one_for_all = [
         depth_metrics(np.full(truth.shape, median, np.float32), truth, max_depth=max_depth)
         for _, _, truth in paired(recording, source)

@@ -1,0 +1,167 @@
+"""The demo's numbers and pictures, from recordings whose errors are known by construction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import demo_recordings as recordings
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="needs ROS 2 (rclpy)")
+
+from depth_estimation_ros.demo import report, topics
+from depth_estimation_ros.demo.recording import Recording, paired, sampled
+from depth_estimation_ros.demo.session import DemoOptions, Outcome
+from depth_estimation_ros.demo.sources import Source, SourceOptions, open_source
+from depth_estimation_ros.model_card import ModelCard
+
+FRAMES = 3
+TIMES = recordings.stamps(FRAMES)
+
+
+def recorded(path: Path, depths: list[np.ndarray], *, values: dict[str, str]) -> Path:
+    """What a run of the demo would have left whose node answered with these depths."""
+    types = recordings.STORE.types
+    pairs = [types["diagnostic_msgs/msg/KeyValue"](k, v) for k, v in values.items()]
+    status = types["diagnostic_msgs/msg/DiagnosticStatus"](
+        level=0, name=f"{topics.NODE}: depth", message="", hardware_id="", values=pairs
+    )
+    array = types["diagnostic_msgs/msg/DiagnosticArray"](
+        header=recordings.header(TIMES[-1]), status=[status]
+    )
+    images = [recordings.png_image(recordings.picture(i), t) for i, t in enumerate(TIMES)]
+    return recordings.write_bag(
+        path,
+        {
+            topics.IMAGES["compressed"][0]: images,
+            topics.DEPTH: [
+                recordings.float_depth(d, t) for d, t in zip(depths, TIMES, strict=False)
+            ],
+            topics.DIAGNOSTICS: [array],
+        },
+    )
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Source:
+    path = recordings.standard_bag(tmp_path / "source", FRAMES)
+    return open_source(SourceOptions(input=str(path)))
+
+
+@pytest.fixture
+def ten_percent_too_far(tmp_path: Path) -> Iterator[Recording]:
+    depths = [1.1 * recordings.depth(i) for i in range(FRAMES)]
+    values = {"latency_ms_p50": "12.5", "latency_ms_p99": "20.25", "rss_mb": "99.5", "engine": "E"}
+    path = recorded(tmp_path / "bag", depths, values=values)
+    with Recording.open(path, "compressed") as recording:
+        yield recording
+
+
+def card() -> ModelCard:
+    import tiny_models
+
+    return tiny_models.tiny_card(max_depth=10.0)
+
+
+def test_errors_as_predicted_and_with_the_scale_taken_out(
+    ten_percent_too_far: Recording, source: Source
+) -> None:
+    numbers = report.accuracy(ten_percent_too_far, source, 10.0)
+    assert numbers["abs_rel"] == pytest.approx(0.1, abs=2e-3)  # truth is rounded to millimetres
+    assert numbers["delta1"] == 1.0
+    assert numbers["abs_rel_median_scaled"] == pytest.approx(0.0, abs=2e-3)
+    assert numbers["delta1_median_scaled"] == 1.0
+    assert numbers["ground_truth_frames"] == FRAMES
+    assert numbers["ground_truth_coverage"] == 1.0
+    assert numbers["ground_truth_cap_m"] == 10.0
+
+
+def test_what_one_constant_would_score(ten_percent_too_far: Recording, source: Source) -> None:
+    truths = [np.rint(1000 * recordings.depth(i)) / 1000 for i in range(FRAMES)]
+    metres = np.median(np.stack(truths))
+    abs_rel = np.mean([np.mean(np.abs(metres - t) / t) for t in truths])
+    ratios = [np.maximum(metres / t, t / metres) for t in truths]
+
+    constant = report.accuracy(ten_percent_too_far, source, 10.0)["constant_median"]
+
+    assert constant["metres"] == pytest.approx(metres, abs=1e-4)
+    assert constant["abs_rel"] == pytest.approx(abs_rel, abs=1e-3)
+    assert constant["delta1"] == pytest.approx(np.mean(np.stack(ratios) < 1.25), abs=1e-3)
+
+
+def test_truth_beyond_the_cap_is_not_scored(ten_percent_too_far: Recording, source: Source) -> None:
+    numbers = report.accuracy(ten_percent_too_far, source, 0.5)  # nothing is that near
+    assert numbers["abs_rel"] is None
+    assert numbers["constant_median"]["abs_rel"] is None
+
+
+def test_without_ground_truth_the_numbers_are_null(
+    ten_percent_too_far: Recording, source: Source
+) -> None:
+    blind = open_source(SourceOptions(input=source.name, ground_truth_topic="none"))
+    outcome = Outcome(answers=["depth"] * FRAMES, seconds=0.5)
+    summary = report.summarize(ten_percent_too_far, blind, options(), outcome, card())
+    text = json.dumps(summary, allow_nan=False)
+    for name in ("abs_rel", "delta1", "abs_rel_median_scaled", "delta1_median_scaled"):
+        assert json.loads(text)[name] is None
+    assert summary["constant_median"] == {"abs_rel": None, "delta1": None, "metres": None}
+    assert summary["ground_truth_frames"] == 0
+
+
+def test_the_summary_counts_frames_and_takes_latency_and_memory_from_the_node(
+    tmp_path: Path, source: Source
+) -> None:
+    values = {"latency_ms_p50": "12.5", "latency_ms_p99": "20.25", "rss_mb": "99.5", "engine": "E"}
+    path = recorded(tmp_path / "bag", [recordings.depth(i) for i in range(2)], values=values)
+    outcome = Outcome(answers=["depth", "depth", "none"], seconds=0.5)
+    with Recording.open(path, "compressed") as recording:
+        summary = report.summarize(recording, source, options(), outcome, card())
+    assert (summary["frames_in"], summary["frames_out"], summary["dropped"]) == (3, 2, 1)
+    assert summary["latency_ms"] == {"p50": 12.5, "p99": 20.25}
+    assert summary["rss_mb"] == 99.5
+    assert summary["engine"] == "E"
+    assert summary["model"] == "tiny 1"
+    assert summary["ground_truth_frames"] == 2
+
+
+def test_truth_is_paired_with_the_nearest_frame_within_20_ms(tmp_path: Path) -> None:
+    late = [TIMES[0] + 19_000_000, TIMES[1] + 21_000_000, TIMES[2] - 19_000_000]
+    path = recordings.write_bag(
+        tmp_path / "source",
+        {
+            "/image": [recordings.png_image(recordings.picture(i), t) for i, t in enumerate(TIMES)],
+            "/truth": [recordings.float_depth(recordings.depth(i), t) for i, t in enumerate(late)],
+        },
+    )
+    source = open_source(SourceOptions(input=str(path)))
+    bag = recorded(tmp_path / "bag", [recordings.depth(i) for i in range(FRAMES)], values={})
+    with Recording.open(bag, "compressed") as recording:
+        pairs = list(paired(recording, source))
+    assert [stamp for stamp, _, _ in pairs] == [TIMES[0], TIMES[2]]
+    for _, depth, truth in pairs:
+        np.testing.assert_array_equal(depth, truth)
+
+
+def test_depth_is_compared_at_the_pixels_of_the_truth() -> None:
+    depth = np.arange(24, dtype=np.float32).reshape(4, 6)
+    np.testing.assert_array_equal(sampled(depth, (4, 6)), depth)
+    np.testing.assert_array_equal(sampled(depth, (2, 3)), depth[1::2, 1::2])
+    np.testing.assert_array_equal(sampled(depth, (4, 2)), depth[:, [1, 4]])
+    np.testing.assert_array_equal(sampled(depth, (8, 12)), depth.repeat(2, 0).repeat(2, 1))
+
+
+def test_pictures(ten_percent_too_far: Recording, source: Source, tmp_path: Path) -> None:
+    written = report.write_pictures(ten_percent_too_far, source, 10.0, tmp_path)
+    assert written == ["preview.png"]  # no cloud was recorded
+    sheet = cv2.imread(str(tmp_path / "preview.png"))
+    assert sheet is not None
+    assert sheet.shape[1] > 4 * 320  # four columns: camera, depth, truth, error
+
+
+def options() -> Any:
+    return DemoOptions(SourceOptions())
