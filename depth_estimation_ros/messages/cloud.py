@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _FIELDS = ("x", "y", "z", "rgb")
 _FLOAT32 = 7  # sensor_msgs/PointField.FLOAT32
+_ROWS = 32
 
 
 def point_cloud(points: NDArray[np.float32], rgb: NDArray[np.uint8], header: Header) -> PointCloud2:
@@ -53,9 +54,12 @@ def point_cloud(points: NDArray[np.float32], rgb: NDArray[np.uint8], header: Hea
         is_dense=False,
     )
     buffer = writable_data(cloud, (height, width, 4), np.float32)
-    # "Adding alpha" copies whole points at a time: 10 times faster than buffer[..., :3] = points.
-    cv2.cvtColor(np.ascontiguousarray(points), cv2.COLOR_RGB2RGBA, dst=buffer)
-    buffer.view(np.uint32)[..., 3] = _packed(rgb)
+    # Some rows at a time, so that what is made on the way stays in the processor's cache.
+    for first in range(0, height, _ROWS):
+        rows = slice(first, first + _ROWS)
+        # "Adding alpha" copies whole points: 10 times faster than buffer[..., :3] = points.
+        cv2.cvtColor(np.ascontiguousarray(points[rows]), cv2.COLOR_RGB2RGBA, dst=buffer[rows])
+        buffer[rows].view(np.uint32)[..., 3] = _packed(rgb[rows])
     return cloud
 
 
