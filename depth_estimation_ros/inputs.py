@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from rclpy.clock import Clock, ClockType
-from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -71,49 +70,19 @@ class CameraInputs:
         """time.monotonic() of the last image, or of the opening if none came yet."""
         self._subscriptions: list[Any] = []
         self._timer: Timer | None = None
+        self._latched = False
 
     def open(self) -> None:
         """Start to listen, and to count the time-out."""
-        node, qos_overrides = self._node, QoSOverridingOptions.with_default_policies
-        image_topic, image_message = node.resolve_topic_name("image"), Image
+        image_topic, image_message = self._node.resolve_topic_name("image"), Image
         if self._image_transport == "compressed":
             # As image_transport does it: remapping the base topic moves all transports with it.
             image_topic, image_message = f"{image_topic}/compressed", CompressedImage
-        # A camera may send its CameraInfo with every image, best effort, or once, latched. No one
-        # subscription gets both: the volatile one comes too late for the second kind, and the
-        # latched one does not match the first, of which it should not warn.
-        self._subscriptions.append(
-            node.create_subscription(
-                CameraInfo,
-                "camera_info",
-                self._on_camera_info,
-                INPUT_QOS,
-                qos_overriding_options=qos_overrides(),
-            )
-        )
-        self._subscriptions.append(
-            node.create_subscription(
-                CameraInfo,
-                "camera_info",
-                self._on_camera_info,
-                LATCHED_QOS,
-                event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
-                qos_overriding_options=qos_overrides(entity_id="latched"),
-            )
-        )
-        self._subscriptions.append(
-            node.create_subscription(
-                image_message,
-                image_topic,
-                self._on_image,
-                INPUT_QOS,
-                qos_overriding_options=qos_overrides(),
-            )
-        )
-        # The timer ends the waiting also where no second image follows. Discovery takes real time,
-        # whatever the node's clock says.
+        self._subscribe(CameraInfo, "camera_info", self._on_camera_info, INPUT_QOS)
+        self._subscribe(image_message, image_topic, self._on_image, INPUT_QOS)
+        # Discovery takes real time, whatever the node's clock says.
         clock = Clock(clock_type=ClockType.STEADY_TIME)
-        self._timer = node.create_timer(0.1, self._hand_over, clock=clock)
+        self._timer = self._node.create_timer(0.1, self._while_without_camera_info, clock=clock)
         self._opened_at = self.last_image_at = time.monotonic()
 
     def close(self) -> None:
@@ -127,8 +96,25 @@ class CameraInputs:
             self._statistics.count("dropped_waiting_for_camera_info")
             self._held_back = None
 
+    def _subscribe(
+        self,
+        message: type,
+        topic: str,
+        callback: Callable[[Any], None],
+        qos: QoSProfile,
+        entity_id: str | None = None,
+    ) -> None:
+        overrides = QoSOverridingOptions.with_default_policies(entity_id=entity_id)
+        self._subscriptions.append(
+            self._node.create_subscription(
+                message, topic, callback, qos, qos_overriding_options=overrides
+            )
+        )
+
     def _on_camera_info(self, message: CameraInfo) -> None:
         self._camera_info = message
+        if self._timer is not None:
+            self._timer.cancel()
         self._hand_over()
 
     def _on_image(self, message: Image | CompressedImage) -> None:
@@ -139,15 +125,28 @@ class CameraInputs:
         self._held_back = (message, self.last_image_at)
         self._hand_over()
 
+    def _while_without_camera_info(self) -> None:
+        """Look for a CameraInfo that was sent before this node came; end the wait for one.
+
+        A latched CameraInfo comes only to a subscription that asks for what was sent before. That
+        one in turn gets nothing from a camera which sends its CameraInfo with every image, and
+        makes the camera's driver warn of it; so it is made only where it is of use.
+        """
+        if not self._latched and any(
+            publisher.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL
+            for publisher in self._node.get_publishers_info_by_topic("camera_info")
+        ):
+            self._latched = True
+            self._subscribe(
+                CameraInfo, "camera_info", self._on_camera_info, LATCHED_QOS, entity_id="latched"
+            )
+        self._hand_over()
+
     def _hand_over(self) -> None:
         """Pass the newest image on, unless it should wait for a CameraInfo."""
         waited = time.monotonic() - self._opened_at
         waiting = self._camera_info is None and waited < self._timeout()
-        if waiting:
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._held_back is not None:
+        if self._held_back is not None and not waiting:
             image, received_at = self._held_back
             self._held_back = None
             self._on_frame(Frame(image, self._camera_info, received_at))
