@@ -1,0 +1,75 @@
+"""A folder of frames holds what was rendered, and can be completed."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from depth_estimation_ros.errors import ParameterError
+from training.synthetic import write
+
+SIZE = {"height": 36, "width": 48}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    out = tmp_path_factory.mktemp("synthetic")
+    options = "--count 3 --seed 40 --size 48x36 --workers 1 --kinds outdoor --quiet"
+    write.main(["--out", str(out), *options.split()])
+    return out
+
+
+def test_frames_json_says_what_the_files_hold(folder):
+    about = json.loads((folder / "frames.json").read_text())
+    assert about["size_wh"] == [48, 36]
+    assert about["seed"] == 40
+    assert about["kinds"] == ["outdoor"]
+    assert about["depth_scale"] == 0.002
+    assert about["infinite_value"] == 65535
+    assert about["generator_version"] == write.GENERATOR_VERSION
+    assert list(about["frames"]) == ["00000", "00001", "00002"]
+    assert sorted(p.name for p in folder.iterdir()) == sorted(
+        [f"0000{n}.{end}" for n in range(3) for end in ("jpg", "png")] + ["frames.json"]
+    )
+
+
+def test_depth_and_intrinsics_come_back_within_the_quantum(folder):
+    rgb, depth, intrinsics = write.make_frame(41, **SIZE, kinds=["outdoor"])
+    stored = cv2.imread(str(folder / "00001.png"), cv2.IMREAD_UNCHANGED)
+    assert stored.dtype == np.uint16
+    sky = np.isposinf(depth)
+    assert sky.any()
+    np.testing.assert_array_equal(stored == write.INFINITE, sky)
+    np.testing.assert_allclose(stored[~sky] * 0.002, depth[~sky], atol=0.00101)
+    about = json.loads((folder / "frames.json").read_text())
+    assert about["frames"]["00001"] == intrinsics
+    picture = cv2.imread(str(folder / "00001.jpg"))[..., ::-1]
+    assert np.abs(picture.astype(float) - rgb).mean() < 6
+
+
+def test_a_folder_is_completed_not_rewritten(folder):
+    kept = (folder / "00000.jpg").stat().st_mtime_ns
+    picture = (folder / "00001.jpg").read_bytes()
+    (folder / "00001.jpg").unlink()
+    write.write_folder(folder, 4, 40, **SIZE, workers=1, kinds=["outdoor"], quiet=True)
+    assert (folder / "00000.jpg").stat().st_mtime_ns == kept
+    assert (folder / "00001.jpg").read_bytes() == picture
+    assert len(json.loads((folder / "frames.json").read_text())["frames"]) == 4
+
+
+def test_other_settings_are_refused(folder):
+    with pytest.raises(ParameterError, match="seed: found 40, expected 41"):
+        write.write_folder(folder, 4, 41, **SIZE, kinds=["outdoor"], quiet=True)
+
+
+def test_depth_that_has_no_code_is_invalid():
+    depth = np.array([[np.nan, np.inf, 0.0, 1.0, 131.0, 200.0]], np.float32)
+    assert write.encode_depth(depth).tolist() == [[0, 65535, 0, 500, 65500, 0]]
+
+
+@pytest.mark.parametrize("text", ["320", "axb", "320x", "8x8", "99999x240"])
+def test_a_size_that_cannot_work_is_refused(text, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        write.main(["--out", str(tmp_path), "--size", text])
+    assert text in capsys.readouterr().err
