@@ -85,6 +85,11 @@ class CameraInputs:
         self._timer = self._node.create_timer(0.1, self._while_without_camera_info, clock=clock)
         self._opened_at = self.last_image_at = time.monotonic()
 
+    @property
+    def topics(self) -> str:
+        """The names of all topics listened to, resolved, for the log."""
+        return " and ".join(sorted({s.topic_name for s in self._subscriptions}))
+
     def close(self) -> None:
         """Stop listening; an image that is held back is dropped."""
         if self._timer is not None:

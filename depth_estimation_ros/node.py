@@ -105,6 +105,7 @@ class DepthEstimationNode(LifecycleNode):
             return FAILURE
         self._statistics.recovered()
         self._state = "active"
+        self.get_logger().info(f"active, listening to {self._inputs.topics}")
         return SUCCESS
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:

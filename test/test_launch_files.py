@@ -1,0 +1,136 @@
+"""What lies in launch/ and config/: it says what the node does, and starts it."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+CONFIG = REPOSITORY / "config"
+CLOUD_BYTES = 640 * 480 * 16
+
+
+def test_params_file_holds_every_parameter_at_its_default() -> None:
+    pytest.importorskip("rclpy", reason="needs ROS 2 (rclpy)")
+    from depth_estimation_ros.parameters import DEFAULTS
+
+    values = yaml.safe_load((CONFIG / "depth_estimation.yaml").read_text())["/**"]
+    defaults = {n: list(v) if isinstance(v, tuple) else v for n, v in DEFAULTS.items()}
+    assert values["ros__parameters"] == defaults
+    for name, value in values["ros__parameters"].items():  # 0 == 0.0, but not for a ROS parameter
+        assert type(value) is type(defaults[name])
+
+
+def test_rviz_shows_the_topics_of_the_node_and_takes_them_best_effort() -> None:
+    config = yaml.safe_load((CONFIG / "depth_estimation.rviz").read_text())
+    topics = [d["Topic"] for d in config["Visualization Manager"]["Displays"] if "Topic" in d]
+    assert [topic["Value"] for topic in topics] == [
+        "/depth_estimation/points",
+        "/camera/image_raw",
+        "/depth_estimation/depth/color",
+        "/depth_estimation/depth/image",
+    ]
+    assert {topic["Reliability Policy"] for topic in topics} == {"Best Effort"}
+    assert {topic["Durability Policy"] for topic in topics} == {"Volatile"}
+
+
+def test_fastdds_profile_has_room_for_a_cloud_and_keeps_the_network() -> None:
+    root = ElementTree.parse(CONFIG / "fastdds_shm.xml").getroot()
+    name = "{http://www.eprosima.com/XMLSchemas/fastRTPS_Profiles}"
+    transports = {t.findtext(f"{name}type"): t for t in root.iter(f"{name}transport_descriptor")}
+    assert set(transports) == {"SHM", "UDPv4"}
+    assert int(transports["SHM"].findtext(f"{name}maxMessageSize", "")) > CLOUD_BYTES
+    assert int(transports["SHM"].findtext(f"{name}segment_size", "")) > 10 * CLOUD_BYTES
+    assert next(root.iter(f"{name}useBuiltinTransports")).text == "false"
+
+
+@pytest.mark.skipif(
+    shutil.disk_usage("/dev/shm").total < 400e6 if Path("/dev/shm").is_dir() else True,
+    reason="needs 400 MB of shared memory",
+)
+def test_best_effort_cloud_of_a_vga_image_arrives_with_the_profile(
+    node: Any, tester: Any, tmp_path: Path
+) -> None:
+    import tiny_models
+    from ros_helpers import BEST_EFFORT, info_of, red_image
+    from sensor_msgs.msg import PointCloud2
+
+    from depth_estimation_ros.geometry import CameraModel
+
+    model = str(tiny_models.constant_depth(tmp_path / "constant.onnx"))
+    tester.bring(node, "active", model=model)
+    clouds = tester.collect(node, PointCloud2, "~/points", BEST_EFFORT)
+    camera = info_of(CameraModel.from_hfov(640, 480, 60.0))
+    for _ in range(5):
+        cloud = tester.result_of(node, red_image(0, 480, 640), clouds, camera)
+        assert len(cloud.data) == CLOUD_BYTES
+
+
+@pytest.fixture(scope="module")
+def launch_file() -> ModuleType:
+    pytest.importorskip("launch_ros", reason="needs ros2 launch")
+    path = REPOSITORY / "launch" / "depth_estimation.launch.py"
+    spec = importlib.util.spec_from_file_location("launch_file", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def launched(launch_file: ModuleType, **arguments: str) -> list[Any]:
+    """The processes that `ros2 launch` would start for these arguments."""
+    from launch import LaunchContext
+
+    context = LaunchContext()
+    context.launch_configurations.update(arguments)
+    *declared, start = launch_file.generate_launch_description().entities
+    for argument in declared:
+        argument.visit(context)
+    return [p for p in start.visit(context) if p.condition is None or p.condition.evaluate(context)]
+
+
+def test_each_launch_argument_is_described_and_its_default_files_exist(
+    launch_file: ModuleType,
+) -> None:
+    from launch import LaunchContext
+    from launch.utilities import perform_substitutions
+
+    *declared, _ = launch_file.generate_launch_description().entities
+    assert all(argument.description for argument in declared)
+    context = LaunchContext()
+    for argument in declared:
+        argument.visit(context)
+        default = perform_substitutions(context, argument.default_value)
+        assert Path(default).is_file() or not default.endswith((".yaml", ".xml"))
+
+
+def test_launch_starts_the_node_alone_or_with_rviz(launch_file: ModuleType) -> None:
+    def executables(**arguments: str) -> list[str]:
+        return [process.node_executable for process in launched(launch_file, **arguments)]
+
+    assert executables() == ["depth_estimation_node"]
+    assert executables(rviz="true") == ["depth_estimation_node", "rviz2"]
+
+
+def test_launch_leaves_a_users_fastdds_profile_alone(
+    launch_file: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = str(CONFIG / "fastdds_shm.xml")
+    for distribution, name in [
+        ("kilted", "FASTDDS_DEFAULT_PROFILES_FILE"),
+        ("jazzy", "FASTRTPS_DEFAULT_PROFILES_FILE"),
+    ]:
+        monkeypatch.setenv("ROS_DISTRO", distribution)
+        monkeypatch.delenv(name, raising=False)
+        assert launch_file.fastdds_environment(ours) == {name: ours}
+        assert launch_file.fastdds_environment("") == {}
+        monkeypatch.setenv(name, "mine.xml")
+        assert launch_file.fastdds_environment(ours) == {}
