@@ -100,8 +100,9 @@ def launched(launch_file: ModuleType, **arguments: str) -> list[Any]:
 def test_each_launch_argument_is_described_and_its_default_files_exist(
     launch_file: ModuleType,
 ) -> None:
-    from launch import LaunchContext
     from launch.utilities import perform_substitutions
+
+    from launch import LaunchContext
 
     *declared, _ = launch_file.generate_launch_description().entities
     assert all(argument.description for argument in declared)

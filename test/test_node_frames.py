@@ -13,7 +13,10 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2 (rclpy)")
 
 import tiny_models
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray
 from ros_helpers import BEST_EFFORT, NodeProcess, Tester, header, info_of, red_image
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 
 from depth_estimation_ros.geometry import CameraModel
@@ -209,3 +212,21 @@ def test_diagnostics_warn_when_no_image_comes(
     assert tester.diagnostics(node)["level"] == "0"
     values = tester.diagnostics(node, lambda v: v["level"] == "1")
     assert values["message"].startswith("no image for")
+
+
+def test_simulated_time_stamps_the_diagnostics_and_stops_nothing_while_it_stands_still(
+    tester: Tester, tmp_path: Path, red_model: str
+) -> None:
+    with NodeProcess(tmp_path, model=red_model, use_sim_time=True) as process:
+        tester.wait_for_state(process, "active")
+        depth = tester.collect(process, Image, "~/depth/image")
+        image = red_image(100)
+        assert tester.result_of(process, image, depth).header == image.header
+
+        clock = tester.ros.create_publisher(Clock, "/clock", 1)
+        now = iter(range(5000, 10000))
+        tester.ros.create_timer(0.02, lambda: clock.publish(Clock(clock=Time(sec=next(now)))))
+        arrays: list[DiagnosticArray] = []
+        tester.ros.create_subscription(DiagnosticArray, "/diagnostics", arrays.append, 1)
+        tester.wait_until(lambda: arrays, "diagnostics", process)
+        assert 5000 <= arrays[0].header.stamp.sec < 10000
