@@ -53,11 +53,11 @@ def colorize(
     logs = cv2.log(np.clip(depth, np.float32(near), np.float32(far)))
     # 255 * log(far / d) / log(far / near); every value is within 0..255, so "Abs" changes nothing.
     levels = cv2.convertScaleAbs(logs, alpha=-per_unit, beta=per_unit * math.log(far))
-    colors = np.asarray(cv2.applyColorMap(levels, color_table(color_map)), np.uint8)
-    unknown = np.isnan(depth)
-    if unknown.any():
-        colors[unknown] = 0
-    return colors
+    colors = cv2.applyColorMap(levels, color_table(color_map))
+    known = ~np.isnan(depth)
+    if not known.all():
+        colors = cv2.bitwise_and(colors, colors, mask=known.view(np.uint8))
+    return np.asarray(colors, np.uint8)
 
 
 def color_range(min_depth: float, max_depth: float) -> tuple[float, float]:
