@@ -101,7 +101,7 @@ def _open_session(ort: Any, path: Path, providers: list[str], threads: int) -> A
     # compact network on two cores, spinning took 13.6 ms instead of 15.2 when nothing else ran,
     # but 84 instead of 43 beside a busy process, and twice the processor time.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 3  # warnings about the graph are no business of a robot's log
+    options.log_severity_level = 4  # errors come back as exceptions, and warnings help nobody here
     try:
         session = ort.InferenceSession(str(path), sess_options=options, providers=providers)
     except Exception as error:  # ORT's own exceptions share no base class
