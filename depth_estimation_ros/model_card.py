@@ -77,8 +77,9 @@ class OutputSpec:
     Attributes:
         kind: metric_depth, inverse_depth (1 / Z), or relative_depth (no unit, never metres).
         unit: "m" for metric_depth, "1/m" for metric inverse_depth, "" for anything without a unit.
-        min_depth: nearest depth the network was trained to tell, metres.
-        max_depth: farthest depth the network was trained to tell, metres.
+        min_depth: nearest depth that the network tells, metres; in the camera of the card's
+            canonical focal length, if it has one.
+        max_depth: farthest depth that the network tells, likewise.
     """
 
     kind: Literal["metric_depth", "inverse_depth", "relative_depth"]

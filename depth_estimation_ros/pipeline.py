@@ -103,6 +103,7 @@ class DepthPipeline:
 
         Raises:
             EngineError: the network failed.
+            ParameterError: with this camera's focal length the limits leave no depth between them.
         """
         settings = self._settings  # one frame, one set of settings
         card = self.engine.card
@@ -119,7 +120,7 @@ class DepthPipeline:
         eye = calibrated or CameraModel.from_hfov(width, height, settings.assumed_hfov_deg)
         focal = focal_length(eye.scaled(network_w, network_h), settings.image_is_rectified)
         scale = metric_scale(card, focal)
-        near, far = depth_limits(card.output, settings, scale)
+        near, far = check_limits(card.output, settings, scale)
         depth = to_metres(raw, card.output, scale)
         # Clamped before and named after resizing: an infinity would smear over its neighbours.
         depth = np.clip(depth, near, far)
@@ -223,16 +224,21 @@ def depth_limits(
     return near, min(far, settings.max_depth) if settings.max_depth > 0 else far
 
 
-def check_limits(output: OutputSpec, settings: PipelineSettings) -> None:
-    """Raises ParameterError if the settings' and the card's limits leave nothing between them."""
-    near, far = depth_limits(output, settings)
+def check_limits(
+    output: OutputSpec, settings: PipelineSettings, scale: float = 1.0
+) -> tuple[float, float]:
+    """`depth_limits`; raises ParameterError if nothing lies between them."""
+    near, far = depth_limits(output, settings, scale)
     if not near < far:
+        model = f"{output.min_depth * scale:g} m to {output.max_depth * scale:g} m"
         raise ParameterError(
             "min_depth and max_depth leave no depth between them",
             found=f"{near:g} m to {far:g} m",
-            expected=f"a range within the model's {output.min_depth:g} m to {output.max_depth:g} m",
+            expected=f"a range within the model's {model}"
+            + ("" if scale == 1.0 else " with this camera"),
             fix="Change min_depth or max_depth; 0 stands for the model's own limit",
         )
+    return near, far
 
 
 def find_edges(depth: Depth, largest_jump: float) -> npt.NDArray[np.uint8]:

@@ -316,6 +316,17 @@ def test_the_cards_limits_are_those_of_the_canonical_camera(
     np.testing.assert_allclose(depth, np.float32(said))
 
 
+def test_limits_that_a_camera_leaves_empty_are_an_error_not_free_space(tmp_path: Path) -> None:
+    # 6 m is within the card's 10 m, but with half the canonical focal length the network ends at 5.
+    card = tiny_card(max_depth=10.0, canonical_focal_px=100.0)
+    camera = CameraModel.from_intrinsics(100.0, 100.0, 63.5, 47.5, W, H)
+    pipeline = constant_pipeline(tmp_path, 2.0, card, min_depth=6.0)
+    with pytest.raises(
+        ParameterError, match=r"found 6 m to 5 m, .* 0\.05 m to 5 m with this camera"
+    ):
+        pipeline.run(red(np.zeros((H, W))), camera)
+
+
 def test_an_infinity_does_not_smear_over_its_neighbours(tmp_path: Path) -> None:
     values = np.zeros((H, W), np.uint8)
     values[:, W // 2 :] = 255  # 9 m: beyond the limit of 8 m
