@@ -137,8 +137,9 @@ class DepthPipeline:
     def warm_up(self) -> None:
         """Runs the network on a black picture, so that the first real frame is as fast as any."""
         spec = self.engine.card.input
+        batch = to_input(np.zeros((spec.height, spec.width, 3), np.uint8), spec)
         for _ in range(2):
-            self.run(np.zeros((spec.height, spec.width, 3), np.uint8), None)
+            self.engine.infer(batch)
 
 
 @lru_cache(maxsize=32)
