@@ -45,6 +45,8 @@ endif
 
 BIN := $(CURDIR)/.venv/bin
 TEST_BIN := $(CURDIR)/.venv-test/bin
+# Builds the package without a download each time; colcon does not want a newer one.
+SETUPTOOLS := "setuptools>=70.1,<80"
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check $(PIP_ARGS)
 SOURCES := $(shell find depth_estimation_ros launch config resource -type f ! -name "*.pyc")
 
@@ -80,7 +82,7 @@ python:
 .venv/.ready: setup.py | python
 	@echo "Making .venv with $(WITH) ($$($(PYTHON) -V)); once, about a minute ..."
 	@$(PYTHON) -m venv --clear $(VENV_ARGS) .venv
-	@$(BIN)/python $(PIP_INSTALL) "setuptools>=70.1" $(RUNTIME)
+	@$(BIN)/python $(PIP_INSTALL) $(SETUPTOOLS) $(RUNTIME)
 	@touch $@
 
 .venv/.package: .venv/.ready $(SOURCES)
@@ -92,5 +94,5 @@ python:
 .venv-test/.ready: setup.py | python
 	@echo "Making .venv-test with $(WITH) and PyTorch ($$($(PYTHON) -V)); once, some minutes ..."
 	@$(PYTHON) -m venv --clear $(VENV_ARGS) .venv-test
-	@$(TEST_BIN)/python $(PIP_INSTALL) "setuptools>=70.1" $(TORCH) $(KEEP) -e ".[$(TEST_EXTRAS)]"
+	@$(TEST_BIN)/python $(PIP_INSTALL) $(SETUPTOOLS) $(TORCH) $(KEEP) -e ".[$(TEST_EXTRAS)]"
 	@touch $@
