@@ -69,7 +69,10 @@ def _trainer(config: TrainingConfig, out: Path) -> lightning.Trainer:
         check_val_every_n_epoch=None,
         log_every_n_steps=max(1, min(20, how.steps // 100)),
         # Numbered, so that a resumed run keeps the curve of the part before.
-        logger=[CSVLogger(out, name="curve"), TensorBoardLogger(out, name="tensorboard")],
+        logger=[
+            CSVLogger(out, name="curve", flush_logs_every_n_steps=20),
+            TensorBoardLogger(out, name="tensorboard"),
+        ],
         callbacks=[
             EMAWeightAveraging(decay=how.ema_decay),
             ModelCheckpoint(
