@@ -12,12 +12,13 @@ from torch.nn.functional import conv2d, pad
 from training.synthetic.dice import Dice, generator
 
 
-def sensor(rgb: Tensor, seeds: Sequence[int]) -> Tensor:
+def sensor(rgb: Tensor, seeds: Sequence[int], noise_seeds: Sequence[int] | None = None) -> Tensor:
     """Blur, vignetting, white balance, exposure, contrast and noise, drawn from a seed a picture.
 
     Args:
         rgb: (N, 3, H, W) sRGB in 0..1, on any device.
         seeds: one a picture; a picture depends on its own seed only.
+        noise_seeds: for frames of one camera, which share a seed but not their noise.
 
     Returns:
         (N, 3, H, W) sRGB in 0..1.
@@ -27,10 +28,11 @@ def sensor(rgb: Tensor, seeds: Sequence[int]) -> Tensor:
     """
     if len(seeds) != len(rgb):
         raise ValueError(f"{len(rgb)} pictures need as many seeds, found {len(seeds)}")
-    return torch.stack([_photograph(p, seed) for p, seed in zip(rgb, seeds, strict=True)])
+    triples = zip(rgb, seeds, noise_seeds or seeds, strict=True)
+    return torch.stack([_photograph(*triple) for triple in triples])
 
 
-def _photograph(picture: Tensor, seed: int) -> Tensor:
+def _photograph(picture: Tensor, seed: int, noise_seed: int) -> Tensor:
     dice = Dice(seed, "sensor")
     _, height, width = picture.shape
     scale = width / 320  # blur is given in pixels of a picture 320 wide
@@ -46,7 +48,7 @@ def _photograph(picture: Tensor, seed: int) -> Tensor:
     light = light * exposure * torch.tensor(balance, device=light.device)[:, None, None]
 
     shot, read = dice.log_uniform(1e-5, 1.2e-3), dice.log_uniform(5e-4, 8e-3)
-    noise = torch.randn(picture.shape, generator=generator(seed, "noise")).to(light.device)
+    noise = torch.randn(picture.shape, generator=generator(noise_seed, "noise")).to(light.device)
     light = light + noise * (shot * light + read * read).sqrt()
     image = light.clamp(0, 1) ** (1 / dice.uniform(1.9, 2.5))
     contrast, grey = dice.uniform(0.85, 1.25), 0.45
