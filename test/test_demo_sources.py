@@ -189,6 +189,19 @@ def test_no_camera_info_is_said_and_goes_on(tmp_path: Path) -> None:
     assert "no CameraInfo" in source.notes[0]
 
 
+def test_a_field_of_view_stands_in_for_a_missing_camera_info(tmp_path: Path) -> None:
+    path = recordings.write_bag(
+        tmp_path / "bag", {"/image": [recordings.raw_image(recordings.picture(0), TIMES[0])]}
+    )
+    source = source_of(path, hfov_deg=90.0)
+    (frame,) = source.frames()
+    assert source.notes == []
+    info = deserialize_message(frame.camera_info, CameraInfo)
+    assert (info.width, info.height) == (recordings.WIDTH, recordings.HEIGHT)
+    assert info.k[0] == pytest.approx(recordings.WIDTH / 2)
+    assert info.header.frame_id == "cam_optical"
+
+
 def test_at_most_so_many_frames(bag: Path) -> None:
     source = source_of(bag, frames=2)
     assert source.frame_count == 2
@@ -223,6 +236,18 @@ def test_of_two_depth_topics_none_is_taken_unasked(tmp_path: Path) -> None:
     assert list(source.ground_truth()) == []
     assert any("/depth/a" in note and "--ground-truth-topic" in note for note in source.notes)
     assert len(list(source_of(path, ground_truth_topic="/depth/b").ground_truth())) == 1
+
+
+def test_a_depth_topic_that_cannot_be_decoded_is_left_out_and_said(tmp_path: Path) -> None:
+    depth = recordings.png_depth(recordings.depth(0), TIMES[0])
+    depth.data = depth.data[40:]
+    path = recordings.write_bag(
+        tmp_path / "bag",
+        {"/image": [recordings.raw_image(recordings.picture(0), TIMES[0])], "/depth": [depth]},
+    )
+    source = source_of(path)
+    assert list(source.ground_truth()) == []
+    assert any(note.startswith("/depth is not used as ground truth") for note in source.notes)
 
 
 # What cannot be read

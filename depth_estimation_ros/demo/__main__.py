@@ -133,7 +133,7 @@ def _show(summary: dict[str, Any], output: Path, written: list[str]) -> None:
         "  make demo INPUT=picture.jpg ARGS='--hfov 70'\n"
         "  make demo INPUT=/dev/video0              a camera of this machine\n"
         "On a robot, with the package built in a sourced workspace:\n"
-        "  ros2 launch depth_estimation_ros depth_estimation.launch.py camera:=/camera",
+        "  ros2 launch depth_estimation_ros depth_estimation.launch.py camera:=/camera rviz:=true",
         markup=False,
     )
 
@@ -161,7 +161,7 @@ def _arguments(argv: list[str] | None) -> tuple[session.DemoOptions, Path]:
         type=float,
         default=0.0,
         metavar="DEG",
-        help="horizontal field of view of a video, picture or camera: gives it a CameraInfo",
+        help="horizontal field of view: gives pictures without a CameraInfo one",
     )
     parser.add_argument("--frames", type=int, default=0, metavar="N", help="play at most N frames")
     parser.add_argument("--model", default="compact", help="bundled model or ONNX file")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,10 @@ from rosbags.highlevel import AnyReader
 from rosbags.interfaces import Connection
 from rosbags.typesys import Stores, get_typestore
 
-from depth_estimation_ros.demo.sources import Frame, SourceOptions, stamp_of
-from depth_estimation_ros.errors import BagError, DepthEstimationError
-from depth_estimation_ros.messages import decode_depth
+from depth_estimation_ros.demo.assumed_camera import assumed_camera_info
+from depth_estimation_ros.demo.sources import NO_CAMERA_INFO, Frame, SourceOptions, stamp_of
+from depth_estimation_ros.errors import BagError, DepthEstimationError, ImageError
+from depth_estimation_ros.messages import decode_compressed, decode_depth, decode_image
 
 IMAGE_TYPES = {"sensor_msgs/msg/Image": "raw", "sensor_msgs/msg/CompressedImage": "compressed"}
 CAMERA_INFO_TYPE = "sensor_msgs/msg/CameraInfo"
@@ -48,17 +49,18 @@ class BagSource:
             infos = [c for c in reader.connections if c.msgtype == CAMERA_INFO_TYPE and c.msgcount]
             image = _choose_image(path, images, options.image_topic, reader.connections)
             info = _choose_camera_info(path, infos, image, options.camera_info_topic)
-            truth = self._choose_ground_truth(depths, options.ground_truth_topic)
+            truth = self._choose_ground_truth(reader, depths, options.ground_truth_topic)
+            self._assumed_info: bytes | None = None
+            if info is None and options.hfov_deg:
+                self._assumed_info = _assumed_camera_info(reader, image, options.hfov_deg)
         self.transport = IMAGE_TYPES[image.msgtype]
         self.frame_count = min(image.msgcount, self._limit or image.msgcount)
         self.image_topic = image.topic
         self.camera_info_topic = info.topic if info else None
         self.ground_truth_topic = truth.topic if truth else None
-        self.has_camera_info = info is not None
-        if info is None:
-            self.notes.append(
-                "no CameraInfo: no point cloud, and the scale of the depth is a guess"
-            )
+        self.has_camera_info = bool(info or self._assumed_info)
+        if not self.has_camera_info:
+            self.notes.append(NO_CAMERA_INFO)
 
     def frames(self) -> Iterator[Frame]:
         """The images in the order of the recording, each with the CameraInfo nearest in time.
@@ -72,7 +74,7 @@ class BagSource:
             )
             stamps = [stamp for stamp, _ in infos]
             for image in islice(self._messages(reader, self.image_topic), self._limit):
-                info = None
+                info = self._assumed_info
                 if infos:
                     info = infos[_nearest(stamps, stamp_of(image))][1]
                 yield Frame(image, info)
@@ -83,7 +85,8 @@ class BagSource:
             for connection, _, raw in self._raw_messages(reader, self.ground_truth_topic):
                 message: Any = reader.deserialize(raw, connection.msgtype)
                 stamp = message.header.stamp
-                yield stamp.sec * 1_000_000_000 + stamp.nanosec, decode_depth(message)
+                with suppress(ImageError):  # one broken image is one frame less to compare with
+                    yield stamp.sec * 1_000_000_000 + stamp.nanosec, decode_depth(message)
 
     def _messages(self, reader: AnyReader, topic: str | None) -> Iterator[bytes]:
         """The messages of a topic as CDR, also from ROS 1, where serialisation is another."""
@@ -112,7 +115,9 @@ class BagSource:
                 fix="If recording was cut off, `ros2 bag reindex` may bring it back",
             ) from error
 
-    def _choose_ground_truth(self, depths: list[Connection], topic: str) -> Connection | None:
+    def _choose_ground_truth(
+        self, reader: AnyReader, depths: list[Connection], topic: str
+    ) -> Connection | None:
         if topic == "none":
             return None
         named = [c for c in depths if c.topic == topic]
@@ -129,7 +134,14 @@ class BagSource:
                 f"--ground-truth-topic from {_listed(chosen)}"
             )
             return None
-        return chosen[0] if chosen else None
+        truth = chosen[0] if chosen else None
+        if truth is not None:
+            try:
+                decode_depth(_first(reader, truth))
+            except ImageError as error:
+                self.notes.append(f"{truth.topic} is not used as ground truth. {error}")
+                return None
+        return truth
 
 
 def _storage(path: Path) -> Path:
@@ -189,11 +201,24 @@ def _parents(topic: str) -> list[str]:
     return ["/" + "/".join(names[:n]) for n in range(len(names), 0, -1)]
 
 
+def _first(reader: AnyReader, connection: Connection) -> Any:
+    _, _, raw = next(iter(reader.messages([connection])))
+    return reader.deserialize(raw, connection.msgtype)
+
+
 def _encoding(reader: AnyReader, connection: Connection) -> str:
     """Encoding (Image) or format (CompressedImage) of the first message."""
-    _, _, raw = next(iter(reader.messages([connection])))
-    message: Any = reader.deserialize(raw, connection.msgtype)
+    message = _first(reader, connection)
     return str(message.format if hasattr(message, "format") else message.encoding)
+
+
+def _assumed_camera_info(reader: AnyReader, image: Connection, hfov_deg: float) -> bytes:
+    """A CameraInfo of this field of view for all images, hence without a stamp."""
+    message = _first(reader, image)
+    compressed = IMAGE_TYPES[image.msgtype] == "compressed"
+    picture = decode_compressed(message) if compressed else decode_image(message)
+    height, width = picture.shape[:2]
+    return assumed_camera_info(width, height, hfov_deg, 0, message.header.frame_id)
 
 
 def _nearest(stamps: list[int], stamp: int) -> int:

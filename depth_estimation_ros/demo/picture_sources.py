@@ -11,15 +11,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import numpy.typing as npt
-from builtin_interfaces.msg import Time
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CompressedImage
-from std_msgs.msg import Header
 
-from depth_estimation_ros.demo.sources import CAMERA_FRAMES, Frame, SourceOptions
+from depth_estimation_ros.demo.assumed_camera import assumed_camera_info, header
+from depth_estimation_ros.demo.sources import CAMERA_FRAMES, NO_CAMERA_INFO, Frame, SourceOptions
 from depth_estimation_ros.errors import BagError
-from depth_estimation_ros.geometry import CameraModel
-from depth_estimation_ros.messages import camera_info
 
 FRAME_ID = "camera"
 JPEG_QUALITY = 95
@@ -40,28 +37,20 @@ class _Pictures:
         self._hfov_deg = options.hfov_deg
         self.has_camera_info = self._hfov_deg > 0
         if not self.has_camera_info:
-            self.notes.append(
-                "no CameraInfo: no point cloud, and the scale of the depth is a guess. "
-                "Give the horizontal field of view in degrees with --hfov to have both"
-            )
+            self.notes.append(NO_CAMERA_INFO)
 
     def ground_truth(self) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
         """Nothing."""
         return iter(())
 
     def _frame(self, picture: Bgr, stamp_ns: int, extension: str) -> Frame:
-        header = Header(
-            stamp=Time(sec=stamp_ns // 1_000_000_000, nanosec=stamp_ns % 1_000_000_000),
-            frame_id=FRAME_ID,
-        )
         _, data = cv2.imencode(extension, picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-        image = CompressedImage(header=header, format=extension.strip("."))
+        image = CompressedImage(header=header(stamp_ns, FRAME_ID), format=extension.strip("."))
         image.data = array("B", data.tobytes())
         info = None
         if self.has_camera_info:
             height, width = picture.shape[:2]
-            camera = CameraModel.from_hfov(width, height, self._hfov_deg)
-            info = serialize_message(camera_info(camera, header))
+            info = assumed_camera_info(width, height, self._hfov_deg, stamp_ns, FRAME_ID)
         return Frame(serialize_message(image), info)
 
 

@@ -31,6 +31,7 @@ RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 START_TIMEOUT_S = 60.0  # for processes to start and find each other
 CONFIGURE_TIMEOUT_S = 600.0  # a large network may be built or optimised at first
 SETTLE_S = 0.5  # between "I see your publisher" and "your publisher sees me"
+LONGEST_GAP_S = 5.0  # a recording that paused for an hour, or whose clock jumped, goes on
 SILENT_FRAMES = 3  # so many frames in a row without an answer, and it is over
 DROPS = ("dropped_bad", "dropped_busy", "dropped_waiting_for_camera_info")
 
@@ -98,6 +99,7 @@ class Player(Node):
         """Send every frame of the source, and say what became of each."""
         self._playing = True
         began = first_stamp = silent = 0
+        index = -1
         for index, frame in enumerate(source.frames()):
             if index == 0:
                 if frame.camera_info is not None:
@@ -106,6 +108,9 @@ class Player(Node):
                 began, first_stamp = time.monotonic_ns(), frame.stamp_ns
                 emit("playing")
             due_in_s = (began + frame.stamp_ns - first_stamp - time.monotonic_ns()) / 1e9
+            if due_in_s > LONGEST_GAP_S:
+                began -= round((due_in_s - LONGEST_GAP_S) * 1e9)
+                due_in_s = LONGEST_GAP_S
             self._until(lambda: self._stopping, due_in_s)
             if self._stopping:
                 return
@@ -118,6 +123,9 @@ class Player(Node):
                     f"each for {self._frame_timeout:g} s",
                     fix="If the network is that slow on this machine, raise --frame-timeout",
                 )
+
+        if index < 0:
+            raise BagError(f"No image could be read from {source.name}")
 
     def interrupt(self, *_: object) -> None:
         """Handler of SIGINT: a frame that is under way still gets its answer."""

@@ -16,6 +16,11 @@ from depth_estimation_ros.errors import BagError
 BUNDLED_BAG = Path(__file__).parent / "bag"
 CAMERA_FRAMES = 100  # a camera has no end, the demo has
 
+NO_CAMERA_INFO = (
+    "no CameraInfo: no point cloud, and the scale of the depth is a guess. "
+    "Give the horizontal field of view in degrees with --hfov to have both"
+)
+
 BAG_FILES = (".mcap", ".db3", ".bag")
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg")
@@ -32,7 +37,7 @@ class SourceOptions:
     ground_truth_topic: str = ""
     """Depth to compare with; "none" for no comparison."""
     hfov_deg: float = 0.0
-    """Horizontal field of view of a video, picture or camera, degrees; 0 is unknown."""
+    """Horizontal field of view, degrees, where there is no CameraInfo; 0 is unknown."""
     frames: int = 0
     """Play at most so many; 0 is all of them."""
 
