@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import cv2
-import numpy as np
 from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -146,7 +144,7 @@ class FramePath:
         if camera is not None and camera.is_calibrated:
             messages.check_matches(camera, height, width)
             self.camera_info_state = "calibrated"
-            return rectified(camera) if parameters.image_is_rectified else camera
+            return camera.rectified() if parameters.image_is_rectified else camera
         state = "missing" if camera is None else "uncalibrated"
         if self.camera_info_state != state:
             self.camera_info_state = state
@@ -156,21 +154,3 @@ class FramePath:
                 "cloud. Publish a calibrated sensor_msgs/CameraInfo to change that"
             )
         return None
-
-
-def rectified(camera: CameraModel) -> CameraModel:
-    """The camera of the rectified image, that P describes: no distortion, no rotation.
-
-    Raises:
-        CalibrationError: P is empty.
-    """
-    if camera.P[0, 0] <= 0:
-        raise CalibrationError(
-            "CameraInfo has no P, which describes the rectified image",
-            found="P[0] = 0",
-            expected="focal length above 0",
-            fix="Publish P, or set image_is_rectified to false",
-        )
-    return replace(
-        camera, K=camera.P[:, :3], D=np.zeros(5), distortion_model="plumb_bob", R=np.eye(3)
-    )

@@ -146,34 +146,49 @@ class CameraModel:
         change = np.array([[sx, 0.0, 0.5 * sx - 0.5], [0.0, sy, 0.5 * sy - 0.5], [0.0, 0.0, 1.0]])
         return self._changed(change, width, height)
 
-    def rays(self, rectified: bool = False, stride: int = 1) -> FloatImage:
-        """x / z and y / z of pixels 0, stride, 2 * stride, ... in both directions.
+    def rectified(self) -> CameraModel:
+        """The camera of the rectified image, that P describes: no distortion, no rotation.
 
-        (ceil(H / stride), ceil(W / stride), 2) float32, read-only. A rectified image takes them
-        from P (P[0, 3] of a stereo pair is no part of a ray), a raw one from K and D; NaN where the
-        distortion model has no inverse. Computed once for the same numbers, also in another
-        instance, so a CameraInfo with each frame costs nothing. In memory all x come before all
-        y, which makes ``deproject`` fast.
+        P[0, 3] of a stereo pair stays in P; it is no part of a ray.
+
+        Raises:
+            CalibrationError: P is empty.
+        """
+        if self.P[0, 0] <= 0:
+            raise CalibrationError(
+                "CameraInfo has no P, which describes the rectified image",
+                found=f"P[0] = {self.P[0, 0]:g}",
+                expected="a focal length above 0",
+                fix="Publish P, or set image_is_rectified to false.",
+            )
+        return replace(
+            self, K=self.P[:, :3], D=np.zeros(5), distortion_model="plumb_bob", R=np.eye(3)
+        )
+
+    def rays(self, stride: int = 1) -> FloatImage:
+        """x / z and y / z of pixels 0, stride, 2 * stride, ... in both directions, from K and D.
+
+        (ceil(H / stride), ceil(W / stride), 2) float32, read-only; NaN where the distortion model
+        has no inverse. Computed once for the same numbers, also in another instance, so a
+        CameraInfo with each frame costs nothing. In memory all x come before all y, which makes
+        ``deproject`` fast.
 
         Raises:
             CalibrationError: no calibration, or a distortion model that is not known.
         """
-        matrix, name = (self.P, "P") if rectified else (self.K, "K")
-        if matrix[0, 0] <= 0 or matrix[1, 1] <= 0:
+        if not self.is_calibrated or self.fy <= 0:
             raise CalibrationError(
-                f"No rays without a calibration: {name} of the CameraInfo is empty",
-                found=f"fx = {matrix[0, 0]:g}, fy = {matrix[1, 1]:g}",
+                "No rays without a calibration: K of the CameraInfo is empty",
+                found=f"fx = {self.fx:g}, fy = {self.fy:g}",
                 expected="focal lengths above 0",
-                fix="Calibrate the camera (camera_calibration) and publish the result."
-                if not (rectified and self.is_calibrated)
-                else "Publish P, or set image_is_rectified to false.",
+                fix="Calibrate the camera (camera_calibration) and publish the result.",
             )
-        distorted = not rectified and is_distorted(self.distortion_model, self.D)
+        distorted = is_distorted(self.distortion_model, self.D)
         return _rays(
             self.width,
             self.height,
             stride,
-            (matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2]),
+            (self.fx, self.fy, self.cx, self.cy),
             self.distortion_model if distorted else "",
             tuple(self.D) if distorted else (),
         )

@@ -40,7 +40,6 @@ class PipelineSettings:
             output above which these pixels become NaN. 0 = off.
         assumed_hfov_deg: horizontal field of view of a camera that is not calibrated; used only
             when the card has a canonical focal length.
-        image_is_rectified: the images are those of the camera's P, not of its K and D.
     """
 
     min_depth: float = 0.0
@@ -48,7 +47,6 @@ class PipelineSettings:
     output_size: Literal["image", "network"] = "image"
     edge_filter: float = 0.0
     assumed_hfov_deg: float = 60.0
-    image_is_rectified: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,8 +116,7 @@ class DepthPipeline:
         engine_ms = 1e3 * (time.perf_counter() - start)
 
         eye = calibrated or CameraModel.from_hfov(width, height, settings.assumed_hfov_deg)
-        focal = focal_length(eye.scaled(network_w, network_h), settings.image_is_rectified)
-        scale = metric_scale(card, focal)
+        scale = metric_scale(card, eye.scaled(network_w, network_h).fx)
         near, far = check_limits(card.output, settings, scale)
         depth = to_metres(raw, card.output, scale)
         # Clamped before and named after resizing: an infinity would smear over its neighbours.
@@ -187,11 +184,6 @@ def to_input(rgb: Rgb, spec: InputSpec) -> npt.NDArray[np.generic]:
     if spec.layout == "NCHW":
         picture = picture.transpose(2, 0, 1)
     return np.ascontiguousarray(picture)[np.newaxis]
-
-
-def focal_length(camera: CameraModel, rectified: bool) -> float:
-    """fx in pixels of the image that the camera delivers: P's if it is rectified, else K's."""
-    return float(camera.P[0, 0]) if rectified and camera.P[0, 0] > 0 else camera.fx
 
 
 def metric_scale(card: ModelCard, focal_px: float) -> float:

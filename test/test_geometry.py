@@ -178,21 +178,21 @@ def test_stride_takes_every_nth_pixel_from_the_first(stride):
     assert np.array_equal(rays, CAMERA.rays()[::stride, ::stride])
 
 
-def test_rectified_rays_come_from_p_and_ignore_the_distortion():
+def test_the_rectified_camera_is_p_without_distortion():
     camera = CameraModel(
         64, 48, CAMERA.K, [-0.3, 0.1, 0, 0, 0], "plumb_bob",
         P=[90, 0, 30, -9, 0, 95, 20, 0, 0, 0, 1, 0],
     )  # fmt: skip
     u, v = pixel_grid(64, 48)
-    rays = camera.rays(rectified=True)
+    rays = camera.rectified().rays()
     assert rays[..., 0] == pytest.approx((u - 30) / 90, abs=1e-7)
     assert rays[..., 1] == pytest.approx((v - 20) / 95, abs=1e-7)
 
 
-def test_rectified_rays_without_p_say_which_parameter_to_change():
+def test_without_p_there_is_no_rectified_camera_and_the_error_says_which_parameter_to_change():
     camera = CameraModel(64, 48, CAMERA.K)
-    with pytest.raises(CalibrationError, match=r"P of the CameraInfo is empty.*image_is_rectified"):
-        camera.rays(rectified=True)
+    with pytest.raises(CalibrationError, match=r"has no P.*image_is_rectified"):
+        camera.rectified()
 
 
 def test_rays_are_computed_once_for_the_same_numbers():
@@ -305,7 +305,7 @@ def test_distortion_that_is_not_understood_is_refused_for_raw_images_only(model,
     camera = CameraModel(64, 48, CAMERA.K, D, model, P=CAMERA.P)
     with pytest.raises(CalibrationError, match=message):
         camera.rays()
-    assert np.array_equal(camera.rays(rectified=True), CAMERA.rays())
+    assert np.array_equal(camera.rectified().rays(), CAMERA.rays())
 
 
 # Deprojection

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from pathlib import Path
 
@@ -250,17 +249,6 @@ def test_an_uncalibrated_camera_has_the_assumed_field_of_view(tmp_path: Path) ->
         # 90 degrees: fx is half the width, 32 pixels of the network's 64.
         depth = pipeline.run(red(np.zeros((H, W))), camera).depth
         np.testing.assert_allclose(depth, 2.0, rtol=1e-6)
-
-
-def test_a_rectified_image_has_the_focal_length_of_p(tmp_path: Path) -> None:
-    camera = CameraModel.from_intrinsics(100.0, 100.0, 63.5, 47.5, W, H)
-    p = camera.P.copy()
-    p[0, 0] = 150.0
-    camera = dataclasses.replace(camera, P=p)
-    pipeline = constant_pipeline(tmp_path, 2.0, tiny_card(canonical_focal_px=50.0))
-    assert pipeline.run(red(np.zeros((H, W))), camera).depth[0, 0] == pytest.approx(2.0)
-    pipeline.settings = PipelineSettings(image_is_rectified=True)
-    assert pipeline.run(red(np.zeros((H, W))), camera).depth[0, 0] == pytest.approx(3.0)
 
 
 # --- limits --------------------------------------------------------------------------------------
