@@ -29,6 +29,7 @@ from depth_estimation_ros.engines import Engine, open_engine
 from depth_estimation_ros.errors import DepthEstimationError, ParameterError
 from depth_estimation_ros.frame_path import FramePath, Outputs
 from depth_estimation_ros.inputs import CameraInputs, Frame
+from depth_estimation_ros.memory import keep_freed_memory
 from depth_estimation_ros.pipeline import DepthPipeline, check_limits
 from depth_estimation_ros.worker import Worker
 
@@ -243,6 +244,7 @@ class DepthEstimationNode(LifecycleNode):
 
 def main(args: list[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM."""
+    keep_freed_memory()
     # rclpy's own handlers would shut ROS down in the middle of a callback or of the worker's
     # publishing. Here the callback ends, then the worker, then ROS; a second signal is harmless.
     stop = threading.Event()
