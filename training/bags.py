@@ -85,7 +85,7 @@ def depth_png(depth: NDArray[np.float32]) -> bytes:
     mm = np.rint(np.nan_to_num(depth, nan=0.0, posinf=0.0) * 1000.0)
     mm[(mm < 0) | (mm >= INFINITE_MM)] = 0
     mm[np.isposinf(depth)] = INFINITE_MM
-    options = [cv2.IMWRITE_PNG_COMPRESSION, 9]
+    options = [cv2.IMWRITE_PNG_COMPRESSION, 6]  # 9 saves 5 % more in ten times the time
     return cv2.imencode(".png", mm.astype(np.uint16), options)[1].tobytes()
 
 
