@@ -14,7 +14,13 @@ from depth_estimation_ros import messages
 from depth_estimation_ros.errors import BagError
 from depth_estimation_ros.geometry import CameraModel
 from training import bags
-from training.bags import CAMERA_INFO_TOPIC, COMPRESSED_TOPIC, DEPTH_TOPIC, IMAGE_TOPIC, Frame
+from training.bags.writer import (
+    CAMERA_INFO_TOPIC,
+    COMPRESSED_TOPIC,
+    DEPTH_TOPIC,
+    IMAGE_TOPIC,
+    Frame,
+)
 
 CAMERA = CameraModel.from_intrinsics(50.0, 51.0, 30.5, 24.5, 64, 48)
 START = 1_305_031_229_528_748_000

@@ -24,18 +24,24 @@ class Render(NamedTuple):
     depth: Tensor
 
 
-def render(scenes: Scenes, cameras: Cameras, height: int, width: int) -> Render:
+def render(
+    scenes: Scenes, cameras: Cameras, height: int, width: int, group: int | None = None
+) -> Render:
     """Render each scene with its camera.
 
-    Memory stays bounded: scenes go one by one on a CPU and in groups on a GPU, rays in chunks.
+    Memory stays bounded: scenes go in groups, rays in chunks.
+
+    Args:
+        group: scenes at once; None takes one on a CPU, where caches matter, and many on a GPU.
 
     Raises:
         ValueError: the numbers of scenes and cameras differ.
     """
     if len(scenes) != len(cameras):
         raise ValueError(f"{len(scenes)} scenes with {len(cameras)} cameras")
-    on_cpu = scenes.to_unit.device.type == "cpu"
-    group = 1 if on_cpu else max(1, GPU_ELEMENTS // (height * width * 32))
+    if group is None:
+        on_cpu = scenes.to_unit.device.type == "cpu"
+        group = 1 if on_cpu else max(1, GPU_ELEMENTS // (height * width * 32))
     parts = [
         _render_group(scenes[k : k + group], cameras[k : k + group], height, width)
         for k in range(0, len(scenes), group)

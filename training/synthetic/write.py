@@ -12,6 +12,7 @@ import argparse
 import json
 import multiprocessing
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -239,7 +240,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         description="Render pictures with exact depth and intrinsics of procedural scenes.",
     )
     add_arguments(parser)
-    return run(parser.parse_args(argv))
+    try:
+        return run(parser.parse_args(argv))
+    except ParameterError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":

@@ -1,35 +1,23 @@
-"""Recordings (rosbag2, mcap) for demos, tests and measurements, with the true depth if known.
-
-python -m training.bags demo --out BAG
-python -m training.bags folder DIR --out BAG
-"""
+"""Write one camera's recording as a rosbag2 (mcap)."""
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
-import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from rich.progress import track
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
 from depth_estimation_ros.errors import BagError
 from depth_estimation_ros.geometry import CameraModel
-from training.synthetic.paths import camera_path
-from training.synthetic.scenes import sample_scenes
-from training.synthetic.sequence import record
 
 IMAGE_TOPIC = "/camera/image"
 COMPRESSED_TOPIC = "/camera/image/compressed"
@@ -38,10 +26,6 @@ DEPTH_TOPIC = "/ground_truth/depth/compressed"
 FRAME_ID = "camera_optical_frame"
 INFINITE_MM = 65535
 JPEG_QUALITY = 88
-
-DEMO_SEED = 7_000_186
-DEMO_SENSOR = 7_000_003
-DEMO_START_NS = 1_700_000_000 * 10**9
 
 Transport = Literal["compressed", "rgb8", "bgr8"]
 TRANSPORTS: tuple[Transport, ...] = ("compressed", "rgb8", "bgr8")
@@ -193,115 +177,3 @@ def _camera_info(header: Any, camera: CameraModel) -> Any:
         binning_y=0,
         roi=whole,
     )
-
-
-def folder_bag(folder: str | Path, out: str | Path, transport: Transport = "compressed") -> Path:
-    """Make a bag of a recorded sequence, with its true stamps.
-
-    The folder holds rgb/*.jpg, depth/*.png of the same names (16-bit millimetres, 0 = unknown),
-    timestamps.txt (seconds, a line a frame) and info.json with intrinsics_px {fx, fy, cx, cy} and,
-    if the lens distorts, distortion_plumb_bob [k1, k2, p1, p2, k3].
-
-    Raises:
-        BagError: a file is missing, or the numbers of stamps and pictures differ.
-    """
-    folder = Path(folder)
-    try:
-        about = json.loads((folder / "info.json").read_text())
-        stamps = (folder / "timestamps.txt").read_text().split()
-        k = about["intrinsics_px"]
-    except (OSError, ValueError, KeyError) as error:
-        raise BagError(
-            f"{folder} is not a recorded sequence",
-            found=repr(error),
-            expected="info.json with intrinsics_px, timestamps.txt, rgb/ and depth/",
-        ) from error
-    pictures = sorted((folder / "rgb").glob("*.jpg"))
-    if not pictures or len(pictures) != len(stamps):
-        raise BagError(
-            f"{folder} has not one stamp a picture",
-            found=f"{len(pictures)} pictures and {len(stamps)} stamps",
-        )
-    height, width = Frame(0, pictures[0].read_bytes()).rgb.shape[:2]
-    camera = CameraModel.from_intrinsics(k["fx"], k["fy"], k["cx"], k["cy"], width, height)
-    if "distortion_plumb_bob" in about:
-        lens = np.asarray(about["distortion_plumb_bob"], np.float64)
-        camera = CameraModel(width, height, camera.K, lens, "plumb_bob", P=camera.P)
-    return write_bag(out, _recorded_frames(pictures, stamps), camera, transport)
-
-
-def _recorded_frames(pictures: Sequence[Path], stamps: Sequence[str]) -> Iterator[Frame]:
-    for path, stamp in zip(pictures, stamps, strict=True):
-        seconds, _, fraction = stamp.partition(".")
-        stamp_ns = int(seconds) * 10**9 + int(fraction.ljust(9, "0")[:9] or 0)
-        png = path.parent.parent / "depth" / f"{path.stem}.png"
-        mm = cv2.imread(str(png), cv2.IMREAD_UNCHANGED) if png.exists() else None
-        depth = None if mm is None else np.where(mm > 0, mm / 1000.0, np.nan).astype(np.float32)
-        yield Frame(stamp_ns, path.read_bytes(), depth)
-
-
-def demo_bag(out: str | Path, frames: int = 40, rate_hz: float = 8.0) -> Path:
-    """The bag of `make demo`: a robot drives through a room; 640x480, depth at 320x240.
-
-    Its seeds are neither those of the training frames nor those of the validation frames.
-    """
-    width, height = 640, 480
-    scene = sample_scenes([DEMO_SEED], ["room"])
-    path = camera_path(
-        scene,
-        DEMO_SEED,
-        frames,
-        rate_hz,
-        height=height,
-        width=width,
-        hfov_deg=70.0,
-        camera_height=0.75,
-    )
-    fx, fy, cx, cy = path.intrinsics[0].tolist()
-    camera = CameraModel.from_intrinsics(fx, fy, cx, cy, width, height)
-    recording = record(scene, path, height, width, sensor_seed=DEMO_SENSOR, depth_divisor=2)
-    stamps = (DEMO_START_NS + round(s * 1e9) for s in path.stamps.tolist())
-    moments = zip(stamps, recording, strict=True)
-    made = (Frame(stamp, rgb, depth) for stamp, (rgb, depth) in moments)
-    return write_bag(out, track(made, "rendering", frames), camera)
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    kinds = parser.add_subparsers(dest="bag", required=True)
-    demo = kinds.add_parser("demo", help="a robot's drive through a synthetic room")
-    demo.add_argument("--frames", type=int, default=40, help="number of frames (%(default)s)")
-    demo.add_argument("--rate", type=float, default=8.0, help="frames a second (%(default)s)")
-    folder = kinds.add_parser("folder", help="a recorded sequence, with its true stamps")
-    folder.add_argument("folder", type=Path, help="holds rgb/, depth/, timestamps.txt, info.json")
-    folder.add_argument(
-        *("--transport",),
-        choices=TRANSPORTS,
-        default="compressed",
-        help="JPEG as it is, or raw images of an encoding (%(default)s)",
-    )
-    for kind in (demo, folder):
-        kind.add_argument("--out", type=Path, required=True, help="folder of the bag, to be made")
-
-
-def run(args: argparse.Namespace) -> int:
-    torch.set_num_threads(1)  # the tensors fit one core's cache: threads would wait for each other
-    if args.bag == "demo":
-        path = demo_bag(args.out, args.frames, args.rate)
-    else:
-        path = folder_bag(args.folder, args.out, args.transport)
-    print(f"wrote {path}")
-    return 0
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m training.bags", description=__doc__)
-    add_arguments(parser)
-    try:
-        return run(parser.parse_args(argv))
-    except BagError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -1,0 +1,3 @@
+from training.bags import main
+
+raise SystemExit(main())
