@@ -63,6 +63,11 @@ def test_other_settings_are_refused(folder):
         write.write_folder(folder, 4, 41, **SIZE, kinds=["outdoor"], quiet=True)
 
 
+def test_the_command_reports_a_refusal_without_a_traceback(folder, capsys):
+    assert write.main(["--out", str(folder), "--count", "4", "--seed", "41", "--quiet"]) == 1
+    assert "error: " in capsys.readouterr().err
+
+
 def test_depth_that_has_no_code_is_invalid():
     depth = np.array([[np.nan, np.inf, 0.0, 1.0, 131.0, 200.0]], np.float32)
     assert write.encode_depth(depth).tolist() == [[0, 65535, 0, 500, 65500, 0]]
