@@ -135,6 +135,7 @@ def _show(summary: dict[str, Any], output: Path, written: list[str]) -> None:
         "On a robot, with the package built in a sourced workspace:\n"
         "  ros2 launch depth_estimation_ros depth_estimation.launch.py camera:=/camera rviz:=true",
         markup=False,
+        soft_wrap=True,
     )
 
 

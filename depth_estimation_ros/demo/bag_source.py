@@ -37,7 +37,7 @@ class BagSource:
     """
 
     def __init__(self, path: Path, options: SourceOptions) -> None:
-        self.name = str(path)
+        self.name = str(path) if options.input else "the bundled recording"
         self.notes: list[str] = []
         self._path = _storage(path)
         self._limit = options.frames or None

@@ -17,12 +17,20 @@ from depth_estimation_ros.demo.events import parse
 
 STOP_TIMEOUT_S = 10.0
 
+# `python -m` would take the package from the working directory if that is some checkout; the
+# children shall run the very package that started them.
+ROOT = Path(__file__).resolve().parents[2]
+RUN_MODULE = (
+    "import runpy, sys; sys.path[0] = sys.argv.pop(1); "
+    "runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
+)
+
 
 class Child:
     """A Python module run in a process of its own; its log is a file.
 
     Args:
-        module: run as `python -m`.
+        module: run as `python -m` would.
         arguments: of the module.
         environment: of the process.
         log: file for standard error, and for lines of standard output that are no events.
@@ -41,7 +49,7 @@ class Child:
         self._log_path = log
         self._log = log.open("w", encoding="utf-8", errors="replace")
         self._process = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
+            [sys.executable, "-c", RUN_MODULE, str(ROOT), module, *arguments],
             env=dict(environment),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
