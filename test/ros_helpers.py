@@ -107,7 +107,7 @@ class Peer:
     def __init__(self, ros: Node, name: str) -> None:
         self.parameters = AsyncParameterClient(ros, name)
         self.change_state = ros.create_client(ChangeState, f"{name}/change_state")
-        self.get_state = ros.create_client(GetState, f"{name}/get_state")  # see Tester._peer
+        self.get_state = ros.create_client(GetState, f"{name}/get_state")
 
     def is_ready(self) -> bool:
         return (
@@ -167,21 +167,29 @@ class Tester:
 
     # Services
 
-    def _peer(self, node: NodeProcess) -> Peer:
-        """The clients of this node's services, once it is certain to answer them."""
-        if node.name not in self._peers:
-            peer = Peer(self.ros, node.name)
-            self.wait_until(peer.is_ready, "the services", node)
-            # A service can answer only those clients that it has discovered, and these it discovers
-            # in the order of their creation: the last one answering vouches for all.
-            self.wait_until(lambda: self._answers(peer), "an answer", node)
-            self._peers[node.name] = peer
-        return self._peers[node.name]
+    def settle(self, node: NodeProcess) -> None:
+        """Return when the node knows every topic and client that the tester has made so far.
 
-    def _answers(self, peer: Peer) -> bool:
-        future = peer.get_state.call_async(GetState.Request())
-        self._executor.spin_until_future_complete(future, timeout_sec=1.0)
-        return future.done()
+        Until then it cannot answer, nor be heard, nor hear. Discovery is in order, so a client
+        made last, whose call is answered, vouches for all that was made before.
+        """
+        client = self.ros.create_client(GetState, f"{node.name}/get_state")
+        self.wait_until(client.service_is_ready, "the services of the node", node)
+
+        def answered() -> bool:
+            future = client.call_async(GetState.Request())
+            self._executor.spin_until_future_complete(future, timeout_sec=0.2)
+            return future.done()
+
+        self.wait_until(answered, "an answer of the node", node)
+        self.ros.destroy_client(client)
+
+    def _peer(self, node: NodeProcess) -> Peer:
+        if node.name not in self._peers:
+            peer = self._peers[node.name] = Peer(self.ros, node.name)
+            self.wait_until(peer.is_ready, "the services of the node", node)
+            self.settle(node)
+        return self._peers[node.name]
 
     def state(self, node: NodeProcess) -> str:
         future = self._peer(node).get_state.call_async(GetState.Request())
@@ -243,6 +251,7 @@ class Tester:
         """A list that grows with each message; topics as the node names them."""
         messages: list[Any] = []
         self.ros.create_subscription(kind, node.topic(topic), messages.append, qos)
+        self.settle(node)
         return messages
 
     def publish(
@@ -252,6 +261,7 @@ class Tester:
         key = (node.topic(topic), type(message))
         if key not in self._publishers:
             self._publishers[key] = self.ros.create_publisher(key[1], key[0], qos)
+            self.settle(node)
         publisher = self._publishers[key]
         self.wait_until(publisher.get_subscription_count, f"a subscription of {topic}", node)
         publisher.publish(message)
@@ -288,7 +298,8 @@ class Tester:
     ) -> dict[str, str]:
         """The values of a fresh diagnostic status that meets a condition.
 
-        Beside the node's own keys there are `level` (0 OK, 1 WARN, 2 ERROR) and `message`.
+        Beside the node's own keys there are `level` (0 OK, 1 WARN, 2 ERROR), `message` and
+        `stamp` in seconds.
         """
         arrays: list[DiagnosticArray] = []
         subscription = self.ros.create_subscription(
@@ -297,10 +308,12 @@ class Tester:
 
         def matching() -> dict[str, str] | None:
             while arrays:
-                for status in arrays.pop(0).status:
+                array = arrays.pop(0)
+                for status in array.status:
                     values = {pair.key: pair.value for pair in status.values}
                     values["level"] = str(int.from_bytes(status.level, "little"))
                     values["message"] = status.message
+                    values["stamp"] = str(array.header.stamp.sec)
                     if status.name == f"{node.name}: depth" and condition(values):
                         return values
             return None

@@ -14,7 +14,6 @@ pytest.importorskip("rclpy", reason="needs ROS 2 (rclpy)")
 
 import tiny_models
 from builtin_interfaces.msg import Time
-from diagnostic_msgs.msg import DiagnosticArray
 from ros_helpers import BEST_EFFORT, NodeProcess, Tester, header, info_of, red_image
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
@@ -174,11 +173,9 @@ def test_image_that_nobody_wants_depth_of_is_not_even_decoded(
     tester.bring(node, "active", model=red_model, camera_info_timeout=0.0)
     broken = red_image()
     break_encoding(broken)
-    for _ in range(3):
-        received = int(tester.diagnostics(node)["frames_received"])
-        tester.publish(node, "image", broken)
-        tester.diagnostics(node, lambda v, n=received: int(v["frames_received"]) > n)
-    values = tester.diagnostics(node, lambda v: v["skipped_no_subscriber"] == "3")
+    camera = tester.ros.create_publisher(Image, node.topic("image"), 1)
+    tester.ros.create_timer(0.05, lambda: camera.publish(broken))
+    values = tester.diagnostics(node, lambda v: int(v["skipped_no_subscriber"]) >= 3)
     assert values["dropped_bad"] == "0"
     assert values["frames_published"] == "0"
     assert values["engine_runs"] == "0"
@@ -228,7 +225,4 @@ def test_simulated_time_stamps_the_diagnostics_and_stops_nothing_while_it_stands
         clock = tester.ros.create_publisher(Clock, "/clock", 1)
         now = iter(range(5000, 10000))
         tester.ros.create_timer(0.02, lambda: clock.publish(Clock(clock=Time(sec=next(now)))))
-        arrays: list[DiagnosticArray] = []
-        tester.ros.create_subscription(DiagnosticArray, "/diagnostics", arrays.append, 1)
-        tester.wait_until(lambda: arrays, "diagnostics", process)
-        assert 5000 <= arrays[0].header.stamp.sec < 10000
+        tester.diagnostics(process, lambda v: 5000 <= int(v["stamp"]) < 10000)
