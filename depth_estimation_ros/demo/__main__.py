@@ -170,9 +170,9 @@ def _arguments(argv: list[str] | None) -> tuple[session.DemoOptions, Path]:
     parser.add_argument(
         "--cloud-stride",
         type=int,
-        default=4,
+        default=2,
         metavar="N",
-        help="record every N-th row and column of the cloud (default: 4)",
+        help="record every N-th row and column of the cloud (default: 2)",
     )
     parser.add_argument(
         "--frame-timeout",

@@ -39,7 +39,7 @@ class DemoOptions:
 
     source: SourceOptions
     model: str = "compact"
-    cloud_stride: int = 4
+    cloud_stride: int = 2
     frame_timeout: float = 30.0
     domain_id: int | None = None
 
