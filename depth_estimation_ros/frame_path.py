@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import cv2
@@ -15,6 +16,7 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from depth_estimation_ros import messages
 from depth_estimation_ros.diagnostics import Statistics
+from depth_estimation_ros.engines import open_engine
 from depth_estimation_ros.errors import CalibrationError, ImageError
 from depth_estimation_ros.geometry import CameraModel, deproject
 from depth_estimation_ros.inputs import Frame
@@ -48,6 +50,36 @@ class Outputs:
         )
 
 
+@contextmanager
+def open_frame_path(
+    outputs: Outputs,
+    parameters: Callable[[], Parameters],
+    statistics: Statistics,
+    logger: RcutilsLogger,
+) -> Iterator[FramePath]:
+    """Open the engine that the parameters name, warm it up, and close it at the end.
+
+    Raises:
+        ModelError, EngineError: the model cannot be used.
+        ParameterError: the parameters do not fit the model.
+    """
+    at_start = parameters()
+    engine = open_engine(
+        at_start.model,
+        providers=at_start.onnxruntime_providers,
+        threads=at_start.inference_threads,
+    )
+    try:
+        pipeline = DepthPipeline(engine, at_start.pipeline_settings())
+        pipeline.warm_up()
+        logger.info(f"model ready: {engine.description}")
+        compressed = at_start.image_transport == "compressed"
+        decode = messages.decode_compressed if compressed else messages.decode_image
+        yield FramePath(pipeline, outputs, decode, parameters, statistics, logger)
+    finally:
+        engine.close()
+
+
 class FramePath:
     """Takes frames to depth, cloud and colour messages; everything but its attributes belongs to
     the worker's thread.
@@ -71,6 +103,7 @@ class FramePath:
         logger: RcutilsLogger,
     ) -> None:
         self._pipeline = pipeline
+        self.engine = pipeline.engine
         self._outputs = outputs
         self._decode = decode
         self._parameters = parameters
@@ -127,7 +160,7 @@ class FramePath:
             points = deproject(depth[::n, ::n], rays)
             outputs.points.publish(messages.point_cloud(points, rgb[::n, ::n], header))
         if want_color:
-            farthest = parameters.max_depth or self._pipeline.engine.card.output.max_depth
+            farthest = parameters.max_depth or self.engine.card.output.max_depth
             colors = colorize(
                 depth,
                 max_depth=parameters.color_max_depth or farthest,

@@ -23,14 +23,13 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
-from depth_estimation_ros import messages, parameters
+from depth_estimation_ros import parameters
 from depth_estimation_ros.diagnostics import Statistics, status
-from depth_estimation_ros.engines import Engine, open_engine
-from depth_estimation_ros.errors import DepthEstimationError, ParameterError
-from depth_estimation_ros.frame_path import FramePath, Outputs
+from depth_estimation_ros.errors import DepthEstimationError, EngineError, ParameterError
+from depth_estimation_ros.frame_path import FramePath, Outputs, open_frame_path
 from depth_estimation_ros.inputs import CameraInputs, Frame
 from depth_estimation_ros.memory import keep_freed_memory
-from depth_estimation_ros.pipeline import DepthPipeline, check_limits
+from depth_estimation_ros.pipeline import check_limits
 from depth_estimation_ros.worker import Worker
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
@@ -43,23 +42,22 @@ class DepthEstimationNode(LifecycleNode):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("depth_estimation", **kwargs)
         self._refused = parameters.declare(self)
-        self._now = parameters.read(self)  # the values of this moment
+        self._settings = parameters.read(self)
         self.add_on_set_parameters_callback(self._on_set_parameters)
 
         self._statistics = Statistics()
         self._outputs: Outputs | None = None  # from configure to cleanup
         self._worker: Worker[Frame] | None = None  # from configure to cleanup
-        self._engine: Engine | None = None  # while the worker's session is open
         self._path: FramePath | None = None  # while the worker's session is open
         self._inputs: CameraInputs | None = None  # from activate to deactivate
         self._state = "unconfigured"
-        self._frames_failed = self.create_guard_condition(self._on_frames_failed)
+        self._engine_failed = self.create_guard_condition(self._on_engine_failed)
 
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._diagnostics_timer = self.create_timer(
-            self._now.diagnostics_period, self._publish_diagnostics
+            self._settings.diagnostics_period, self._publish_diagnostics
         )
-        if self._now.autostart:
+        if self._settings.autostart:
             # As soon as the executor spins. A clock of its own: simulated time may stand still.
             clock = Clock(clock_type=ClockType.STEADY_TIME)
             self._autostart = self.create_timer(0.0, self._on_autostart, clock=clock)
@@ -74,7 +72,7 @@ class DepthEstimationNode(LifecycleNode):
                 raise ParameterError(
                     "; ".join(self._refused.values()), fix="Set what is named here"
                 )
-            self._now.check()
+            self._settings.check()
             outputs = self._outputs = Outputs(self)
             self._worker = Worker(lambda: self._session(outputs), self._on_worker_failure)
             self._worker.start()
@@ -82,7 +80,7 @@ class DepthEstimationNode(LifecycleNode):
             self._release()
             self._report("cannot configure", error)
             return FAILURE
-        self._diagnostics_timer.timer_period_ns = int(self._now.diagnostics_period * 1e9)
+        self._diagnostics_timer.timer_period_ns = int(self._settings.diagnostics_period * 1e9)
         self._state = "inactive"
         return SUCCESS
 
@@ -94,8 +92,8 @@ class DepthEstimationNode(LifecycleNode):
                 self._path.camera_info_state = ""
             self._inputs = CameraInputs(
                 self,
-                self._now.image_transport,
-                lambda: self._now.camera_info_timeout,
+                self._settings.image_transport,
+                lambda: self._settings.camera_info_timeout,
                 self._statistics,
                 self._on_frame,
             )
@@ -161,38 +159,25 @@ class DepthEstimationNode(LifecycleNode):
 
     @contextmanager
     def _session(self, outputs: Outputs) -> Iterator[Callable[[Frame], None]]:
-        """All that happens in the worker's thread: open, warm up, work on frames, close."""
-        at_start = self._now
-        engine = open_engine(
-            at_start.model,
-            providers=at_start.onnxruntime_providers,
-            threads=at_start.inference_threads,
-        )
-        try:
-            pipeline = DepthPipeline(engine, at_start.pipeline_settings())
-            pipeline.warm_up()
-            compressed = at_start.image_transport == "compressed"
-            self._path = FramePath(
-                pipeline,
-                outputs,
-                messages.decode_compressed if compressed else messages.decode_image,
-                lambda: self._now,
-                self._statistics,
-                self.get_logger(),
-            )
-            self._engine = engine
-            self.get_logger().info(f"model ready: {engine.description}")
+        """The worker's: the frame path from open to closed, in the worker's thread."""
+        with open_frame_path(
+            outputs, lambda: self._settings, self._statistics, self.get_logger()
+        ) as self._path:
             yield self._path.process
-        finally:
-            self._engine = self._path = None
-            engine.close()
+        self._path = None
 
     def _on_worker_failure(self, error: Exception) -> None:
-        """In the worker's thread: something broke that the next frame would not mend."""
-        self._report("depth estimation stopped, activate the node to try again", error)
-        self._frames_failed.trigger()
+        """In the worker's thread: a frame met an error that no frame should."""
+        if isinstance(error, EngineError):
+            self._report("depth estimation stopped, activate the node to try again", error)
+            self._engine_failed.trigger()
+        else:
+            self._statistics.count("dropped_bad")
+            self._statistics.failed(f"frame dropped: {error!r}")
+            trace = "".join(traceback.format_exception(error))
+            self.get_logger().error(f"frame dropped: {trace}", throttle_duration_sec=1.0)
 
-    def _on_frames_failed(self) -> None:
+    def _on_engine_failed(self) -> None:
         if self._state == "active":
             self.trigger_deactivate()
 
@@ -200,16 +185,16 @@ class DepthEstimationNode(LifecycleNode):
 
     def _on_set_parameters(self, changes: list[Parameter]) -> SetParametersResult:
         values = parameters.from_ros({change.name: change.value for change in changes})
-        wanted = replace(self._now, **values)
+        wanted = replace(self._settings, **values)
         try:
             wanted.check(values)
             if self._state in ("inactive", "active"):
                 parameters.check_changes_while(self._state, values)
-            if self._engine is not None:
-                check_limits(self._engine.card.output, wanted.pipeline_settings())
+            if self._path is not None:
+                check_limits(self._path.engine.card.output, wanted.pipeline_settings())
         except ParameterError as error:
             return SetParametersResult(successful=False, reason=str(error))
-        self._now = wanted
+        self._settings = wanted
         for name in values:
             self._refused.pop(name, None)
         return SetParametersResult(successful=True)
@@ -222,7 +207,7 @@ class DepthEstimationNode(LifecycleNode):
                 self._statistics,
                 name=f"{self.get_fully_qualified_name()}: depth",
                 state=self._state,
-                engine=self._engine.description if self._engine is not None else "",
+                engine=self._path.engine.description if self._path is not None else "",
                 camera_info=self._path.camera_info_state if self._path is not None else "",
                 last_image_at=self._inputs.last_image_at if self._inputs is not None else None,
             )

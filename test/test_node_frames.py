@@ -86,6 +86,22 @@ def test_image_larger_than_the_network_gives_depth_of_the_images_size(
     np.testing.assert_allclose(decode_depth(message), red_depth(51), atol=1e-5)
 
 
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 2000), (1500, 2), (37, 61)])
+def test_images_of_odd_sizes(
+    node: NodeProcess, tester: Tester, red_model: str, height: int, width: int
+) -> None:
+    tester.bring(node, "active", model=red_model)
+    depth = tester.collect(node, Image, "~/depth/image")
+    clouds = tester.collect(node, PointCloud2, "~/points")
+    info = info_of(CameraModel.from_hfov(width, height, 60.0))
+    image = red_image(100, height, width)
+    cloud = tester.result_of(node, image, clouds, info)
+    seen = decode_depth(tester.result_of(node, image, depth, info))
+    assert (cloud.height, cloud.width) == (height, width)
+    assert seen.shape == (height, width)
+    np.testing.assert_allclose(seen, red_depth(100), atol=1e-5)
+
+
 @pytest.mark.parametrize("format_", ["jpeg", "png"])
 def test_compressed_transport(
     node: NodeProcess, tester: Tester, red_model: str, format_: str
