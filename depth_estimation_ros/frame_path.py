@@ -17,7 +17,7 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from depth_estimation_ros import messages
 from depth_estimation_ros.diagnostics import Statistics
 from depth_estimation_ros.engines import open_engine
-from depth_estimation_ros.errors import CalibrationError, ImageError
+from depth_estimation_ros.errors import CalibrationError, ImageError, ParameterError
 from depth_estimation_ros.geometry import CameraModel, deproject
 from depth_estimation_ros.inputs import Frame
 from depth_estimation_ros.parameters import Parameters
@@ -139,7 +139,7 @@ class FramePath:
             rays = None
             if want_points and result.camera is not None:
                 rays = result.camera.rays(stride=parameters.cloud_stride)
-        except (ImageError, CalibrationError) as error:
+        except (ImageError, CalibrationError, ParameterError) as error:
             self._statistics.count("dropped_bad")
             self._statistics.failed(str(error))
             self._logger.warning(f"frame dropped: {error}", throttle_duration_sec=1.0)

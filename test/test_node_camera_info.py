@@ -228,3 +228,19 @@ def test_camera_info_with_binning_is_that_of_the_delivered_image(
     assert (published.width, published.height) == (64, 48)
     assert (published.binning_x, published.binning_y) == (0, 0)
     np.testing.assert_allclose(published.k, CAMERA.K.ravel())
+
+
+def test_limits_that_leave_nothing_at_this_focal_length_are_told_frame_by_frame(
+    node: NodeProcess, tester: Tester, focal_model: str
+) -> None:
+    tester.bring(node, "active", model=focal_model, min_depth=20.0)
+    depth = tester.collect(node, Image, "~/depth/image")
+    tester.result_of(node, red_image(), depth, info_of(CAMERA))
+    log_before = len(node.log)
+    wide = CameraModel.from_intrinsics(6.0, 6.0, 31.0, 24.0, 64, 48)  # the model then ends at 8 m
+    tester.publish(node, "camera_info", info_of(wide))
+    tester.publish(node, "image", red_image())
+    values = tester.diagnostics(node, lambda v: v["dropped_bad"] == "1")
+    assert "min_depth" in values["last_error"]
+    assert "Traceback" not in node.log[log_before:]
+    tester.result_of(node, red_image(), depth, info_of(CAMERA))
