@@ -2,7 +2,7 @@
 #
 #   INPUT=...     what the demo plays: bag, video file, picture or camera (default: the bundled bag)
 #   ARGS=...      further arguments for the demo, for pytest or for the bench
-#   PYTHON=...    the interpreter, 3.10 to 3.12 (default: the first one found)
+#   PYTHON=...    the interpreter, 3.10 to 3.13 (default: the first one found)
 #   TORCH=...     the PyTorch that the tests use. On Linux the package index serves a CUDA build; for
 #                 the much smaller CPU build give pip the CPU index named on PyTorch's own
 #                 installation page: make test PIP_ARGS="--extra-index-url <that index>"
@@ -35,9 +35,11 @@ RUNTIME := $(KEEP) $(OPENCV) onnxruntime pyyaml rosbags rich
 TEST_EXTRAS := demo,train,test
 WITH := ROS 2 $(ROS)
 else
-PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.10; do \
-	$$p -c "import sys, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))" \
-	2>/dev/null && { echo $$p; break; }; done)
+# What the wheels exist for.
+FITS := "import ensurepip, platform, sys; sys.exit(not ((3, 10) <= sys.version_info[:2] <= (3, 13) \
+	and platform.system() == 'Linux' and platform.machine() == 'x86_64'))"
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10; do \
+	$$p -c $(FITS) 2>/dev/null && { echo $$p; break; }; done)
 RUNTIME := ".[ros,demo]"
 TEST_EXTRAS := ros,demo,train,test
 WITH := the ROS 2 wheels
@@ -75,9 +77,12 @@ clean: ## remove the environments, build outputs and caches; keeps demo_out/ and
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 python:
-	@test -n "$(PYTHON)" || { echo "No Python 3.10, 3.11 or 3.12 with venv was found, and the ROS 2" \
-	"wheels exist for these alone. Install one, or name it: make PYTHON=/path/to/python3.11 ..." \
+ifeq ($(ROS),)
+	@test -n "$(PYTHON)" && $(PYTHON) -c $(FITS) || { echo "Needed: a sourced ROS 2, or Linux on" \
+	"x86-64 with Python 3.10 to 3.13 and its venv module. Found: $$(uname -sm)," \
+	"$$($(or $(PYTHON),python3) -V 2>&1). Another Python: make PYTHON=/path/to/python3.12 ..." \
 	>&2; exit 1; }
+endif
 
 .venv/.ready: setup.py | python
 	@echo "Making .venv with $(WITH) ($$($(PYTHON) -V)); once, about a minute ..."

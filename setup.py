@@ -41,7 +41,7 @@ setup(
     },
     install_requires=["numpy", "opencv-python-headless", "onnxruntime", "pyyaml"],
     extras_require={
-        # The ROS 2 of a machine that has none: real rclpy and Fast DDS, x86-64, Python 3.10-3.12.
+        # The ROS 2 of a machine that has none: real rclpy and Fast DDS, x86-64, Python 3.10-3.13.
         "ros": [
             "ros-rclpy==9.1.2",
             "ros-rmw-fastrtps-cpp",

@@ -69,7 +69,8 @@ def main() -> int:
     """Entry of the process; its one argument is JSON: bag (path) and topics (name: type)."""
     arguments = json.loads(sys.argv[1])
     rclpy.init(args=[])
-    writer = Writer(Path(arguments["bag"]), version=9, storage_plugin=StoragePlugin.MCAP)
+    # Version 8 is the newest that Humble's rosbag2 reads too.
+    writer = Writer(Path(arguments["bag"]), version=8, storage_plugin=StoragePlugin.MCAP)
     # An interruption is the session's way to say that all is recorded; the bag is finished then.
     with writer, suppress(KeyboardInterrupt, ExternalShutdownException):
         rclpy.spin(Recorder(writer, arguments["topics"]))
