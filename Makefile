@@ -56,7 +56,7 @@ SOURCES := $(shell find depth_estimation_ros launch config resource -type f ! -n
 .PHONY: help demo test bench lint clean python
 
 help: ## show this list
-	@grep -hE "^[a-z]+:.*## " $(MAKEFILE_LIST) | sed -E "s/^([a-z]+):.*## /  make \1|/" | column -t -s "|"
+	@awk -F ":.*## " '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/.package ## the real node on a recording (or on INPUT=...), results in demo_out/
 	@$(BIN)/depth_estimation_demo $(if $(INPUT),--input "$(INPUT)") $(ARGS)
@@ -91,7 +91,7 @@ endif
 	@touch $@
 
 .venv/.package: .venv/.ready $(SOURCES)
-	@rm -rf build
+	@rm -rf build/lib build/bdist.*
 	@$(BIN)/python $(PIP_INSTALL) --no-deps --no-build-isolation --force-reinstall .
 	@touch $@
 

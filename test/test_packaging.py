@@ -165,6 +165,27 @@ def test_package_xml_names_the_ros_packages_that_are_imported() -> None:
     assert ros <= declared
 
 
+def test_make_says_what_it_can_do() -> None:
+    shown = run("make", cwd=REPOSITORY)
+    assert {line.split()[1] for line in shown.splitlines()} >= {"demo", "test", "bench", "lint"}
+
+
+def test_make_says_what_the_machine_lacks_before_it_installs_anything(source: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "ROS_DISTRO"}
+    for python in ("", "/nothing/python3", "false"):
+        done = subprocess.run(
+            ["make", "demo", f"PYTHON={python}"],
+            cwd=source,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode != 0
+        assert "Needed: a sourced ROS 2, or Linux on x86-64 with Python 3.10" in done.stderr
+        assert not (source / ".venv").exists()
+
+
 def test_versions_agree() -> None:
     import depth_estimation_ros
 
