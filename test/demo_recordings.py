@@ -9,6 +9,7 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 import numpy.typing as npt
+import yaml
 from rosbags.rosbag1 import Writer as Writer1
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
@@ -148,3 +149,27 @@ def standard_bag(path: Path, frames: int = 4) -> Path:
             "/ground_truth/depth/compressed": [png_depth(depth(i), t) for i, t in enumerate(times)],
         },
     )
+
+
+def broken_off_bag(path: Path, frames: int) -> Path:
+    """A rosbag2 of two files, `frames` frames each, the second of which is damaged."""
+    times = stamps(2 * frames)
+    halves = []
+    for name, part in (("first", times[:frames]), ("second", times[frames:])):
+        topics = {
+            "/image": [raw_image(picture(i), t) for i, t in enumerate(part)],
+            "/camera_info": [camera_info(t) for t in part],
+        }
+        halves.append(write_bag(path / name, topics) / f"{name}.mcap")
+    metadata = yaml.safe_load((path / "first" / "metadata.yaml").read_text())
+    information = metadata["rosbag2_bagfile_information"]
+    information["relative_file_paths"] = [half.name for half in halves]
+    for topic in information["topics_with_message_count"]:
+        topic["message_count"] *= 2
+    (path / "metadata.yaml").write_text(yaml.safe_dump(metadata))
+    data = bytearray(halves[1].read_bytes())
+    middle = len(data) // 2
+    data[43:middle] = bytes(middle - 43)  # the chunk of messages; header and index stay
+    (path / "second.mcap").write_bytes(data)
+    halves[0].rename(path / "first.mcap")
+    return path

@@ -193,6 +193,18 @@ def test_a_broken_frame_is_counted_and_the_others_come_back(tmp_path: Path, mode
     assert [stamp_ns(m) for _, m in broken.messages(topics.DEPTH)] == [times[0], times[2]]
 
 
+def test_a_recording_that_breaks_off_is_played_to_where_it_does(
+    tmp_path: Path, model: Path
+) -> None:
+    bag = recordings.broken_off_bag(tmp_path / "source", 2)
+    cut = run_demo(tmp_path / "out", "--input", bag, "--model", model)
+    assert cut.code == 1, cut.text
+    assert "breaks off: found 2 images on /image, expected 4" in cut.text
+    assert "breaks off" in cut.summary["problem"]
+    assert (cut.summary["frames_in"], cut.summary["frames_out"]) == (2, 2)
+    assert len(cut.messages(topics.POINTS)) == 2
+
+
 def test_an_interruption_keeps_what_was_played(tmp_path: Path, model: Path) -> None:
     bag = recordings.standard_bag(tmp_path / "source", 30)
     arguments = ("--input", bag, "--model", model, "--domain-id", DOMAIN)

@@ -273,6 +273,15 @@ def test_a_file_that_is_no_recording(name: str, tmp_path: Path) -> None:
         source_of(path)
 
 
+def test_a_recording_that_breaks_off_gives_what_it_has_and_then_an_error(tmp_path: Path) -> None:
+    source = source_of(recordings.broken_off_bag(tmp_path / "bag", 2))
+    frames = source.frames()
+    for i in range(2):
+        np.testing.assert_array_equal(picture_of(next(frames), source), recordings.picture(i))
+    with pytest.raises(BagError, match="found 2 images on /image, expected 4"):
+        next(frames)
+
+
 # Pictures and videos
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,8 @@ from depth_estimation_ros.demo.assumed_camera import assumed_camera_info
 from depth_estimation_ros.demo.sources import NO_CAMERA_INFO, Frame, SourceOptions, stamp_of
 from depth_estimation_ros.errors import BagError, DepthEstimationError, ImageError
 from depth_estimation_ros.messages import decode_compressed, decode_depth, decode_image
+
+T = TypeVar("T")
 
 IMAGE_TYPES = {"sensor_msgs/msg/Image": "raw", "sensor_msgs/msg/CompressedImage": "compressed"}
 CAMERA_INFO_TYPE = "sensor_msgs/msg/CameraInfo"
@@ -69,24 +71,38 @@ class BagSource:
             BagError: the recording cannot be read to its end.
         """
         with self._reader() as reader:
-            infos = sorted(
-                (stamp_of(cdr), cdr) for cdr in self._messages(reader, self.camera_info_topic)
-            )
+            all_infos = _until_damage(self._messages(reader, self.camera_info_topic))
+            infos = sorted((stamp_of(cdr), cdr) for cdr in all_infos)
             stamps = [stamp for stamp, _ in infos]
+            count = 0
             for image in islice(self._messages(reader, self.image_topic), self._limit):
+                count += 1
                 info = self._assumed_info
                 if infos:
                     info = infos[_nearest(stamps, stamp_of(image))][1]
                 yield Frame(image, info)
+        if count < self.frame_count:
+            raise BagError(
+                f"The recording {self._path} breaks off",
+                found=f"{count} images on {self.image_topic}",
+                expected=f"{self.frame_count}, as its index says",
+            )
 
     def ground_truth(self) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
-        """Stamps (ns) and true depth (H, W) in metres, in the order of the recording."""
+        """Stamps (ns) and true depth (H, W) in metres, in the order of the recording.
+
+        What cannot be decoded or read is left out: that many frames are not compared.
+        """
         with self._reader() as reader:
-            for connection, _, raw in self._raw_messages(reader, self.ground_truth_topic):
+            messages = self._raw_messages(reader, self.ground_truth_topic)
+            for connection, _, raw in _until_damage(messages):
                 message: Any = reader.deserialize(raw, connection.msgtype)
                 stamp = message.header.stamp
-                with suppress(ImageError):  # one broken image is one frame less to compare with
-                    yield stamp.sec * 1_000_000_000 + stamp.nanosec, decode_depth(message)
+                try:
+                    depth = decode_depth(message)
+                except ImageError:
+                    continue
+                yield stamp.sec * 1_000_000_000 + stamp.nanosec, depth
 
     def _messages(self, reader: AnyReader, topic: str | None) -> Iterator[bytes]:
         """The messages of a topic as CDR, also from ROS 1, where serialisation is another."""
@@ -112,7 +128,7 @@ class BagSource:
                 f"The recording {self._path} cannot be read",
                 found=f"{type(error).__name__}: {error}",
                 expected="a whole rosbag2 directory, .mcap, .db3 or ROS 1 .bag",
-                fix="If recording was cut off, `ros2 bag reindex` may bring it back",
+                fix="Where it was cut off, `mcap recover` or `ros2 bag reindex` may bring it back",
             ) from error
 
     def _choose_ground_truth(
@@ -199,6 +215,12 @@ def _parents(topic: str) -> list[str]:
     """/camera/image/compressed -> /camera/image, /camera."""
     names = topic.split("/")[1:-1]
     return ["/" + "/".join(names[:n]) for n in range(len(names), 0, -1)]
+
+
+def _until_damage(messages: Iterator[T]) -> Iterator[T]:
+    """The messages before the place where the recording breaks off; the images' pass names it."""
+    with suppress(Exception):  # as in _reader: rosbags has no common family of errors
+        yield from messages
 
 
 def _first(reader: AnyReader, connection: Connection) -> Any:
