@@ -175,7 +175,7 @@ def test_a_recording_without_images_is_an_error_that_lists_its_topics(tmp_path: 
     path = recordings.write_bag(
         tmp_path / "bag", {"/camera/camera_info": [recordings.camera_info(TIMES[0])]}
     )
-    with pytest.raises(BagError, match="no colour images: found /camera/camera_info"):
+    with pytest.raises(BagError, match=r"No colour images in .*: found /camera/camera_info"):
         source_of(path)
 
 
@@ -200,6 +200,22 @@ def test_a_field_of_view_stands_in_for_a_missing_camera_info(tmp_path: Path) -> 
     assert (info.width, info.height) == (recordings.WIDTH, recordings.HEIGHT)
     assert info.k[0] == pytest.approx(recordings.WIDTH / 2)
     assert info.header.frame_id == "cam_optical"
+
+
+def test_of_two_camera_infos_elsewhere_none_is_taken_unasked(tmp_path: Path) -> None:
+    infos = [recordings.camera_info(TIMES[0])]
+    path = recordings.write_bag(
+        tmp_path / "bag",
+        {
+            "/image": [recordings.raw_image(recordings.picture(0), TIMES[0])],
+            "/left/camera_info": infos,
+            "/right/camera_info": infos,
+        },
+    )
+    source = source_of(path)
+    assert not source.has_camera_info
+    assert "--camera-info-topic from /left/camera_info" in source.notes[0]
+    assert source_of(path, camera_info_topic="/left/camera_info").has_camera_info
 
 
 def test_at_most_so_many_frames(bag: Path) -> None:

@@ -16,15 +16,12 @@ from rosbags.interfaces import Connection
 from rosbags.typesys import Stores, get_typestore
 
 from depth_estimation_ros.demo.assumed_camera import assumed_camera_info
-from depth_estimation_ros.demo.sources import NO_CAMERA_INFO, Frame, SourceOptions, stamp_of
+from depth_estimation_ros.demo.sources import Frame, SourceOptions, stamp_of
+from depth_estimation_ros.demo.topic_choice import IMAGE_TYPES, Topic, choose, first_message
 from depth_estimation_ros.errors import BagError, DepthEstimationError, ImageError
 from depth_estimation_ros.messages import decode_compressed, decode_depth, decode_image
 
 T = TypeVar("T")
-
-IMAGE_TYPES = {"sensor_msgs/msg/Image": "raw", "sensor_msgs/msg/CompressedImage": "compressed"}
-CAMERA_INFO_TYPE = "sensor_msgs/msg/CameraInfo"
-DEPTH_ENCODINGS = ("16UC1", "32FC1")
 
 
 class BagSource:
@@ -40,29 +37,19 @@ class BagSource:
 
     def __init__(self, path: Path, options: SourceOptions) -> None:
         self.name = str(path) if options.input else "the bundled recording"
-        self.notes: list[str] = []
         self._path = _storage(path)
         self._limit = options.frames or None
         self._store = get_typestore(Stores.ROS2_JAZZY)
         with self._reader() as reader:
-            pictures = [c for c in reader.connections if c.msgtype in IMAGE_TYPES and c.msgcount]
-            depths = [c for c in pictures if _encoding(reader, c).startswith(DEPTH_ENCODINGS)]
-            images = [c for c in pictures if c not in depths]
-            infos = [c for c in reader.connections if c.msgtype == CAMERA_INFO_TYPE and c.msgcount]
-            image = _choose_image(path, images, options.image_topic, reader.connections)
-            info = _choose_camera_info(path, infos, image, options.camera_info_topic)
-            truth = self._choose_ground_truth(reader, depths, options.ground_truth_topic)
+            choice = choose(reader, self.name, options)
             self._assumed_info: bytes | None = None
-            if info is None and options.hfov_deg:
-                self._assumed_info = _assumed_camera_info(reader, image, options.hfov_deg)
-        self.transport = IMAGE_TYPES[image.msgtype]
-        self.frame_count = min(image.msgcount, self._limit or image.msgcount)
-        self.image_topic = image.topic
-        self.camera_info_topic = info.topic if info else None
-        self.ground_truth_topic = truth.topic if truth else None
-        self.has_camera_info = bool(info or self._assumed_info)
-        if not self.has_camera_info:
-            self.notes.append(NO_CAMERA_INFO)
+            if choice.camera_info is None and options.hfov_deg:
+                self._assumed_info = _assumed_camera_info(reader, choice.image, options.hfov_deg)
+        self.notes = choice.notes
+        self.transport = IMAGE_TYPES[choice.image.msgtype]
+        self.has_camera_info = choice.camera_info is not None or self._assumed_info is not None
+        self.frame_count = min(choice.image.count, self._limit or choice.image.count)
+        self._choice = choice
 
     def frames(self) -> Iterator[Frame]:
         """The images in the order of the recording, each with the CameraInfo nearest in time.
@@ -71,11 +58,11 @@ class BagSource:
             BagError: the recording cannot be read to its end.
         """
         with self._reader() as reader:
-            all_infos = _until_damage(self._messages(reader, self.camera_info_topic))
+            all_infos = _until_damage(self._messages(reader, self._choice.camera_info))
             infos = sorted((stamp_of(cdr), cdr) for cdr in all_infos)
             stamps = [stamp for stamp, _ in infos]
             count = 0
-            for image in islice(self._messages(reader, self.image_topic), self._limit):
+            for image in islice(self._messages(reader, self._choice.image), self._limit):
                 count += 1
                 info = self._assumed_info
                 if infos:
@@ -84,7 +71,7 @@ class BagSource:
         if count < self.frame_count:
             raise BagError(
                 f"The recording {self._path} breaks off",
-                found=f"{count} images on {self.image_topic}",
+                found=f"{count} images on {self._choice.image.name}",
                 expected=f"{self.frame_count}, as its index says",
             )
 
@@ -94,7 +81,7 @@ class BagSource:
         What cannot be decoded or read is left out: that many frames are not compared.
         """
         with self._reader() as reader:
-            messages = self._raw_messages(reader, self.ground_truth_topic)
+            messages = self._raw_messages(reader, self._choice.ground_truth)
             for connection, _, raw in _until_damage(messages):
                 message: Any = reader.deserialize(raw, connection.msgtype)
                 stamp = message.header.stamp
@@ -104,16 +91,16 @@ class BagSource:
                     continue
                 yield stamp.sec * 1_000_000_000 + stamp.nanosec, depth
 
-    def _messages(self, reader: AnyReader, topic: str | None) -> Iterator[bytes]:
+    def _messages(self, reader: AnyReader, topic: Topic | None) -> Iterator[bytes]:
         """The messages of a topic as CDR, also from ROS 1, where serialisation is another."""
         for connection, _, raw in self._raw_messages(reader, topic):
             yield raw if reader.is2 else bytes(self._store.ros1_to_cdr(raw, connection.msgtype))
 
     def _raw_messages(
-        self, reader: AnyReader, topic: str | None
+        self, reader: AnyReader, topic: Topic | None
     ) -> Iterator[tuple[Connection, int, bytes]]:
-        connections = [c for c in reader.connections if c.topic == topic]
-        if connections:
+        if topic is not None:
+            connections = [c for c in reader.connections if c.topic == topic.name]
             yield from reader.messages(connections)
 
     @contextmanager
@@ -131,34 +118,6 @@ class BagSource:
                 fix="Where it was cut off, `mcap recover` or `ros2 bag reindex` may bring it back",
             ) from error
 
-    def _choose_ground_truth(
-        self, reader: AnyReader, depths: list[Connection], topic: str
-    ) -> Connection | None:
-        if topic == "none":
-            return None
-        named = [c for c in depths if c.topic == topic]
-        if topic and not named:
-            raise BagError(
-                f"The ground truth topic of {self.name}",
-                found=topic,
-                expected=f"one of: {_listed(depths)}",
-            )
-        chosen = named or [c for c in depths if "ground_truth" in c.topic] or depths
-        if len(chosen) > 1:
-            self.notes.append(
-                f"{len(chosen)} depth topics, so none is taken for the truth: choose with "
-                f"--ground-truth-topic from {_listed(chosen)}"
-            )
-            return None
-        truth = chosen[0] if chosen else None
-        if truth is not None:
-            try:
-                decode_depth(_first(reader, truth))
-            except ImageError as error:
-                self.notes.append(f"{truth.topic} is not used as ground truth. {error}")
-                return None
-        return truth
-
 
 def _storage(path: Path) -> Path:
     """A directory without metadata.yaml still is a recording if it holds one file of messages."""
@@ -175,68 +134,15 @@ def _storage(path: Path) -> Path:
     return path
 
 
-def _choose_image(
-    path: Path, images: list[Connection], topic: str, all_topics: list[Connection]
-) -> Connection:
-    chosen = [c for c in images if c.topic == topic] if topic else images
-    if len(chosen) == 1:
-        return chosen[0]
-    if not images:
-        raise BagError(
-            f"The recording {path} holds no colour images",
-            found=_listed(all_topics) or "no topics",
-            expected="a topic of sensor_msgs/Image or sensor_msgs/CompressedImage",
-        )
-    raise BagError(
-        f"The image topic of {path}",
-        found=topic or f"{len(images)} topics with images",
-        expected=f"one of: {_listed(images)}",
-        fix=f"Choose with --image-topic, for instance --image-topic {images[0].topic}",
-    )
-
-
-def _choose_camera_info(
-    path: Path, infos: list[Connection], image: Connection, topic: str
-) -> Connection | None:
-    """The named one; else the image's neighbour by ROS's convention; else the only one."""
-    neighbours = [f"{parent}/camera_info" for parent in _parents(image.topic)]
-    chosen = [c for c in infos if c.topic == topic] if topic else []
-    if topic and not chosen:
-        raise BagError(
-            f"The CameraInfo topic of {path}", found=topic, expected=f"one of: {_listed(infos)}"
-        )
-    for neighbour in neighbours:
-        chosen = chosen or [c for c in infos if c.topic == neighbour]
-    chosen = chosen or infos
-    return chosen[0] if len(chosen) == 1 else None
-
-
-def _parents(topic: str) -> list[str]:
-    """/camera/image/compressed -> /camera/image, /camera."""
-    names = topic.split("/")[1:-1]
-    return ["/" + "/".join(names[:n]) for n in range(len(names), 0, -1)]
-
-
 def _until_damage(messages: Iterator[T]) -> Iterator[T]:
     """The messages before the place where the recording breaks off; the images' pass names it."""
     with suppress(Exception):  # as in _reader: rosbags has no common family of errors
         yield from messages
 
 
-def _first(reader: AnyReader, connection: Connection) -> Any:
-    _, _, raw = next(iter(reader.messages([connection])))
-    return reader.deserialize(raw, connection.msgtype)
-
-
-def _encoding(reader: AnyReader, connection: Connection) -> str:
-    """Encoding (Image) or format (CompressedImage) of the first message."""
-    message = _first(reader, connection)
-    return str(message.format if hasattr(message, "format") else message.encoding)
-
-
-def _assumed_camera_info(reader: AnyReader, image: Connection, hfov_deg: float) -> bytes:
+def _assumed_camera_info(reader: AnyReader, image: Topic, hfov_deg: float) -> bytes:
     """A CameraInfo of this field of view for all images, hence without a stamp."""
-    message = _first(reader, image)
+    message = first_message(reader, image.name)
     compressed = IMAGE_TYPES[image.msgtype] == "compressed"
     picture = decode_compressed(message) if compressed else decode_image(message)
     height, width = picture.shape[:2]
@@ -251,9 +157,3 @@ def _nearest(stamps: list[int], stamp: int) -> int:
     if after == len(stamps) or stamp - stamps[after - 1] <= stamps[after] - stamp:
         return after - 1
     return after
-
-
-def _listed(connections: list[Connection]) -> str:
-    return ", ".join(
-        f"{c.topic} ({c.msgtype.replace('/msg/', '/')}, {c.msgcount})" for c in connections
-    )
