@@ -17,7 +17,7 @@ data_files = [
     (f"share/{NAME}/launch", glob("launch/*.launch.py")),
     (f"share/{NAME}/config", glob("config/*.yaml") + glob("config/*.rviz") + glob("config/*.xml")),
 ]
-if "bdist_wheel" in sys.argv:
+if {"bdist_wheel", "sdist"} & set(sys.argv):
     # pip puts console scripts into bin/, where neither `ros2 run` nor launch looks: these files
     # lead from lib/<package>/ to them. colcon writes the scripts there itself (setup.cfg).
     data_files.append((f"lib/{NAME}", glob("resource/bin/*")))
