@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -18,10 +19,7 @@ def load_checkpoint(path: Path) -> tuple[TrainingConfig, DepthNetwork]:
     Raises:
         ModelError: if the file is missing or was not written by this package's training.
     """
-    if not path.is_file():
-        raise ModelError(f"no checkpoint {path}", fix="Train one: python -m training train --help")
-    # Our own file; it holds the configuration beside tensors, which weights_only would refuse.
-    state = torch.load(path, map_location="cpu", weights_only=False)
+    state = _read(path)
     try:
         config = parse_config(state["hyper_parameters"]["config"], str(path))
         module = DepthModule(config, with_encoder_weights=False)
@@ -30,3 +28,19 @@ def load_checkpoint(path: Path) -> tuple[TrainingConfig, DepthNetwork]:
         raise ModelError(f"{path} is not a checkpoint of this training: {error}") from error
     module.network.eval()
     return config, module.network
+
+
+def steps_done(path: Path) -> int:
+    """Optimiser steps behind a checkpoint.
+
+    Raises:
+        ModelError: if the file is missing.
+    """
+    return int(_read(path)["global_step"])
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise ModelError(f"no checkpoint {path}", fix="Train one: python -m training train --help")
+    # Our own file; it holds the configuration beside tensors, which weights_only would refuse.
+    return torch.load(path, map_location="cpu", weights_only=False)

@@ -16,6 +16,7 @@ from lightning.pytorch.callbacks import (
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torch.utils.data import DataLoader
 
+from training.checkpoint import steps_done
 from training.config import DataConfig, TrainingConfig, load_config
 from training.data.augment import NO_AUGMENTATION, Augmentation
 from training.data.examples import Examples, balanced_sampler, joined
@@ -42,13 +43,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Trains; returns the exit code."""
     config = load_config(args.config)
-    lightning.seed_everything(config.seed, workers=True)
     checkpoint = args.out / "checkpoints" / "last.ckpt"
+    # A resumed run must not draw the pictures of its first part once more, in the same order.
+    seed = config.seed + (steps_done(checkpoint) if args.resume else 0)
+    lightning.seed_everything(seed, workers=True)
     module = DepthModule(config, with_encoder_weights=not args.resume)
     trainer = _trainer(config, args.out)
     trainer.fit(
         module,
-        _training_loader(config, args.data),
+        _training_loader(config, args.data, seed),
         _validation_loader(config, args.data),
         ckpt_path=str(checkpoint) if args.resume else None,
         # Our own checkpoint: it holds the configuration beside the weights.
@@ -88,7 +91,7 @@ def _trainer(config: TrainingConfig, out: Path) -> lightning.Trainer:
     )
 
 
-def _training_loader(config: TrainingConfig, root: Path) -> DataLoader:
+def _training_loader(config: TrainingConfig, root: Path, seed: int) -> DataLoader:
     data, how = config.data, config.optimizer
     folders = [RgbdFolder(root / folder.path) for folder in data.folders]
     for folder, entry in zip(folders, data.folders, strict=True):
@@ -97,7 +100,7 @@ def _training_loader(config: TrainingConfig, root: Path) -> DataLoader:
         folders,
         [folder.weight for folder in data.folders],
         count=how.steps * how.batch_size,
-        seed=config.seed,
+        seed=seed,
     )
     return DataLoader(
         _examples(folders, data, data.augmentation),
