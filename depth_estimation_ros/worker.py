@@ -71,8 +71,9 @@ class Worker(Generic[Item]):
 
     Args:
         session: makes a context manager that yields the function to call with each item.
-        on_failure: called in the worker's thread with whatever that function raises. The session
-            stays open.
+        on_failure: called in the worker's thread with whatever Exception that function raises. The
+            session stays open, unless on_failure raises too: then the worker ends, and what is
+            submitted is never worked on.
     """
 
     def __init__(
@@ -113,8 +114,15 @@ class Worker(Generic[Item]):
                         work(item)
                     except Exception as error:
                         self._on_failure(error)
-        except Exception as error:
-            if self._opened.done():
+        except BaseException as error:
+            if not self._opened.done():
+                self._opened.set_exception(error)
+            elif isinstance(error, Exception):
                 self._on_failure(error)
             else:
-                self._opened.set_exception(error)
+                raise
+        finally:
+            # Whatever ended this thread: asking once more says that no item is at work, so that
+            # nobody waits for it for ever.
+            self._mailbox.close()
+            self._mailbox.take()

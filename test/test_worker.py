@@ -114,6 +114,44 @@ def test_failure_at_work_is_handed_over_and_the_next_item_is_worked_on() -> None
     assert session.done == [2]
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("error", [ValueError("as bad as its work"), SystemExit(3)])
+def test_worker_that_ends_by_an_error_keeps_nobody_waiting(error: BaseException) -> None:
+    before = threading.active_count()
+    begun = threading.Event()
+
+    def fail(_: object) -> None:
+        begun.set()
+        raise error
+
+    @contextmanager
+    def session() -> Iterator[Callable[[int], None]]:
+        yield fail
+
+    worker: Worker[int] = Worker(session, fail)
+    worker.start()
+    worker.submit(1)
+    assert begun.wait(TIMEOUT)
+    drainer = threading.Thread(target=worker.drain, daemon=True)
+    drainer.start()
+    drainer.join(TIMEOUT)
+    assert not drainer.is_alive()
+    worker.stop()
+    assert threading.active_count() == before
+
+
+def test_opening_that_ends_the_thread_is_told_by_start() -> None:
+    @contextmanager
+    def session() -> Iterator[Callable[[int], None]]:
+        raise SystemExit(3)
+        yield
+
+    worker: Worker[int] = Worker(session, lambda error: None)
+    with pytest.raises(SystemExit):
+        worker.start()
+    worker.stop()
+
+
 def test_drain_waits_for_the_work_and_throws_away_what_waits() -> None:
     session = Session()
     worker, _ = started(session)
