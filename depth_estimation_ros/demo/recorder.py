@@ -15,9 +15,10 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosbags.interfaces import Connection
-from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.rosbag2 import Writer
 from rosbags.typesys import Stores, get_typestore
 
+from depth_estimation_ros.demo.bag_writer import bag_writer
 from depth_estimation_ros.demo.events import emit
 from depth_estimation_ros.demo.sources import stamp_of
 
@@ -69,8 +70,7 @@ def main() -> int:
     """Entry of the process; its one argument is JSON: bag (path) and topics (name: type)."""
     arguments = json.loads(sys.argv[1])
     rclpy.init(args=[])
-    # Version 8 is the newest that Humble's rosbag2 reads too.
-    writer = Writer(Path(arguments["bag"]), version=8, storage_plugin=StoragePlugin.MCAP)
+    writer = bag_writer(Path(arguments["bag"]))
     # An interruption is the session's way to say that all is recorded; the bag is finished then.
     with writer, suppress(KeyboardInterrupt, ExternalShutdownException):
         rclpy.spin(Recorder(writer, arguments["topics"]))

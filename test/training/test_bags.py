@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import yaml
 from rosbags.highlevel import AnyReader
 
 import depth_estimation_ros.demo
@@ -66,6 +67,15 @@ def test_every_frame_has_picture_camera_and_depth_under_its_stamp(recording):
         assert [stamp for stamp, _ in messages_of_topic] == [
             START + k * 33_333_333 for k in range(3)
         ]
+
+
+@pytest.mark.parametrize("bundled", [False, True])
+def test_the_metadata_are_of_a_version_that_humble_reads(recording, bundled):
+    path = Path(depth_estimation_ros.demo.__file__).parent / "bag" if bundled else recording
+    metadata = yaml.safe_load((path / "metadata.yaml").read_text())["rosbag2_bagfile_information"]
+    assert metadata["version"] == 8
+    for topic in metadata["topics_with_message_count"]:  # a list since version 9
+        assert topic["topic_metadata"]["offered_qos_profiles"] == ""
 
 
 def test_pictures_decode_to_what_was_given(recording):

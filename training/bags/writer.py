@@ -13,9 +13,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from rosbags.interfaces import Connection
-from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.rosbag2 import Writer
 from rosbags.typesys import Stores, get_typestore
 
+from depth_estimation_ros.demo.bag_writer import bag_writer
 from depth_estimation_ros.errors import BagError
 from depth_estimation_ros.geometry import CameraModel
 
@@ -95,7 +96,7 @@ def write_bag(
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as temporary:
         part = Path(temporary) / path.name  # the same name, since it is in the metadata
-        with Writer(part, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        with bag_writer(part) as writer:
             count = _write_frames(writer, frames, camera, transport)
         if count == 0:
             raise BagError(f"No frames for {path}", fix="Check the folder of the sequence.")
