@@ -29,7 +29,7 @@ from depth_estimation_ros.errors import DepthEstimationError, EngineError, Param
 from depth_estimation_ros.frame_path import FramePath, Outputs, open_frame_path
 from depth_estimation_ros.inputs import CameraInputs, Frame
 from depth_estimation_ros.memory import keep_freed_memory
-from depth_estimation_ros.pipeline import check_limits
+from depth_estimation_ros.pipeline import check_settings
 from depth_estimation_ros.worker import Worker
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
@@ -191,7 +191,7 @@ class DepthEstimationNode(LifecycleNode):
             if self._state in ("inactive", "active"):
                 parameters.check_changes_while(self._state, values)
             if self._path is not None:
-                check_limits(self._path.engine.card.output, wanted.pipeline_settings())
+                check_settings(self._path.engine.card, wanted.pipeline_settings())
         except ParameterError as error:
             return SetParametersResult(successful=False, reason=str(error))
         self._settings = wanted

@@ -74,7 +74,7 @@ class DepthPipeline:
 
     Raises:
         ModelError: the network's output has no metric scale.
-        ParameterError: the settings' limits leave no depth between them.
+        ParameterError: see `check_settings`.
     """
 
     def __init__(self, engine: Engine, settings: PipelineSettings | None = None) -> None:
@@ -84,12 +84,12 @@ class DepthPipeline:
 
     @property
     def settings(self) -> PipelineSettings:
-        """The settings of the next frame. Setting them raises ParameterError on empty limits."""
+        """The settings of the next frame; `check_settings` refuses some with a ParameterError."""
         return self._settings
 
     @settings.setter
     def settings(self, settings: PipelineSettings) -> None:
-        check_limits(self.engine.card.output, settings)
+        check_settings(self.engine.card, settings)
         self._settings = settings
 
     def run(self, rgb: Rgb, camera: CameraModel | None) -> DepthFrame:
@@ -215,6 +215,23 @@ def depth_limits(
     near = max(output.min_depth * scale, settings.min_depth)
     far = output.max_depth * scale
     return near, min(far, settings.max_depth) if settings.max_depth > 0 else far
+
+
+def check_settings(card: ModelCard, settings: PipelineSettings) -> None:
+    """Raises ParameterError for limits that leave no depth between them, whatever the camera.
+
+    With a canonical focal length the model's own limits depend on the camera (`metric_scale`), so
+    they say nothing here, and `DepthPipeline.run` checks each frame.
+    """
+    if card.canonical_focal_px is None:
+        check_limits(card.output, settings)
+    elif 0 < settings.max_depth <= settings.min_depth:
+        raise ParameterError(
+            "min_depth and max_depth leave no depth between them",
+            found=f"{settings.min_depth:g} m to {settings.max_depth:g} m",
+            expected="min_depth < max_depth",
+            fix="Change min_depth or max_depth; 0 stands for the model's own limit",
+        )
 
 
 def check_limits(

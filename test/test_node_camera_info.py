@@ -244,3 +244,15 @@ def test_limits_that_leave_nothing_at_this_focal_length_are_told_frame_by_frame(
     assert "min_depth" in values["last_error"]
     assert "Traceback" not in node.log[log_before:]
     tester.result_of(node, red_image(), depth, info_of(CAMERA))
+
+
+def test_limits_for_a_tele_lens_can_be_set_though_the_canonical_camera_ends_before_them(
+    node: NodeProcess, tester: Tester, focal_model: str
+) -> None:
+    tester.bring(node, "active", model=focal_model)
+    depth = tester.collect(node, Image, "~/depth/image")
+    tele = CameraModel.from_intrinsics(1800.0, 1800.0, 31.0, 24.0, 64, 48)  # 30 times canonical
+    result = tester.set_parameter(node, "min_depth", 100.0)  # the card says 80 m
+    assert result.successful, result.reason
+    seen = decode_depth(tester.result_of(node, red_image(), depth, info_of(tele)))
+    np.testing.assert_allclose(seen, 4.0 * 30.0, rtol=1e-6)

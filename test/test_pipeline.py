@@ -315,6 +315,23 @@ def test_limits_that_a_camera_leaves_empty_are_an_error_not_free_space(tmp_path:
         pipeline.run(red(np.zeros((H, W))), camera)
 
 
+def test_limits_beyond_the_canonical_cameras_hold_for_a_tele_lens(tmp_path: Path) -> None:
+    # Three times the canonical focal length: the network's 0.1 m to 10 m are 0.3 m to 30 m.
+    card = tiny_card(canonical_focal_px=50.0)
+    camera = CameraModel.from_intrinsics(300.0, 300.0, 63.5, 47.5, W, H)  # 150 px in the network
+    picture = red(np.zeros((H, W)))
+    for output, said in ((3.9, -math.inf), (6.0, 18.0), (8.5, math.inf)):
+        pipeline = constant_pipeline(tmp_path, output, card, min_depth=12.0, max_depth=25.0)
+        np.testing.assert_allclose(pipeline.run(picture, camera).depth, said, rtol=1e-6)
+
+
+def test_limits_out_of_order_are_refused_without_a_camera_too(tmp_path: Path) -> None:
+    pipeline = constant_pipeline(tmp_path, 2.0, tiny_card(canonical_focal_px=50.0))
+    with pytest.raises(ParameterError, match=r"found 30 m to 20 m, expected min_depth < max_depth"):
+        pipeline.settings = PipelineSettings(min_depth=30.0, max_depth=20.0)
+    assert pipeline.settings == PipelineSettings()
+
+
 def test_an_infinity_does_not_smear_over_its_neighbours(tmp_path: Path) -> None:
     values = np.zeros((H, W), np.uint8)
     values[:, W // 2 :] = 255  # 9 m: beyond the limit of 8 m
