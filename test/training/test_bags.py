@@ -15,6 +15,7 @@ from depth_estimation_ros import messages
 from depth_estimation_ros.errors import BagError
 from depth_estimation_ros.geometry import CameraModel
 from training import bags
+from training.__main__ import main
 from training.bags.writer import (
     CAMERA_INFO_TOPIC,
     COMPRESSED_TOPIC,
@@ -142,7 +143,7 @@ def make_sequence(folder, count=3, stamps=None):
 
 def test_a_recorded_folder_keeps_its_stamps_lens_and_jpeg_bytes(tmp_path):
     folder = make_sequence(tmp_path / "sequence")
-    assert bags.main(["folder", str(folder), "--out", str(tmp_path / "bag")]) == 0
+    assert main(["bag", "folder", str(folder), "--out", str(tmp_path / "bag")]) == 0
     found = read(tmp_path / "bag")
     stamps = [stamp for stamp, _ in found[COMPRESSED_TOPIC]]
     assert stamps == [START, START + 33_000, START + 66_000]
@@ -156,7 +157,7 @@ def test_a_recorded_folder_keeps_its_stamps_lens_and_jpeg_bytes(tmp_path):
 
 
 def test_a_folder_that_is_no_sequence_says_what_is_missing(tmp_path, capsys):
-    assert bags.main(["folder", str(tmp_path), "--out", str(tmp_path / "bag")]) == 1
+    assert main(["bag", "folder", str(tmp_path), "--out", str(tmp_path / "bag")]) == 1
     error = capsys.readouterr().err
     assert "is not a recorded sequence" in error
     assert "info.json" in error

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from depth_estimation_ros.errors import ParameterError
+from training.__main__ import main
 from training.synthetic import write
 
 SIZE = {"height": 36, "width": 48}
@@ -16,7 +17,7 @@ SIZE = {"height": 36, "width": 48}
 def folder(tmp_path_factory):
     out = tmp_path_factory.mktemp("synthetic")
     options = "--count 3 --seed 40 --size 48x36 --workers 1 --kinds outdoor --quiet"
-    write.main(["--out", str(out), *options.split()])
+    assert main(["synthesize", "--out", str(out), *options.split()]) == 0
     return out
 
 
@@ -64,7 +65,8 @@ def test_other_settings_are_refused(folder):
 
 
 def test_the_command_reports_a_refusal_without_a_traceback(folder, capsys):
-    assert write.main(["--out", str(folder), "--count", "4", "--seed", "41", "--quiet"]) == 1
+    options = ["--count", "4", "--seed", "41", "--quiet"]
+    assert main(["synthesize", "--out", str(folder), *options]) == 1
     assert "error: " in capsys.readouterr().err
 
 
@@ -76,5 +78,5 @@ def test_depth_that_has_no_code_is_invalid():
 @pytest.mark.parametrize("text", ["320", "axb", "320x", "8x8", "99999x240"])
 def test_a_size_that_cannot_work_is_refused(text, tmp_path, capsys):
     with pytest.raises(SystemExit):
-        write.main(["--out", str(tmp_path), "--size", text])
+        main(["synthesize", "--out", str(tmp_path), "--size", text])
     assert text in capsys.readouterr().err

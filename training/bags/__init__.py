@@ -1,24 +1,21 @@
 """Recordings (rosbag2, mcap) for demos, tests and measurements, with the true depth if known.
 
-python -m training.bags demo --out BAG
-python -m training.bags folder DIR --out BAG
+python -m training bag demo --out BAG
+python -m training bag folder DIR --out BAG
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
-from depth_estimation_ros.errors import BagError
 from training.bags.demo import demo_bag
 from training.bags.recorded import folder_bag
 from training.bags.writer import TRANSPORTS, Frame, write_bag
 
-__all__ = ["Frame", "add_arguments", "demo_bag", "folder_bag", "main", "run", "write_bag"]
+__all__ = ["Frame", "add_arguments", "demo_bag", "folder_bag", "run", "write_bag"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     folder = kinds.add_parser("folder", help="a recorded sequence, with its true stamps")
     folder.add_argument("folder", type=Path, help="holds rgb/, depth/, timestamps.txt, info.json")
     folder.add_argument(
-        *("--transport",),
+        "--transport",
         choices=TRANSPORTS,
         default="compressed",
         help="JPEG as it is, or raw images of an encoding (%(default)s)",
@@ -46,17 +43,3 @@ def run(args: argparse.Namespace) -> int:
         path = folder_bag(args.folder, args.out, args.transport)
     print(f"wrote {path}")
     return 0
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m training.bags",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_arguments(parser)
-    try:
-        return run(parser.parse_args(argv))
-    except BagError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1

@@ -1,6 +1,6 @@
 """Write a folder of synthetic frames: JPEG pictures, 16-bit depth, intrinsics.
 
-    python -m training.synthetic.write --out DIR --count 3200 --seed 1 --size 320x240
+    python -m training synthesize --out DIR --count 3200 --seed 1 --size 320x240
 
 Layout: NNNNN.jpg, NNNNN.png (16-bit, metres = value * depth_scale, 0 = invalid, 65535 = +inf) and
 frames.json. A folder that was left unfinished is completed by the same command.
@@ -12,7 +12,6 @@ import argparse
 import json
 import multiprocessing
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -200,20 +199,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seed", type=int, default=1, help="seed of frame 0; frame n has seed + n (%(default)s)"
     )
     parser.add_argument(
-        *("--size",),
+        "--size",
         type=parse_size,
         default=(320, 240),
         metavar="WIDTHxHEIGHT",
         help="picture size in pixels (320x240)",
     )
     parser.add_argument(
-        *("--workers",),
+        "--workers",
         type=int,
         default=os.cpu_count() or 1,
         help="processes that render, one thread each (all cores)",
     )
     parser.add_argument(
-        *("--kinds",),
+        "--kinds",
         nargs="+",
         choices=KINDS,
         default=[],
@@ -225,27 +224,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     width, height = args.size
     write_folder(
-        *(args.out, args.count, args.seed, height, width),
+        args.out,
+        args.count,
+        args.seed,
+        height,
+        width,
         workers=args.workers,
         kinds=args.kinds,
         quiet=args.quiet,
     )
     print(f"{args.count} frames in {args.out}")
     return 0
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m training.synthetic.write",
-        description="Render pictures with exact depth and intrinsics of procedural scenes.",
-    )
-    add_arguments(parser)
-    try:
-        return run(parser.parse_args(argv))
-    except ParameterError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -1,3 +1,0 @@
-from training.bags import main
-
-raise SystemExit(main())
