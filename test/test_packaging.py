@@ -121,6 +121,10 @@ def test_data_of_the_runtime_comes_along(prefix: Path) -> None:
         assert {file.name for file in (libraries(prefix) / NAME / folder).iterdir()} == expected
 
 
+def test_type_checkers_see_the_types_of_the_installed_package(prefix: Path) -> None:
+    assert (libraries(prefix) / NAME / "py.typed").is_file()
+
+
 def test_training_and_tests_stay_at_home(prefix: Path) -> None:
     installed = {path.name for path in libraries(prefix).iterdir()}
     assert NAME in installed
