@@ -160,10 +160,9 @@ class FramePath:
             points = deproject(depth[::n, ::n], rays)
             outputs.points.publish(messages.point_cloud(points, rgb[::n, ::n], header))
         if want_color:
-            farthest = parameters.max_depth or self.engine.card.output.max_depth
             colors = colorize(
                 depth,
-                max_depth=parameters.color_max_depth or farthest,
+                max_depth=parameters.color_max_depth or result.far,
                 color_map=parameters.color_map,
             )
             outputs.color.publish(messages.color_image(colors, header))

@@ -58,11 +58,15 @@ class DepthFrame:
             -Inf nearer than the near limit.
         camera: the camera at the size of `depth`; None if the camera is not calibrated.
         engine_ms: time inside the engine, milliseconds.
+        near, far: the limits of this frame, metres: those of the model with this camera and of the
+            settings, the tighter of the two.
     """
 
     depth: Depth
     camera: CameraModel | None
     engine_ms: float
+    near: float
+    far: float
 
 
 class DepthPipeline:
@@ -129,7 +133,8 @@ class DepthPipeline:
             remove_edges(depth, edges)
 
         out_h, out_w = depth.shape
-        return DepthFrame(depth, calibrated.scaled(out_w, out_h) if calibrated else None, engine_ms)
+        seen_by = calibrated.scaled(out_w, out_h) if calibrated else None
+        return DepthFrame(depth, seen_by, engine_ms, near, far)
 
     def warm_up(self) -> None:
         """Runs the network on a black picture, so that the first real frame is as fast as any."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -16,6 +17,7 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from depth_estimation_ros.geometry import CameraModel
 from depth_estimation_ros.messages import decode_depth, decode_image, read_points
+from depth_estimation_ros.render import colorize
 
 CAMERA = CameraModel.from_intrinsics(60.0, 62.0, 31.0, 24.0, 64, 48)
 RED = np.random.default_rng(3).integers(0, 256, (48, 64), np.uint8)
@@ -256,3 +258,20 @@ def test_limits_for_a_tele_lens_can_be_set_though_the_canonical_camera_ends_befo
     assert result.successful, result.reason
     seen = decode_depth(tester.result_of(node, red_image(), depth, info_of(tele)))
     np.testing.assert_allclose(seen, 4.0 * 30.0, rtol=1e-6)
+
+
+def test_colours_reach_to_the_farthest_depth_of_this_camera(
+    node: NodeProcess, tester: Tester, tmp_path: Path
+) -> None:
+    card = tiny_models.tiny_card(max_depth=10.0, canonical_focal_px=60.0)
+    model = str(tiny_models.red_depth(tmp_path / "focal.onnx", card))
+    tester.bring(node, "active", model=model)
+    color = tester.collect(node, Image, "~/depth/color")
+    tele = CameraModel.from_intrinsics(300.0, 300.0, 31.0, 24.0, 64, 48)  # the model ends at 50 m
+    depth = tester.collect(node, Image, "~/depth/image")
+    for max_depth, farthest in [(0.0, 50.0), (100.0, 50.0), (20.0, 20.0)]:
+        assert tester.set_parameter(node, "max_depth", max_depth).successful
+        image = red_image(RED)
+        picture = decode_image(tester.result_of(node, image, color, info_of(tele)))
+        seen = decode_depth(tester.result_of(node, image, depth, info_of(tele)))
+        np.testing.assert_array_equal(picture, colorize(seen, max_depth=farthest))

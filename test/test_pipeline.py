@@ -304,6 +304,20 @@ def test_the_cards_limits_are_those_of_the_canonical_camera(
     np.testing.assert_allclose(depth, np.float32(said))
 
 
+@pytest.mark.parametrize(
+    ("settings", "near_and_far"),
+    [({}, (0.3, 30.0)), ({"min_depth": 1.0, "max_depth": 50.0}, (1.0, 30.0))],
+)
+def test_a_frame_tells_the_limits_that_hold_for_it(
+    tmp_path: Path, settings: dict, near_and_far: tuple[float, float]
+) -> None:
+    card = tiny_card(canonical_focal_px=50.0)  # 0.1 m to 10 m, here three times as far
+    camera = CameraModel.from_intrinsics(300.0, 300.0, 63.5, 47.5, W, H)
+    pipeline = constant_pipeline(tmp_path, 2.0, card, **settings)
+    frame = pipeline.run(red(np.zeros((H, W))), camera)
+    assert (frame.near, frame.far) == pytest.approx(near_and_far)
+
+
 def test_limits_that_a_camera_leaves_empty_are_an_error_not_free_space(tmp_path: Path) -> None:
     # 6 m is within the card's 10 m, but with half the canonical focal length the network ends at 5.
     card = tiny_card(max_depth=10.0, canonical_focal_px=100.0)
