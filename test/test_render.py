@@ -18,6 +18,7 @@ from depth_estimation_ros.render import (
 )
 from depth_estimation_ros.render.cloud import BACKGROUND
 from depth_estimation_ros.render.colors import UNKNOWN_ERROR
+from depth_estimation_ros.render.sheet import LEGEND_GAP, LEGEND_HEIGHT, MARGIN, PAGE
 
 
 def row(*values: float) -> np.ndarray:
@@ -114,6 +115,19 @@ def test_preview_without_truth_has_two_columns() -> None:
     four = preview([PreviewRow(picture(), depth, depth)], max_depth=10.0, panel_width=160)
     assert four.shape[1] - two.shape[1] == 2 * 160 + 2 * 8
     assert four.shape[0] == two.shape[0]
+
+
+@pytest.mark.parametrize("max_depth", [5.0, 10.0, 80.0, 100.0])
+def test_the_two_legends_of_a_preview_keep_apart(max_depth: float) -> None:
+    depth = np.full((48, 64), 2.0, np.float32)
+    page = preview([PreviewRow(picture(), depth, depth)], max_depth=max_depth, panel_width=320)
+    legends = page[-(LEGEND_HEIGHT + MARGIN) :]
+    first_error_column = page.shape[1] - MARGIN - 320
+    between = legends[:, first_error_column - LEGEND_GAP : first_error_column]
+    assert between.shape[1] == 32
+    np.testing.assert_array_equal(between, np.broadcast_to(np.uint8(PAGE), between.shape))
+    beside = legends[:, first_error_column - LEGEND_GAP - 1]  # the far end of the depths
+    assert (beside[8:22] != PAGE).any(axis=-1).all()
 
 
 def test_preview_of_no_rows_is_refused() -> None:

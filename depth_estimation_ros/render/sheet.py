@@ -23,8 +23,10 @@ PAGE = (255, 255, 255)
 INK = (38, 38, 42)
 FAINT = (120, 120, 126)
 MARGIN, GAP = 24, 8
+LEGEND_GAP = 32  # between two legends
 TITLE_HEIGHT, CAPTION_HEIGHT, LEGEND_HEIGHT = 34, 24, 62
 LARGEST_ERROR = 0.5
+TICK_SIZE = 0.42  # of OpenCV's font
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,10 +80,12 @@ def preview(
         page[y : y + len(strip), MARGIN : width - MARGIN] = strip
         y += len(strip)
 
-    depth_bar = panel_width if len(titles) == 2 else 2 * panel_width + GAP
-    _depth_legend(page, lefts[1], y + 8, depth_bar, max_depth, min_depth, color_map)
-    if len(titles) == 4:
+    if len(titles) == 2:
+        depth_bar = panel_width
+    else:
+        depth_bar = lefts[3] - LEGEND_GAP - lefts[1]
         _error_legend(page, lefts[3], y + 8, panel_width)
+    _depth_legend(page, lefts[1], y + 8, depth_bar, max_depth, min_depth, color_map)
     return page
 
 
@@ -129,7 +133,12 @@ def _depth_legend(
     _bar(page, x, y, width, color_table(color_map)[::-1])  # near on the left
     for metres in _round_depths(near, far):
         share = np.log(metres / near) / np.log(far / near)
-        _tick(page, x + round(share * (width - 1)), y, f"{metres:g} m")
+        label = f"{metres:g} m"
+        half = _text_width(label, TICK_SIZE) // 2
+        place = x + round(share * (width - 1))
+        # A label at an end stays below its own bar.
+        align = 0.0 if place - half < x else 1.0 if place + half > x + width else 0.5
+        _tick(page, place, y, label, align=align)
     _swatch(page, x + width // 2, y + 50, "unknown", (0, 0, 0))
 
 
@@ -164,7 +173,7 @@ def _bar(page: Picture, x: int, y: int, width: int, table: Picture) -> None:
 
 def _tick(page: Picture, x: int, y: int, text: str, align: float = 0.5) -> None:
     page[y + 14 : y + 18, x] = INK
-    _write(page, text, x, y + 32, 0.42, INK, align=align)
+    _write(page, text, x, y + 32, TICK_SIZE, INK, align=align)
 
 
 def _text_width(text: str, size: float) -> int:
