@@ -122,18 +122,10 @@ class DepthPipeline:
         eye = calibrated or CameraModel.from_hfov(width, height, settings.assumed_hfov_deg)
         scale = metric_scale(card, eye.scaled(network_w, network_h).fx)
         near, far = check_limits(card.output, settings, scale)
-        depth = to_metres(raw, card.output, scale)
-        # Clamped before and named after resizing: an infinity would smear over its neighbours.
-        depth = np.clip(depth, near, far)
-        edges = find_edges(depth, settings.edge_filter) if settings.edge_filter > 0 else None
-        if settings.output_size == "image":
-            depth = _resize_depth(depth, width, height)
-        name_limits(depth, near, far)
-        if edges is not None:
-            remove_edges(depth, edges)
+        size = (height, width) if settings.output_size == "image" else (network_h, network_w)
+        depth = to_depth(raw, card.output, scale, near, far, size, settings.edge_filter)
 
-        out_h, out_w = depth.shape
-        seen_by = calibrated.scaled(out_w, out_h) if calibrated else None
+        seen_by = calibrated.scaled(size[1], size[0]) if calibrated else None
         return DepthFrame(depth, seen_by, engine_ms, near, far)
 
     def warm_up(self) -> None:
@@ -199,6 +191,28 @@ def metric_scale(card: ModelCard, focal_px: float) -> float:
     2023, section 3).
     """
     return 1.0 if card.canonical_focal_px is None else focal_px / card.canonical_focal_px
+
+
+def to_depth(
+    raw: Depth,
+    output: OutputSpec,
+    scale: float,
+    near: float,
+    far: float,
+    size: tuple[int, int],
+    edge_filter: float = 0.0,
+) -> Depth:
+    """The network's own numbers, (h, w), as depth of a `size` (H, W): see `DepthFrame.depth`."""
+    depth = to_metres(raw, output, scale)
+    # Clamped before and named after resizing: an infinity would smear over its neighbours.
+    depth = np.clip(depth, near, far)
+    edges = find_edges(depth, edge_filter) if edge_filter > 0 else None
+    if depth.shape != size:
+        depth = _resize_depth(depth, *size)
+    name_limits(depth, near, far)
+    if edges is not None:
+        remove_edges(depth, edges)
+    return depth
 
 
 def to_metres(raw: Depth, output: OutputSpec, scale: float) -> Depth:
@@ -282,7 +296,7 @@ def name_limits(depth: Depth, near: float, far: float) -> None:
     np.copyto(depth, -np.inf, where=depth <= near * (1.0 + LIMIT_TOLERANCE))
 
 
-def _resize_depth(depth: Depth, width: int, height: int) -> Depth:
+def _resize_depth(depth: Depth, height: int, width: int) -> Depth:
     resized = cv2.resize(depth, (width, height), interpolation=cv2.INTER_LINEAR)
     return np.asarray(resized, np.float32)
 

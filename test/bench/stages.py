@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import cv2
@@ -34,12 +35,9 @@ def stages(engine: Engine, width: int, height: int, rounds: int) -> dict[str, li
     settings = pipeline.PipelineSettings()
     network_h, network_w = pipeline.network_size(height, width, spec)
     near, far = pipeline.depth_limits(output, settings)
-
-    def upsample(raw: np.ndarray) -> np.ndarray:
-        depth = np.clip(pipeline.to_metres(raw, output, 1.0), near, far)
-        depth = cv2.resize(depth, (width, height), interpolation=cv2.INTER_LINEAR)
-        pipeline.name_limits(depth, near, far)
-        return depth
+    to_depth = partial(
+        pipeline.to_depth, output=output, scale=1.0, near=near, far=far, size=(height, width)
+    )
 
     times: dict[str, list[float]] = {}
 
@@ -55,7 +53,7 @@ def stages(engine: Engine, width: int, height: int, rounds: int) -> dict[str, li
         small = timed("resize", pipeline.resize_image, rgb, network_h, network_w)
         batch = timed("to input", pipeline.to_input, small, spec)
         raw = timed("engine", engine.infer, batch)[0]
-        depth = timed("metres, upsample, limits", upsample, raw)
+        depth = timed("metres, upsample, limits", to_depth, raw)
         timed("depth message", messages.depth_image, depth, header, "32FC1")
         rays = timed("rays (cached)", camera.rays)
         points = timed("deproject", deproject, depth, rays)
