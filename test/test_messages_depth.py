@@ -70,6 +70,31 @@ def test_png_is_millimetres_and_its_greatest_value_is_beyond_range():
     assert np.array_equal(decoded, expected, equal_nan=True)
 
 
+def compressed_depth(pixels, kind):
+    """As image_transport's compressedDepth sends it: twelve bytes of its own, then a PNG."""
+    data = bytes(12) + cv2.imencode(".png", pixels)[1].tobytes()
+    return sensor_msgs.CompressedImage(format=kind, data=array("B", data))
+
+
+@pytest.mark.parametrize("kind", ["16UC1; compressedDepth", "16UC1; compressedDepth png"])
+def test_compressed_depth_is_millimetres(kind):
+    millimetres = np.array([[0, 1, 1234], [65534, 65535, 2000]], np.uint16)
+    decoded = decode_depth(compressed_depth(millimetres, kind))
+    expected = np.array([[np.nan, 0.001, 1.234], [65.534, 65.535, 2.0]], np.float32)
+    assert decoded.dtype == np.float32
+    assert np.array_equal(decoded, expected, equal_nan=True)
+
+
+def test_compressed_depth_of_floats_is_no_millimetres():
+    message = compressed_depth(np.ones((4, 4), np.uint16), "32FC1; compressedDepth png")
+    with pytest.raises(ImageError, match="format '32FC1; compressedDepth png'"):
+        decode_depth(message)
+    message = compressed_depth(np.ones((4, 4), np.uint16), "16UC1; compressedDepth rvl")
+    message.data = array("B", bytes(40))
+    with pytest.raises(ImageError, match="compressedDepth rvl"):
+        decode_depth(message)
+
+
 @pytest.mark.parametrize("pixels", [np.ones((4, 4), np.uint8), np.ones((4, 4, 3), np.uint16)])
 def test_png_that_is_not_depth(pixels):
     with pytest.raises(ImageError, match=rf"found {pixels.dtype}.*one channel of 16 bits"):

@@ -26,9 +26,9 @@ def decode_compressed(msg: Any) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(decode_bytes(msg, _COLOR), cv2.COLOR_BGR2RGB), np.uint8)
 
 
-def decode_bytes(msg: Any, flags: int) -> NDArray[Any]:
-    """The picture of a CompressedImage as cv2.imdecode gives it with these flags."""
-    data = np.frombuffer(msg.data, np.uint8)
+def decode_bytes(msg: Any, flags: int, start: int = 0) -> NDArray[Any]:
+    """The picture of a CompressedImage, from byte `start`, as cv2.imdecode gives it."""
+    data = np.frombuffer(msg.data, np.uint8)[start:]
     picture = None
     cause: Exception | None = None
     if len(data) > 0 and not _is_cut_short(data):

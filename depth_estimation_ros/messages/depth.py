@@ -20,20 +20,26 @@ if TYPE_CHECKING:
 Depth = NDArray[np.float32]
 
 _MM_PER_M = np.float32(1000.0)
+# Bytes before the PNG: compressed_depth_image_transport's ConfigHeader, an enum and two float32.
+_COMPRESSED_DEPTH_HEADER = 12
 
 
 def decode_depth(msg: Any) -> Depth:
     """Metres (H, W) float32 of an Image (32FC1, 16UC1) or of a CompressedImage with a 16-bit PNG.
 
-    Millimetres of 0 become NaN (unknown). In a PNG 65535 becomes +Inf (beyond range): so this
-    package records its ground truth. A native 32FC1 without padding shares the message's memory.
+    Millimetres of 0 become NaN (unknown). In a plain PNG 65535 becomes +Inf (beyond range): so this
+    package records its ground truth. The PNG of image_transport's compressedDepth is read too, if
+    it holds 16UC1. A native 32FC1 without padding shares the message's memory.
 
     Raises:
         ImageError: another encoding, zero size, data that does not fit, or no 16-bit picture.
     """
     if hasattr(msg, "format"):
-        millimetres = decode_bytes(msg, cv2.IMREAD_UNCHANGED)
-        if millimetres.dtype != np.uint16 or millimetres.ndim != 2:
+        transported = "compressedDepth" in msg.format
+        start = _COMPRESSED_DEPTH_HEADER if transported else 0
+        millimetres = decode_bytes(msg, cv2.IMREAD_UNCHANGED, start)
+        inverse = transported and not msg.format.startswith("16UC1")  # quantised, of 32FC1
+        if inverse or millimetres.dtype != np.uint16 or millimetres.ndim != 2:
             raise ImageError(
                 "The compressed image is not a depth image",
                 found=f"{millimetres.dtype} of shape {millimetres.shape}, format '{msg.format}'",
@@ -41,7 +47,8 @@ def decode_depth(msg: Any) -> Depth:
                 fix="Choose the topic of the depth images.",
             )
         depth = _metres(millimetres)
-        depth[millimetres == 65535] = np.inf
+        if not transported:
+            depth[millimetres == 65535] = np.inf
         return depth
     if msg.encoding == "32FC1":
         return image_rows(msg, np.float32, 1)
