@@ -189,7 +189,10 @@ class DepthEstimationNode(LifecycleNode):
         try:
             wanted.check(values)
             if self._state in ("inactive", "active"):
-                parameters.check_changes_while(self._state, values)
+                # `ros2 param load` sets every parameter of a file, most to what it is already.
+                present = self._settings
+                changed = [name for name in values if values[name] != getattr(present, name)]
+                parameters.check_changes_while(self._state, changed)
             if self._path is not None:
                 check_settings(self._path.engine.card, wanted.pipeline_settings())
         except ParameterError as error:

@@ -144,6 +144,18 @@ def test_what_is_read_at_configure_is_refused_later_with_the_way_to_change_it(
     assert tester.set_parameter(node, name, value).successful
 
 
+def test_setting_every_parameter_to_what_it_is_succeeds_in_any_state(
+    node: NodeProcess, tester: Tester, red_model: str
+) -> None:
+    present = {**DEFAULTS, "diagnostics_period": 0.1, "model": red_model}
+    del present["autostart"]  # read-only to ROS: refused whatever the value
+    for state in ("unconfigured", "inactive", "active"):
+        tester.bring(node, state, model=red_model)
+        results = tester.set_parameters(node, present)
+        assert [result.reason for result in results if not result.successful] == []
+        assert tester.set_parameters(node, present, atomically=True)[0].successful
+
+
 def test_unknown_provider_keeps_the_node_unconfigured(
     node: NodeProcess, tester: Tester, red_model: str
 ) -> None:
