@@ -7,15 +7,15 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from launch import LaunchContext, LaunchDescription
+from depth_estimation_ros.dds import fastdds_environment
 
 # launch/ and config/ lie side by side, in the sources as in share/depth_estimation_ros.
 CONFIG = Path(__file__).resolve().parent.parent / "config"
@@ -100,10 +100,3 @@ def processes(context: LaunchContext) -> list[Node]:
         condition=IfCondition(value["rviz"]),
     )
     return [depth_estimation, rviz]
-
-
-def fastdds_environment(profile: str) -> dict[str, str]:
-    """Under the name by which the Fast DDS of this ROS knows it; a profile of the user's stays."""
-    old = os.environ.get("ROS_DISTRO") in ("humble", "iron", "jazzy")
-    name = "FASTRTPS_DEFAULT_PROFILES_FILE" if old else "FASTDDS_DEFAULT_PROFILES_FILE"
-    return {name: profile} if profile and name not in os.environ else {}

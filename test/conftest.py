@@ -10,6 +10,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from depth_estimation_ros.dds import (
+    OLD_DISCOVERY_RANGE,
+    OLD_PROFILE,
+    PROFILE,
+    fastdds_environment,
+    localhost_environment,
+)
+
 if TYPE_CHECKING:
     from ros_helpers import NodeProcess, Tester
 
@@ -17,9 +25,10 @@ CONFIG = Path(__file__).resolve().parent.parent / "config"
 
 # Before any test imports rclpy, and inherited by every process that a test starts.
 os.environ["ROS_DOMAIN_ID"] = str(random.SystemRandom().randint(1, 101))
-os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-os.environ["FASTDDS_DEFAULT_PROFILES_FILE"] = str(CONFIG / "fastdds_shm.xml")
-os.environ["FASTRTPS_DEFAULT_PROFILES_FILE"] = str(CONFIG / "fastdds_shm.xml")
+for name in (OLD_DISCOVERY_RANGE, PROFILE, OLD_PROFILE):
+    os.environ.pop(name, None)
+os.environ.update(localhost_environment())
+os.environ.update(fastdds_environment(str(CONFIG / "fastdds_shm.xml")))
 
 
 @pytest.fixture(scope="session")

@@ -100,9 +100,8 @@ def launched(launch_file: ModuleType, **arguments: str) -> list[Any]:
 def test_each_launch_argument_is_described_and_its_default_files_exist(
     launch_file: ModuleType,
 ) -> None:
-    from launch.utilities import perform_substitutions
-
     from launch import LaunchContext
+    from launch.utilities import perform_substitutions
 
     *declared, _ = launch_file.generate_launch_description().entities
     assert all(argument.description for argument in declared)
@@ -119,19 +118,3 @@ def test_launch_starts_the_node_alone_or_with_rviz(launch_file: ModuleType) -> N
 
     assert executables() == ["depth_estimation_node"]
     assert executables(rviz="true") == ["depth_estimation_node", "rviz2"]
-
-
-def test_launch_leaves_a_users_fastdds_profile_alone(
-    launch_file: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ours = str(CONFIG / "fastdds_shm.xml")
-    for distribution, name in [
-        ("kilted", "FASTDDS_DEFAULT_PROFILES_FILE"),
-        ("jazzy", "FASTRTPS_DEFAULT_PROFILES_FILE"),
-    ]:
-        monkeypatch.setenv("ROS_DISTRO", distribution)
-        monkeypatch.delenv(name, raising=False)
-        assert launch_file.fastdds_environment(ours) == {name: ours}
-        assert launch_file.fastdds_environment("") == {}
-        monkeypatch.setenv(name, "mine.xml")
-        assert launch_file.fastdds_environment(ours) == {}

@@ -8,12 +8,14 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from depth_estimation_ros.dds import (
+    OLD_DISCOVERY_RANGE,
+    fastdds_environment,
+    localhost_environment,
+)
 from depth_estimation_ros.errors import DepthEstimationError
 
 PROFILE = Path("config") / "fastdds_shm.xml"
-PROFILE_VARIABLE = "FASTDDS_DEFAULT_PROFILES_FILE"
-OLD_PROFILE_VARIABLE = "FASTRTPS_DEFAULT_PROFILES_FILE"  # up to Fast DDS 2
-OLD_DISTROS = ("humble", "iron", "jazzy")
 # Domains above 101 share their ports with the operating system's short-lived ones.
 DOMAINS = range(1, 102)
 
@@ -27,19 +29,16 @@ def environment(domain_id: int | None, log_directory: Path) -> dict[str, str]:
         log_directory: where ROS writes its own log files.
     """
     domain = random.SystemRandom().choice(DOMAINS) if domain_id is None else domain_id
-    variables = dict(os.environ)
-    variables.pop("ROS_LOCALHOST_ONLY", None)  # the older name of the next one; both is an error
-    variables |= {
+    inherited = dict(os.environ)
+    inherited.pop(OLD_DISCOVERY_RANGE, None)  # where the newer name is known, both is an error
+    return inherited | {
         "ROS_DOMAIN_ID": str(domain),
-        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
         "ROS_LOG_DIR": str(log_directory),
         "RCUTILS_COLORIZED_OUTPUT": "0",
         "PYTHONUNBUFFERED": "1",
+        **localhost_environment(),
+        **fastdds_environment(str(_share() / PROFILE)),
     }
-    if PROFILE_VARIABLE not in variables and OLD_PROFILE_VARIABLE not in variables:
-        old = variables.get("ROS_DISTRO") in OLD_DISTROS
-        variables[OLD_PROFILE_VARIABLE if old else PROFILE_VARIABLE] = str(_share() / PROFILE)
-    return variables
 
 
 def ros_name() -> str:
