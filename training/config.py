@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import yaml
 
 from depth_estimation_ros.errors import ParameterError
 from training.data.augment import Augmentation
+
+
+@dataclass(frozen=True)
+class NamedConfig:
+    """A network or loss by name; in the file its options stand beside the name."""
+
+    name: str
+    options: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -58,16 +66,13 @@ class TrainerConfig:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Everything that decides what a run learns.
-
-    ``network`` and ``loss`` hold a ``name`` and the options of that network or loss.
-    """
+    """Everything that decides what a run learns."""
 
     name: str
     seed: int
-    network: dict[str, Any]
+    network: NamedConfig
     encoder_weights: str
-    loss: dict[str, Any]
+    loss: NamedConfig
     data: DataConfig
     optimizer: OptimizerConfig
     trainer: TrainerConfig
@@ -82,32 +87,59 @@ def load_config(path: str | Path) -> TrainingConfig:
     path = Path(path)
     if not path.is_file():
         raise ParameterError(f"no training config {path}", fix="See config/training/.")
-    return parse_config(yaml.safe_load(path.read_text()), str(path))
+    try:
+        values = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise ParameterError(f"{path} is not YAML ({' '.join(str(error).split())})") from error
+    return parse_config(values, str(path))
 
 
 def parse_config(values: Any, source: str) -> TrainingConfig:
     """Checks a mapping as read from YAML or kept in a checkpoint; ``source`` names it in errors."""
-    return _build(TrainingConfig, values, source)
+    config: TrainingConfig = _build(TrainingConfig, values, source)
+    if config.optimizer.steps % config.trainer.validate_every:
+        raise ParameterError(
+            f"{source}: optimizer.steps",
+            found=config.optimizer.steps,
+            expected=f"a multiple of trainer.validate_every, {config.trainer.validate_every}",
+            fix="A checkpoint is written at each validation; later steps would be lost.",
+        )
+    return config
 
 
 def _build(kind: Any, value: Any, where: str) -> Any:
+    if kind is NamedConfig:
+        return _named(value, where)
     if isinstance(kind, type) and is_dataclass(kind):
         if not isinstance(value, Mapping):
             raise ParameterError(f"{where} is not a mapping", found=value)
         names = [field.name for field in fields(kind)]
-        unknown, missing = set(value) - set(names), set(names) - set(value)
+        required = [field.name for field in fields(kind) if field.default is MISSING]
+        unknown, missing = set(value) - set(names), set(required) - set(value)
         if unknown or missing:
             problem = f"unknown {sorted(unknown)}" if unknown else f"missing {sorted(missing)}"
             raise ParameterError(f"{where}: {problem}", expected=", ".join(names))
         hints = get_type_hints(kind)
+        given = [name for name in names if name in value]
         return kind(
-            **{name: _build(hints[name], value[name], f"{where}: {name}") for name in names}
+            **{name: _build(hints[name], value[name], f"{where}: {name}") for name in given}
         )
     if getattr(kind, "__origin__", None) is tuple:
         if not isinstance(value, (list, tuple)):
             raise ParameterError(f"{where} is not a list", found=value)
         return tuple(_build(kind.__args__[0], item, where) for item in value)
-    accepted = (int, float) if kind is float else getattr(kind, "__origin__", kind)
+    accepted = get_args(kind) or (kind,)  # of a union, its members
+    if float in accepted:
+        accepted = (*accepted, int)
     if isinstance(value, bool) or not isinstance(value, accepted):
-        raise ParameterError(f"{where} has a wrong type", found=repr(value), expected=kind)
+        expected = " or ".join(sorted(member.__name__ for member in accepted))
+        raise ParameterError(f"{where} has a wrong type", found=repr(value), expected=expected)
     return value
+
+
+def _named(value: Any, where: str) -> NamedConfig:
+    if not isinstance(value, Mapping) or not isinstance(value.get("name"), str):
+        raise ParameterError(where, found=repr(value), expected="a name and its options")
+    # As kept in a checkpoint the options are a mapping of their own.
+    options = value.get("options", {key: value[key] for key in value if key != "name"})
+    return NamedConfig(value["name"], dict(options))

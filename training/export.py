@@ -11,6 +11,7 @@ import argparse
 import json
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -18,7 +19,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from depth_estimation_ros.errors import ModelError
+from depth_estimation_ros.errors import ModelError, ParameterError
 from depth_estimation_ros.model_card import METADATA_KEY, InputSpec, ModelCard, OutputSpec
 from training.checkpoint import load_checkpoint
 from training.config import TrainingConfig
@@ -65,9 +66,9 @@ def run(args: argparse.Namespace) -> int:
 
 def make_card(config: TrainingConfig, network: DepthNetwork, args: argparse.Namespace) -> ModelCard:
     """The card of a trained network; see ``add_arguments`` for what ``args`` holds."""
-    metrics = json.loads(args.metrics.read_text()) if args.metrics else []
+    metrics = _read_metrics(args.metrics) if args.metrics else []
     data = args.training_data or [folder.path for folder in config.data.folders]
-    return ModelCard(
+    card = ModelCard(
         name=args.name or config.name,
         model_version=args.model_version,
         encoder=network.encoder_name,
@@ -92,6 +93,18 @@ def make_card(config: TrainingConfig, network: DepthNetwork, args: argparse.Name
         canonical_focal_px=config.data.canonical_focal_px,
         metrics=tuple(metrics),
     )
+    # Through the strict reader, so that no file is written that the runtime would refuse.
+    return ModelCard.from_json(card.to_json(), f"the card of {args.checkpoint}")
+
+
+def _read_metrics(path: Path) -> list[dict[str, Any]]:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ParameterError(
+            f"--metrics {path} cannot be read ({error})",
+            fix="Write it with: python -m training evaluate --json FILE.",
+        ) from error
 
 
 class _FromBytes(nn.Module):
@@ -151,6 +164,7 @@ def export(network: DepthNetwork, card: ModelCard, path: Path) -> None:
     try:
         onnx.checker.check_model(model, full_check=True)
     except onnx.checker.ValidationError as error:
+        partial.unlink()
         raise ModelError(f"the export of {card.name} is not valid ONNX: {error}") from error
     onnx.save(model, partial)
     partial.replace(path)

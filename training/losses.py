@@ -7,7 +7,7 @@ and +Inf beyond range, and return a scalar. Pixels that are not finite do not co
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -121,4 +121,4 @@ class PaperLoss(nn.Module):
         return {"loss": sum(terms.values(), predicted.new_zeros(())), **terms}
 
 
-LOSSES: dict[str, type[nn.Module]] = {"log_depth": LogDepthLoss, "paper": PaperLoss}
+LOSSES: dict[str, Callable[..., nn.Module]] = {"log_depth": LogDepthLoss, "paper": PaperLoss}

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from depth_estimation_ros.errors import ParameterError
 from depth_estimation_ros.metrics import depth_metrics, mean_metrics
+from training.build import build_named
 from training.config import OptimizerConfig, TrainingConfig
 from training.encoder_weights import LITE0_PACKAGE, SOURCES, load_packaged_weights
 from training.losses import LOSSES
@@ -35,8 +36,7 @@ class DepthModule(lightning.LightningModule):
         self.network = _network(config, with_encoder_weights)
         # Convolutions on CPUs and tensor cores are fastest with channels last.
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        loss = dict(config.loss)
-        self.loss = LOSSES[loss.pop("name")](**loss)
+        self.loss = build_named("loss", LOSSES, config.loss.name, config.loss.options)
         self._validation: list[dict[str, float]] = []
 
     def forward(self, image: Tensor) -> Tensor:
@@ -50,8 +50,12 @@ class DepthModule(lightning.LightningModule):
 
     def validation_step(self, batch: dict[str, Tensor], _: int) -> None:
         predicted = self(batch["image"]).float().cpu().numpy()
-        for p, depth in zip(predicted, batch["depth"].cpu().numpy(), strict=True):
-            self._validation.append(depth_metrics(p, depth, max_depth=self.network.head.max_depth))
+        depths, metric = batch["depth"].cpu().numpy(), batch["metric"].tolist()
+        for p, depth, known in zip(predicted, depths, metric, strict=True):
+            # Without intrinsics the true scale is not known, so unaligned metrics mean nothing.
+            if known:
+                metrics = depth_metrics(p, depth, max_depth=self.network.head.max_depth)
+                self._validation.append(metrics)
 
     def on_validation_epoch_end(self) -> None:
         metrics = mean_metrics(self._validation)
@@ -79,7 +83,7 @@ def _network(config: TrainingConfig, with_encoder_weights: bool) -> DepthNetwork
             "encoder_weights", found=config.encoder_weights, expected=" or ".join(SOURCES)
         )
     from_timm = config.encoder_weights == "timm" and with_encoder_weights
-    network = build_network(**config.network, pretrained=from_timm)
+    network = build_network(config.network.name, **config.network.options, pretrained=from_timm)
     if config.encoder_weights == LITE0_PACKAGE and with_encoder_weights:
         load_packaged_weights(network.encoder)
     return network

@@ -11,7 +11,7 @@ from training.curve import read_rows, series, smooth
 @pytest.fixture
 def resumed_run(tmp_path):
     for version, rows in (
-        (2, "step,train/loss,val/abs_rel,val/delta1\n0,4.0,,\n1,2.0,,\n1,,0.5,0.4\n"),
+        (2, "step,train/loss,val/abs_rel,val/delta1\n0,4.0,,\n1,2.0,,\n1,,0.5,0.4\n2,9.0,,\n"),
         (10, "step,train/loss,val/abs_rel,val/delta1\n2,1.0,,\n2,,0.3,0.6\n"),
     ):
         folder = tmp_path / "curve" / f"version_{version}"
@@ -20,7 +20,7 @@ def resumed_run(tmp_path):
     return tmp_path
 
 
-def test_the_parts_of_a_resumed_run_are_joined_in_order(resumed_run):
+def test_a_resumed_run_is_one_curve_without_the_steps_that_were_done_again(resumed_run):
     steps, values = series(read_rows(resumed_run), "train/loss")
     assert (steps.tolist(), values.tolist()) == ([0, 1, 2], [4.0, 2.0, 1.0])
 

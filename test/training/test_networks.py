@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from depth_estimation_ros.errors import ParameterError
 from training.networks import build_network
 from training.networks.enc_dec_irv2 import InceptionResNetV2Encoder
 from training.networks.head import DepthHead
@@ -85,9 +86,11 @@ def test_heads_span_their_range():
 
 
 def test_wrong_names_and_widths_are_refused():
-    with pytest.raises(ValueError, match="enc_dec_irv2, timm_unet"):
+    with pytest.raises(ParameterError, match="'resnet', expected enc_dec_irv2 or timm_unet"):
         build_network("resnet")
-    with pytest.raises(ValueError, match="as many decoder widths"):
+    with pytest.raises(ParameterError, match=r"unexpected keyword argument 'depth'.*widths"):
+        build_network("timm_unet", **COMPACT, depth=3)
+    with pytest.raises(ParameterError, match="as many decoder widths"):
         build_network("timm_unet", **{**COMPACT, "widths": (8, 8)})
     with pytest.raises(ValueError, match="min_depth > 0"):
         DepthHead(4, 0.0, 10.0, "log")

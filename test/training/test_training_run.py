@@ -154,8 +154,29 @@ def test_config_errors_name_the_key(tmp_path):
     refused({"data": {"height": 3}}, r"data: missing")
     refused({"seed": "seven"}, r"seed has a wrong type: found 'seven'")
     refused({"optimizer": {**CONFIG["optimizer"], "lr": "1e-3"}}, r"lr has a wrong type")
+    refused({"optimizer": {**CONFIG["optimizer"], "steps": 25}}, r"multiple of .*validate_every")
+    refused({"loss": "silog"}, r"loss: found 'silog', expected a name and its options")
+    (tmp_path / "c.yaml").write_text("name: [")
+    with pytest.raises(DepthEstimationError, match="is not YAML"):
+        load_config(tmp_path / "c.yaml")
     with pytest.raises(DepthEstimationError, match="no training config"):
         load_config(tmp_path / "none.yaml")
+
+
+def test_whole_numbers_pass_for_decimal_ones(tmp_path):
+    data = {**CONFIG["data"], "canonical_focal_px": 220}
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump({**CONFIG, "data": data}))
+    assert load_config(tmp_path / "c.yaml").data.canonical_focal_px == 220
+
+
+def test_a_card_that_the_runtime_would_refuse_is_not_written(run, tmp_path, capsys):
+    checkpoint = torch.load(run / "out" / "checkpoints" / "last.ckpt", weights_only=False)
+    checkpoint["hyper_parameters"]["config"]["data"]["height"] = 40
+    torch.save(checkpoint, tmp_path / "odd.ckpt")
+    out = tmp_path / "odd.onnx"
+    assert main(["export", "--checkpoint", str(tmp_path / "odd.ckpt"), "--out", str(out)]) == 1
+    assert "input.height" in capsys.readouterr().err
+    assert not out.exists()
 
 
 def test_commands_end_with_a_message_not_a_traceback(tmp_path, capsys):

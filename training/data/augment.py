@@ -20,7 +20,8 @@ class Augmentation:
     """How far a training picture may be moved from the recorded one.
 
     Attributes:
-        zoom: largest magnification; 1 keeps the whole picture.
+        zoom: largest magnification; 1 keeps as much of the picture as the aspect ratio allows.
+        shift: how far the crop may lie from the middle; 1 is as far as the picture goes.
         roll_deg: largest roll about the optical axis, in degrees.
         stretch: largest relative change of the aspect ratio.
         flip: share of pictures that are mirrored.
@@ -28,13 +29,14 @@ class Augmentation:
     """
 
     zoom: float = 1.6
+    shift: float = 1.0
     roll_deg: float = 6.0
     stretch: float = 0.06
     flip: float = 0.5
     color: float = 1.0
 
 
-NO_AUGMENTATION = Augmentation(zoom=1.0, roll_deg=0.0, stretch=0.0, flip=0.0, color=0.0)
+NO_AUGMENTATION = Augmentation(zoom=1.0, shift=0.0, roll_deg=0.0, stretch=0.0, flip=0.0, color=0.0)
 
 
 def random_view(
@@ -91,8 +93,8 @@ def _random_affine(
     window_w = min(source_w, source_h * width / height) / zoom
     window_h = min(source_h, source_w * height / width) / zoom
     scale_x, scale_y = width / window_w * stretch, height / window_h / stretch
-    left = rng.uniform(0.0, source_w - window_w)
-    top = rng.uniform(0.0, source_h - window_h)
+    left = (source_w - window_w) * (0.5 + how.shift * rng.uniform(-0.5, 0.5))
+    top = (source_h - window_h) * (0.5 + how.shift * rng.uniform(-0.5, 0.5))
     centre_x, centre_y = left + window_w / 2.0 - 0.5, top + window_h / 2.0 - 0.5
     roll = np.deg2rad(rng.uniform(-how.roll_deg, how.roll_deg))
     mirror = -1.0 if rng.random() < how.flip else 1.0

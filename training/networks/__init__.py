@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from training.build import build_named
 from training.networks.base import DepthNetwork
 from training.networks.enc_dec_irv2 import EncDecIRv2
 from training.networks.timm_unet import TimmUNet
@@ -22,8 +23,6 @@ def build_network(name: str, **options: Any) -> DepthNetwork:
     """The network ``name`` of :data:`NETWORKS`, made with ``options``.
 
     Raises:
-        ValueError: if there is no such network; the message lists those that exist.
+        ParameterError: if there is no such network, or it has no such option.
     """
-    if name not in NETWORKS:
-        raise ValueError(f"no network {name!r}; there are: {', '.join(sorted(NETWORKS))}")
-    return NETWORKS[name](**options)
+    return build_named("network", NETWORKS, name, options)

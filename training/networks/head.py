@@ -33,8 +33,9 @@ class DepthHead(nn.Module):
         self.scale = scale
 
     def forward(self, x: Tensor) -> Tensor:
-        # float32: half precision has too few steps for the far end of either mapping.
-        unit = torch.sigmoid(self.conv(x).float()).squeeze(1)
+        # bfloat16 has steps of 1 % in depth on a log scale: the head stays in float32.
+        with torch.autocast(x.device.type, enabled=False):
+            unit = torch.sigmoid(self.conv(x.float())).squeeze(1)
         if self.scale == "linear":
             return self.min_depth + (self.max_depth - self.min_depth) * unit
         low, high = math.log(self.min_depth), math.log(self.max_depth)
