@@ -69,9 +69,7 @@ class DepthEstimationNode(LifecycleNode):
         self._statistics = Statistics()
         try:
             if self._refused:
-                raise ParameterError(
-                    "; ".join(self._refused.values()), fix="Set what is named here"
-                )
+                raise ParameterError("; ".join(self._refused.values()))
             self._settings.check()
             outputs = self._outputs = Outputs(self)
             self._worker = Worker(lambda: self._session(outputs), self._on_worker_failure)

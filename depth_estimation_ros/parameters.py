@@ -187,7 +187,8 @@ def declare(node: Node) -> dict[str, str]:
     """Declare every parameter; returns the start values that had to be refused, with the reason.
 
     A value of the wrong type or out of range must not end the process: the parameter gets its
-    default, and the node refuses to configure until it is set.
+    default, and the node refuses to configure until it is set, or started again with another value
+    where it is read-only. Each reason says which.
     """
     refused = {}
     for name, default in DEFAULTS.items():
@@ -196,7 +197,11 @@ def declare(node: Node) -> dict[str, str]:
             node.declare_parameter(name, value, describe(name))
         except (InvalidParameterTypeException, InvalidParameterValueException) as error:
             node.declare_parameter(name, value, describe(name), ignore_override=True)
-            refused[name] = f"parameter {name} has its default because of its start value: {error}"
+            fix = "Set it, then configure again"
+            if SPECS[name].changes == READ_ONLY:
+                fix = "It is read-only: correct the parameter file and restart the node"
+            what = f"parameter {name} has its default because of its start value: {error}"
+            refused[name] = str(ParameterError(what, fix=fix))
     return refused
 
 

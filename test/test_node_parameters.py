@@ -174,9 +174,23 @@ def test_bad_values_at_start_keep_the_node_alive_and_unconfigured_until_set_righ
         for name, good in [("cloud_stride", 2), ("max_depth", 8.0), ("color_map", "turbo")]:
             log_before = len(process.log)
             assert tester.change(process, "configure") is False
-            assert f"parameter {name}" in process.log[log_before:]
+            said = process.log[log_before:]
+            assert f"parameter {name}" in said
+            assert "Set it, then configure again" in said
+            assert "restart" not in said
             assert tester.set_parameter(process, name, good).successful
         assert tester.change(process, "configure")
+
+
+def test_bad_start_value_of_a_read_only_parameter_asks_for_a_restart(
+    tester: Tester, tmp_path: Path, red_model: str
+) -> None:
+    with NodeProcess(tmp_path, model=red_model, autostart="yes") as process:
+        values = tester.diagnostics(process, lambda v: v["level"] == "2")
+        assert "parameter autostart" in values["last_error"]
+        assert "correct the parameter file and restart the node" in values["last_error"]
+        assert "Set it" not in values["last_error"]
+        assert tester.change(process, "configure") is False
 
 
 def test_runtime_parameters_take_effect_on_the_next_frame(
