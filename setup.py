@@ -7,8 +7,8 @@ from setuptools import find_packages, setup
 
 NAME = "depth_estimation_ros"
 EXECUTABLES = {
-    "depth_estimation_node": f"{NAME}.node:main",
-    "depth_estimation_demo": f"{NAME}.demo.__main__:main",
+    "depth_estimation_node": f"{NAME}.cli:node",
+    "depth_estimation_demo": f"{NAME}.cli:demo",
 }
 
 data_files = [

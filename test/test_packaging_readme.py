@@ -34,7 +34,7 @@ def test_every_launch_argument_it_names_exists() -> None:
 
 
 def test_every_option_of_the_demo_it_names_exists() -> None:
-    options = (REPOSITORY / "depth_estimation_ros" / "demo" / "__main__.py").read_text()
+    options = (REPOSITORY / "depth_estimation_ros" / "demo" / "command.py").read_text()
     for line in README.splitlines():
         if line.lstrip().startswith("make demo"):
             for option in re.findall(r"--[a-z-]+", line):

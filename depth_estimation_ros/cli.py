@@ -1,0 +1,42 @@
+"""The console commands. What a machine lacks for one is said before an import of it fails."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+
+ROS = (
+    "Source ROS 2 (source /opt/ros/<distribution>/setup.bash), or, on x86-64 without one, install "
+    'it from a checkout of this package: pip install ".[ros]"'
+)
+
+
+def node() -> int:
+    """depth_estimation_node: the node, until SIGINT or SIGTERM."""
+    if _lacks("depth_estimation_node", "rclpy"):
+        return 1
+    from depth_estimation_ros.node import main
+
+    return main()
+
+
+def demo() -> int:
+    """depth_estimation_demo; robots that never run it need not have what only it needs."""
+    if _lacks("depth_estimation_demo", "rclpy", "rich", "rosbags"):
+        return 1
+    from depth_estimation_ros.demo.command import main
+
+    return main()
+
+
+def _lacks(command: str, *modules: str) -> bool:
+    """Whether one of the modules is missing; then says so, and what to do."""
+    missing = [name for name in modules if find_spec(name) is None]
+    if not missing:
+        return False
+    print(f"error: {command} needs {', '.join(missing)}: not installed", file=sys.stderr)
+    if "rclpy" in missing:
+        print(ROS, file=sys.stderr)
+    if others := " ".join(name for name in missing if name != "rclpy"):
+        print(f"Install with: pip install {others}", file=sys.stderr)
+    return True

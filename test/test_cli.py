@@ -1,0 +1,47 @@
+"""The console commands on a machine that lacks what they need."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from depth_estimation_ros import cli
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def run_bare(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """A Python without any installed package (-S) but with this one."""
+    command = [sys.executable, "-S", "-E", *arguments]
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+
+
+def test_the_demo_says_what_to_install() -> None:
+    done = run_bare("-m", "depth_estimation_ros.demo", "--help")
+    assert done.returncode == 1
+    assert "depth_estimation_demo needs rclpy, rich, rosbags: not installed" in done.stderr
+    assert "Source ROS 2" in done.stderr
+    assert "pip install rich rosbags" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_node_says_that_ros_is_not_sourced() -> None:
+    done = run_bare("-c", "from depth_estimation_ros import cli; raise SystemExit(cli.node())")
+    assert done.returncode == 1
+    assert "depth_estimation_node needs rclpy" in done.stderr
+    assert "Source ROS 2" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_only_what_is_missing_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli, "find_spec", lambda name: None if name == "rosbags" else name)
+    assert cli.demo() == 1
+    assert capsys.readouterr().err == (
+        "error: depth_estimation_demo needs rosbags: not installed\n"
+        "Install with: pip install rosbags\n"
+    )
