@@ -24,8 +24,17 @@ FRAMES = 3
 TIMES = recordings.stamps(FRAMES)
 
 
-def recorded(path: Path, depths: list[np.ndarray], *, values: dict[str, str]) -> Path:
-    """What a run of the demo would have left whose node answered with these depths."""
+def recorded(
+    path: Path, depths: list[np.ndarray], *, values: dict[str, str], images: range = range(FRAMES)
+) -> Path:
+    """What a run of the demo would have left whose node answered with these depths.
+
+    Args:
+        path: of the bag.
+        depths: of the first frames.
+        values: of the diagnostics.
+        images: frames whose image was recorded.
+    """
     types = recordings.STORE.types
     pairs = [types["diagnostic_msgs/msg/KeyValue"](k, v) for k, v in values.items()]
     status = types["diagnostic_msgs/msg/DiagnosticStatus"](
@@ -34,17 +43,14 @@ def recorded(path: Path, depths: list[np.ndarray], *, values: dict[str, str]) ->
     array = types["diagnostic_msgs/msg/DiagnosticArray"](
         header=recordings.header(TIMES[-1]), status=[status]
     )
-    images = [recordings.png_image(recordings.picture(i), t) for i, t in enumerate(TIMES)]
-    return recordings.write_bag(
-        path,
-        {
-            topics.IMAGES["compressed"][0]: images,
-            topics.DEPTH: [
-                recordings.float_depth(d, t) for d, t in zip(depths, TIMES, strict=False)
-            ],
-            topics.DIAGNOSTICS: [array],
-        },
-    )
+    pictures = [recordings.png_image(recordings.picture(i), TIMES[i]) for i in images]
+    messages = {
+        topics.DEPTH: [recordings.float_depth(d, t) for d, t in zip(depths, TIMES, strict=False)],
+        topics.DIAGNOSTICS: [array],
+    }
+    if pictures:
+        messages[topics.IMAGES["compressed"][0]] = pictures
+    return recordings.write_bag(path, messages)
 
 
 @pytest.fixture
@@ -161,6 +167,23 @@ def test_pictures(ten_percent_too_far: Recording, source: Source, tmp_path: Path
     sheet = cv2.imread(str(tmp_path / "preview.png"))
     assert sheet is not None
     assert sheet.shape[1] > 4 * 320  # four columns: camera, depth, truth, error
+
+
+def test_an_image_that_the_recorder_missed_costs_its_row_of_the_preview(
+    tmp_path: Path, source: Source
+) -> None:
+    depths = [recordings.depth(i) for i in range(FRAMES)]
+    heights = []
+    for name, images in (("all", range(FRAMES)), ("two", range(1, FRAMES)), ("none", range(0))):
+        bag = recorded(tmp_path / name, depths, values={}, images=images)
+        (tmp_path / f"{name}_out").mkdir()
+        with Recording.open(bag, "compressed") as recording:
+            written = report.write_pictures(recording, source, 10.0, tmp_path / f"{name}_out")
+        assert written == (["preview.png"] if images else [])
+        if images:
+            heights.append(len(cv2.imread(str(tmp_path / f"{name}_out" / "preview.png"))))
+    row = 320 * recordings.HEIGHT // recordings.WIDTH + 24 + 8  # panel, caption, gap
+    assert heights[0] - heights[1] == row
 
 
 def options() -> Any:

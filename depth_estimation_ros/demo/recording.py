@@ -51,9 +51,11 @@ class Recording:
         """The depth image (H, W) in metres with this stamp."""
         return messages.decode_depth(self._at(topics.DEPTH, stamp))
 
-    def image_at(self, stamp: int) -> Picture:
-        """The camera image (H, W, 3) uint8 RGB with this stamp."""
+    def image_at(self, stamp: int) -> Picture | None:
+        """The camera image (H, W, 3) uint8 RGB with this stamp; None if it was not recorded."""
         message = self._at(topics.IMAGES[self._transport][0], stamp)
+        if message is None:
+            return None
         if self._transport == "compressed":
             return messages.decode_compressed(message)
         return messages.decode_image(message)

@@ -111,7 +111,10 @@ def accuracy(recording: Recording, source: Source, max_depth: float) -> dict[str
 def write_pictures(
     recording: Recording, source: Source, max_depth: float, directory: Path
 ) -> list[str]:
-    """preview.png and, if there are clouds, cloud.png; returns the names written."""
+    """preview.png and, if there are clouds, cloud.png; returns the names written.
+
+    The preview has no row for an image that the recorder missed, but the node did not.
+    """
     stamps = recording.depth_stamps()
     if not stamps:
         return []
@@ -119,15 +122,18 @@ def write_pictures(
     truths = {stamp: truth for stamp, _, truth in paired(recording, source) if stamp in chosen}
     rows = [
         PreviewRow(
-            rgb=recording.image_at(stamp),
+            rgb=image,
             depth=recording.depth_at(stamp),
             truth=truths.get(stamp),
             caption=_caption(recording, stamp, stamps[0], truths.get(stamp), max_depth),
         )
         for stamp in chosen
+        if (image := recording.image_at(stamp)) is not None
     ]
-    written = ["preview.png"]
-    _write(directory / "preview.png", preview(rows, max_depth=max_depth))
+    written = []
+    if rows:
+        _write(directory / "preview.png", preview(rows, max_depth=max_depth))
+        written.append("preview.png")
     cloud = recording.cloud_at(chosen[len(chosen) // 2])
     if cloud is not None:
         _write(directory / "cloud.png", cloud_picture(*cloud))
