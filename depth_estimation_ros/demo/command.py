@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import shutil
 import signal
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -133,7 +135,8 @@ def _show(summary: dict[str, Any], output: Path, written: list[str]) -> None:
         "  make demo INPUT=picture.jpg ARGS='--hfov 70'\n"
         "  make demo INPUT=/dev/video0              a camera of this machine\n"
         "On a robot, with the package built in a sourced workspace:\n"
-        "  ros2 launch depth_estimation_ros depth_estimation.launch.py camera:=/camera rviz:=true",
+        "  ros2 launch depth_estimation_ros depth_estimation.launch.py camera:=/camera rviz:=true "
+        "rviz_frame:=<frame_id of the images>",
         markup=False,
         soft_wrap=True,
     )
@@ -159,31 +162,37 @@ def _arguments(argv: list[str] | None) -> tuple[session.DemoOptions, Path]:
     )
     parser.add_argument(
         "--hfov",
-        type=float,
+        type=_within(float, 1, 179),
         default=0.0,
         metavar="DEG",
         help="horizontal field of view: gives pictures without a CameraInfo one",
     )
-    parser.add_argument("--frames", type=int, default=0, metavar="N", help="play at most N frames")
+    parser.add_argument(
+        "--frames",
+        type=_within(int, 0),
+        default=0,
+        metavar="N",
+        help="play at most N frames (default: 0, all of them)",
+    )
     parser.add_argument("--model", default="compact", help="bundled model or ONNX file")
     parser.add_argument("--output", type=Path, default=Path("demo_out"), metavar="DIR")
     parser.add_argument(
         "--cloud-stride",
-        type=int,
+        type=_within(int, 1, 64),
         default=2,
         metavar="N",
         help="record every N-th row and column of the cloud (default: 2)",
     )
     parser.add_argument(
         "--frame-timeout",
-        type=float,
+        type=_within(float, 0.1, 86_400),
         default=30.0,
         metavar="S",
         help="seconds that one frame may take (default: 30)",
     )
     parser.add_argument(
         "--domain-id",
-        type=int,
+        type=_within(int, 0, 101),
         default=None,
         metavar="N",
         help="ROS_DOMAIN_ID, to watch with RViz meanwhile (default: one of its own)",
@@ -205,6 +214,23 @@ def _arguments(argv: list[str] | None) -> tuple[session.DemoOptions, Path]:
         domain_id=arguments.domain_id,
     )
     return options, arguments.output
+
+
+def _within(kind: type[float], low: float, high: float = math.inf) -> Callable[[str], float]:
+    """For argparse: a number of this kind from low to high, both included."""
+
+    def read(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = math.nan
+        if not low <= value <= high:
+            what = "a whole number" if kind is int else "a number"
+            limits = f"{low} or more" if high == math.inf else f"{low} to {high}"
+            raise argparse.ArgumentTypeError(f"found {text}, expected {what}, {limits}")
+        return value
+
+    return read
 
 
 def _plain(text: str) -> str:
