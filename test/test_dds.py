@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from depth_estimation_ros.dds import fastdds_environment, localhost_environment
+from depth_estimation_ros.demo.environment import environment
 
 NAMES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 
@@ -56,3 +59,21 @@ def test_only_humble_is_kept_on_this_machine_by_the_old_name(
         assert localhost_environment() == {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
     monkeypatch.setenv("ROS_DISTRO", "humble")
     assert localhost_environment() == {"ROS_LOCALHOST_ONLY": "1"}
+
+
+def test_the_demo_keeps_to_this_machine_whatever_it_inherits(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ROS_DISTRO", "humble")
+    monkeypatch.setenv("ROS_LOCALHOST_ONLY", "0")
+    variables = environment(7, tmp_path)
+    assert variables["ROS_DOMAIN_ID"] == "7"
+    assert variables["ROS_LOCALHOST_ONLY"] == "1"
+    assert Path(variables["FASTRTPS_DEFAULT_PROFILES_FILE"]).is_file()
+
+    monkeypatch.setenv("ROS_DISTRO", "kilted")
+    variables = environment(7, tmp_path)
+    assert variables["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
+    assert "ROS_LOCALHOST_ONLY" not in variables
+    assert Path(variables["FASTDDS_DEFAULT_PROFILES_FILE"]).is_file()
+    assert "FASTRTPS_DEFAULT_PROFILES_FILE" not in variables
