@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -22,6 +23,7 @@ COUNTERS = (
 )
 WINDOW = 1000  # frames that the percentiles look back on
 SILENCE_S = 5.0  # without an image for so long, something is wrong with the camera
+BAD_FRAME_S = 5.0  # so long a bad frame is news, unless a frame is handled after it
 
 
 class Statistics:
@@ -33,7 +35,8 @@ class Statistics:
         self._latency_ms: deque[float] = deque(maxlen=WINDOW)
         self._engine_ms: deque[float] = deque(maxlen=WINDOW)
         self._last_error = ""
-        self._in_error = False
+        self._failure = ""
+        self._bad_frame_at = -math.inf
 
     def count(self, name: str) -> None:
         """Add one to a counter of ``COUNTERS``."""
@@ -47,28 +50,44 @@ class Statistics:
             self._engine_ms.append(milliseconds)
 
     def published(self, latency_ms: float) -> None:
-        """Note one frame that went all the way; the last error is over then."""
+        """Note one frame that went all the way; the bad ones before it are over then."""
         with self._lock:
             self._counts["frames_published"] += 1
             self._latency_ms.append(latency_ms)
-            self._in_error = False
+            self._bad_frame_at = -math.inf
+
+    def skipped(self) -> None:
+        """Note one frame that nobody wanted; the bad ones before it are over then."""
+        with self._lock:
+            self._counts["skipped_no_subscriber"] += 1
+            self._bad_frame_at = -math.inf
+
+    def bad_frame(self, message: str) -> None:
+        """Note one frame that had to be dropped: an error of the next ``BAD_FRAME_S`` at most."""
+        with self._lock:
+            self._counts["dropped_bad"] += 1
+            self._last_error = message
+            self._bad_frame_at = time.monotonic()
 
     def failed(self, message: str) -> None:
-        """Note an error: the status stays at ERROR until something works again."""
+        """Note an error that lasts until the node has ``recovered``."""
         with self._lock:
-            self._last_error = message
-            self._in_error = True
+            self._last_error = self._failure = message
 
     def recovered(self) -> None:
-        """Note that the reason of the last error is gone; its text is still shown."""
+        """Note that no error is left; the text of the last one is still shown."""
         with self._lock:
-            self._in_error = False
+            self._failure = ""
+            self._bad_frame_at = -math.inf
 
     @property
     def error(self) -> str | None:
         """The message of an error that is not over yet."""
         with self._lock:
-            return self._last_error if self._in_error else None
+            if self._failure:
+                return self._failure
+            recent = time.monotonic() - self._bad_frame_at < BAD_FRAME_S
+            return self._last_error if recent else None
 
     def values(self) -> dict[str, str]:
         """Every counter and percentile (milliseconds over the last ``WINDOW`` frames) as text."""

@@ -127,7 +127,7 @@ class FramePath:
         want_points = outputs.points.get_subscription_count() > 0
         want_color = outputs.color.get_subscription_count() > 0
         if not (want_depth or want_camera_info or want_points or want_color):
-            self._statistics.count("skipped_no_subscriber")
+            self._statistics.skipped()
             return
 
         try:
@@ -140,8 +140,7 @@ class FramePath:
             if want_points and result.camera is not None:
                 rays = result.camera.rays(stride=parameters.cloud_stride)
         except (ImageError, CalibrationError, ParameterError) as error:
-            self._statistics.count("dropped_bad")
-            self._statistics.failed(str(error))
+            self._statistics.bad_frame(str(error))
             self._logger.warning(f"frame dropped: {error}", throttle_duration_sec=1.0)
             return
 

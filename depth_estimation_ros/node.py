@@ -170,8 +170,7 @@ class DepthEstimationNode(LifecycleNode):
             self._report("depth estimation stopped, activate the node to try again", error)
             self._engine_failed.trigger()
         else:
-            self._statistics.count("dropped_bad")
-            self._statistics.failed(f"frame dropped: {error!r}")
+            self._statistics.bad_frame(f"frame dropped: {error!r}")
             trace = "".join(traceback.format_exception(error))
             self.get_logger().error(f"frame dropped: {trace}", throttle_duration_sec=1.0)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,14 @@ pytest.importorskip("rclpy", reason="needs ROS 2 (rclpy)")
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from depth_estimation_ros.diagnostics import SILENCE_S, WINDOW, Statistics, rss_mb, status
+from depth_estimation_ros.diagnostics import (
+    BAD_FRAME_S,
+    SILENCE_S,
+    WINDOW,
+    Statistics,
+    rss_mb,
+    status,
+)
 
 
 def status_of(statistics: Statistics, **situation: Any) -> DiagnosticStatus:
@@ -64,16 +72,44 @@ def test_warns_of_silence_but_not_while_inactive() -> None:
     assert (message.level, message.message) == (DiagnosticStatus.OK, "inactive")
 
 
-def test_error_lasts_until_a_frame_gets_through_and_its_text_longer() -> None:
+@pytest.mark.parametrize(
+    "handle", [lambda statistics: statistics.published(3.0), Statistics.skipped]
+)
+def test_bad_frame_is_an_error_until_the_next_frame_is_handled_and_its_text_stays(
+    handle: Callable[[Statistics], None],
+) -> None:
     statistics = Statistics()
-    statistics.failed("image encoding: found rgb9")
+    statistics.bad_frame("image encoding: found rgb9")
     message = status_of(statistics)
     assert message.level == DiagnosticStatus.ERROR
     assert message.message == "image encoding: found rgb9"
-    statistics.published(3.0)
+    handle(statistics)
     message = status_of(statistics)
     assert message.level == DiagnosticStatus.OK
     assert {v.key: v.value for v in message.values}["last_error"] == "image encoding: found rgb9"
+
+
+def test_bad_frame_is_an_error_for_a_while_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    statistics = Statistics()
+    statistics.bad_frame("image encoding: found rgb9")
+    now = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: now() + BAD_FRAME_S - 1.0)
+    assert status_of(statistics).level == DiagnosticStatus.ERROR
+    monkeypatch.setattr(time, "monotonic", lambda: now() + BAD_FRAME_S)
+    assert status_of(statistics).level == DiagnosticStatus.OK
+
+
+def test_failure_is_an_error_until_the_node_has_recovered(monkeypatch: pytest.MonkeyPatch) -> None:
+    statistics, now = Statistics(), time.monotonic
+    statistics.failed("cannot configure: no such file")
+    statistics.bad_frame("image encoding: found rgb9")
+    statistics.published(3.0)
+    monkeypatch.setattr(time, "monotonic", lambda: now() + 1000.0)
+    message = status_of(statistics)
+    assert message.level == DiagnosticStatus.ERROR
+    assert message.message == "cannot configure: no such file"
+    statistics.recovered()
+    assert status_of(statistics).level == DiagnosticStatus.OK
 
 
 def test_memory_of_this_process() -> None:

@@ -167,6 +167,24 @@ def test_bad_image_is_dropped_and_told_and_the_next_good_one_is_processed(
     assert tester.diagnostics(node, lambda v: v["level"] != "2")["dropped_bad"] == "1"
 
 
+def test_error_of_a_bad_image_is_over_though_nobody_listens_any_more(
+    node: NodeProcess, tester: Tester, red_model: str
+) -> None:
+    tester.bring(node, "active", model=red_model, camera_info_timeout=0.0)
+    depth = tester.collect(node, Image, "~/depth/image")
+    tester.result_of(node, red_image(), depth)
+    bad = red_image()
+    break_encoding(bad)
+    tester.publish(node, "image", bad)
+    tester.diagnostics(node, lambda v: v["level"] == "2")
+    tester.forget_topics()
+    camera = tester.ros.create_publisher(Image, node.topic("image"), 1)
+    tester.ros.create_timer(0.05, lambda: camera.publish(red_image()))
+    values = tester.diagnostics(node, lambda v: v["skipped_no_subscriber"] != "0")
+    assert values["level"] != "2"
+    assert "rgb9" in values["last_error"]
+
+
 def test_stream_of_bad_images_is_counted_each_and_logged_rarely(
     node: NodeProcess, tester: Tester, red_model: str
 ) -> None:
