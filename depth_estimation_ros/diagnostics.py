@@ -19,6 +19,7 @@ COUNTERS = (
     "dropped_bad",
     "dropped_waiting_for_camera_info",
     "skipped_no_subscriber",
+    "skipped_no_calibration",
     "engine_runs",
 )
 WINDOW = 1000  # frames that the percentiles look back on
@@ -56,10 +57,15 @@ class Statistics:
             self._latency_ms.append(latency_ms)
             self._bad_frame_at = -math.inf
 
-    def skipped(self) -> None:
-        """Note one frame that nobody wanted; the bad ones before it are over then."""
+    def skipped(self, counter: str) -> None:
+        """Note one frame that gives nothing to publish; the bad ones before it are over then.
+
+        Args:
+            counter: skipped_no_subscriber if nobody listens, skipped_no_calibration if only those
+                listen who get nothing without a calibrated camera.
+        """
         with self._lock:
-            self._counts["skipped_no_subscriber"] += 1
+            self._counts[counter] += 1
             self._bad_frame_at = -math.inf
 
     def bad_frame(self, message: str) -> None:

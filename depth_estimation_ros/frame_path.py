@@ -37,6 +37,16 @@ class Outputs:
         self.points = self._publisher(PointCloud2, "~/points")
         self.color = self._publisher(Image, "~/depth/color")
 
+    def wanted(self) -> set[str]:
+        """The outputs that somebody listens to, by the names of the attributes."""
+        publishers = {
+            "depth": self.depth,
+            "camera_info": self.camera_info,
+            "points": self.points,
+            "color": self.color,
+        }
+        return {name for name, p in publishers.items() if p.get_subscription_count() > 0}
+
     def destroy(self) -> None:
         for publisher in (self.depth, self.camera_info, self.points, self.color):
             self._node.destroy_lifecycle_publisher(publisher)
@@ -122,58 +132,63 @@ class FramePath:
             EngineError: the network cannot be run.
         """
         outputs, parameters = self._outputs, self._parameters()
-        want_depth = outputs.depth.get_subscription_count() > 0
-        want_camera_info = outputs.camera_info.get_subscription_count() > 0
-        want_points = outputs.points.get_subscription_count() > 0
-        want_color = outputs.color.get_subscription_count() > 0
-        if not (want_depth or want_camera_info or want_points or want_color):
-            self._statistics.skipped()
+        wanted = outputs.wanted()
+        if not wanted:
+            self._statistics.skipped("skipped_no_subscriber")
             return
 
         try:
+            camera = self._camera(frame.camera_info, parameters)
+            if camera is None:
+                wanted -= {"camera_info", "points"}
+            if not wanted:
+                self._statistics.skipped("skipped_no_calibration")
+                return
             rgb = self._decode(frame.image)
-            camera = self._camera(frame.camera_info, rgb.shape[0], rgb.shape[1], parameters)
             self._pipeline.settings = parameters.pipeline_settings()
-            result = self._pipeline.run(rgb, camera)
-            self._statistics.engine_ran(result.engine_ms)
+            height, width = self._pipeline.output_size(*rgb.shape[:2])
+            if camera is not None:
+                messages.check_matches(camera, *rgb.shape[:2])
+            seen_by = camera.scaled(width, height) if camera is not None else None
+            result = None
+            if wanted != {"camera_info"}:
+                result = self._pipeline.run(rgb, camera)
+                self._statistics.engine_ran(result.engine_ms)
             rays = None
-            if want_points and result.camera is not None:
-                rays = result.camera.rays(stride=parameters.cloud_stride)
+            if "points" in wanted and seen_by is not None:
+                rays = seen_by.rays(stride=parameters.cloud_stride)
         except (ImageError, CalibrationError, ParameterError) as error:
             self._statistics.bad_frame(str(error))
             self._logger.warning(f"frame dropped: {error}", throttle_duration_sec=1.0)
             return
 
         # Stamp and frame_id stay those of the image. Depth goes first: nothing else delays it.
-        header, depth = frame.image.header, result.depth
-        if want_depth:
-            outputs.depth.publish(messages.depth_image(depth, header, parameters.depth_encoding))
+        header = frame.image.header
+        if result is not None and "depth" in wanted:
+            message = messages.depth_image(result.depth, header, parameters.depth_encoding)
+            outputs.depth.publish(message)
         latency_ms = (time.monotonic() - frame.received_at) * 1000
-        if want_camera_info and result.camera is not None:
-            outputs.camera_info.publish(messages.camera_info(result.camera, header))
-        if rays is not None:
+        if seen_by is not None and "camera_info" in wanted:
+            outputs.camera_info.publish(messages.camera_info(seen_by, header))
+        if result is not None and rays is not None:
             n = parameters.cloud_stride
-            height, width = depth.shape
-            if rgb.shape[:2] != depth.shape:
+            if rgb.shape[:2] != (height, width):
                 rgb = cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA)
-            points = deproject(depth[::n, ::n], rays)
+            points = deproject(result.depth[::n, ::n], rays)
             outputs.points.publish(messages.point_cloud(points, rgb[::n, ::n], header))
-        if want_color:
+        if result is not None and "color" in wanted:
             colors = colorize(
-                depth,
+                result.depth,
                 max_depth=parameters.color_max_depth or result.far,
                 color_map=parameters.color_map,
             )
             outputs.color.publish(messages.color_image(colors, header))
         self._statistics.published(latency_ms)
 
-    def _camera(
-        self, info: CameraInfo | None, height: int, width: int, parameters: Parameters
-    ) -> CameraModel | None:
-        """The camera of an image of this size; None if its CameraInfo says nothing."""
+    def _camera(self, info: CameraInfo | None, parameters: Parameters) -> CameraModel | None:
+        """The camera that a CameraInfo describes; None if it says nothing."""
         camera = messages.camera_model(info) if info is not None else None
         if camera is not None and camera.is_calibrated:
-            messages.check_matches(camera, height, width)
             self.camera_info_state = "calibrated"
             return camera.rectified() if parameters.image_is_rectified else camera
         state = "missing" if camera is None else "uncalibrated"

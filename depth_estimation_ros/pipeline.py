@@ -115,18 +115,25 @@ class DepthPipeline:
         network_h, network_w = network_size(height, width, card.input)
         batch = to_input(resize_image(rgb, network_h, network_w), card.input)
 
+        eye = calibrated or CameraModel.from_hfov(width, height, settings.assumed_hfov_deg)
+        scale = metric_scale(card, eye.scaled(network_w, network_h).fx)
+        near, far = check_limits(card.output, settings, scale)
+
         start = time.perf_counter()
         raw = self.engine.infer(batch)[0]
         engine_ms = 1e3 * (time.perf_counter() - start)
 
-        eye = calibrated or CameraModel.from_hfov(width, height, settings.assumed_hfov_deg)
-        scale = metric_scale(card, eye.scaled(network_w, network_h).fx)
-        near, far = check_limits(card.output, settings, scale)
-        size = (height, width) if settings.output_size == "image" else (network_h, network_w)
+        size = self.output_size(height, width)
         depth = to_depth(raw, card.output, scale, near, far, size, settings.edge_filter)
 
         seen_by = calibrated.scaled(size[1], size[0]) if calibrated else None
         return DepthFrame(depth, seen_by, engine_ms, near, far)
+
+    def output_size(self, image_h: int, image_w: int) -> tuple[int, int]:
+        """The height and width of the depth of an image of this size, with the present settings."""
+        if self._settings.output_size == "image":
+            return image_h, image_w
+        return network_size(image_h, image_w, self.engine.card.input)
 
     def warm_up(self) -> None:
         """Runs the network on a black picture, so that the first real frame is as fast as any."""

@@ -73,7 +73,11 @@ def test_warns_of_silence_but_not_while_inactive() -> None:
 
 
 @pytest.mark.parametrize(
-    "handle", [lambda statistics: statistics.published(3.0), Statistics.skipped]
+    "handle",
+    [
+        lambda statistics: statistics.published(3.0),
+        lambda statistics: statistics.skipped("skipped_no_subscriber"),
+    ],
 )
 def test_bad_frame_is_an_error_until_the_next_frame_is_handled_and_its_text_stays(
     handle: Callable[[Statistics], None],

@@ -29,6 +29,7 @@ COUNTERS = (
     "dropped_bad",
     "dropped_waiting_for_camera_info",
     "skipped_no_subscriber",
+    "skipped_no_calibration",
 )
 
 
@@ -214,6 +215,40 @@ def test_image_that_nobody_wants_depth_of_is_not_even_decoded(
     assert values["frames_published"] == "0"
     assert values["engine_runs"] == "0"
     assert values["engine_ms_p50"] == ""
+
+
+@pytest.mark.parametrize("topic", ["~/points", "~/depth/camera_info"])
+def test_nothing_is_run_for_what_cannot_be_published_without_a_calibration(
+    node: NodeProcess, tester: Tester, red_model: str, topic: str
+) -> None:
+    tester.bring(node, "active", model=red_model, camera_info_timeout=0.0)
+    tester.collect(node, {"~/points": PointCloud2}.get(topic, CameraInfo), topic)
+    for info in (None, CameraInfo(width=64, height=48)):
+        if info is not None:
+            tester.publish(node, "camera_info", info)
+        before = int(tester.diagnostics(node)["skipped_no_calibration"])
+        tester.publish(node, "image", red_image())
+        values = tester.diagnostics(
+            node, lambda v, n=before: int(v["skipped_no_calibration"]) == n + 1
+        )
+        assert values["engine_runs"] == "0"
+        assert values["frames_published"] == "0"
+
+
+def test_camera_info_alone_needs_no_network(
+    node: NodeProcess, tester: Tester, tmp_path: Path
+) -> None:
+    card = tiny_models.tiny_card(height=24, width=32, multiple_of=None)
+    model = str(tiny_models.constant_depth(tmp_path / "small.onnx", 2.0, card))
+    tester.bring(node, "active", model=model)
+    infos = tester.collect(node, CameraInfo, "~/depth/camera_info")
+    for output_size, camera in [("image", CAMERA), ("network", CAMERA.scaled(32, 24))]:
+        assert tester.set_parameter(node, "output_size", output_size).successful
+        info = tester.result_of(node, red_image(), infos, info_of(CAMERA))
+        assert (info.width, info.height) == (camera.width, camera.height)
+        np.testing.assert_allclose(info.k, camera.K.ravel())
+    values = tester.diagnostics(node, lambda v: int(v["frames_published"]) >= 2)
+    assert values["engine_runs"] == "0"
 
 
 def test_diagnostics_account_for_every_frame_and_time_them(

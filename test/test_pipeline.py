@@ -179,6 +179,15 @@ def test_the_camera_of_an_image_sized_depth_is_the_images(tmp_path: Path) -> Non
     np.testing.assert_allclose(frame.camera.K, camera.K)
 
 
+@pytest.mark.parametrize("output_size", ["image", "network"])
+def test_the_size_of_the_depth_is_known_before_the_network_runs(
+    tmp_path: Path, output_size: str
+) -> None:
+    pipeline = red_pipeline(tmp_path, output_size=output_size)
+    for size in ((H, W), (97, 131), (300, 100)):
+        assert pipeline.output_size(*size) == pipeline.run(red(np.zeros(size)), None).depth.shape
+
+
 @pytest.mark.parametrize("camera", [None, CameraModel(W, H, np.zeros((3, 3)))])
 def test_without_calibration_there_is_depth_but_no_camera(
     tmp_path: Path, camera: CameraModel | None
