@@ -135,7 +135,8 @@ def status(
         name: of the status.
         state: of the node's lifecycle.
         engine: description of the open engine, or empty.
-        camera_info: calibrated, uncalibrated, or missing; empty before the first frame.
+        camera_info: calibrated, unsupported (its lens model), uncalibrated, or missing; empty
+            before the first frame.
         last_image_at: time.monotonic() of the last image, or of the activation if none came
             yet; None if the node is not active.
     """
@@ -145,7 +146,7 @@ def status(
         level, message = DiagnosticStatus.ERROR, statistics.error
     elif silence > SILENCE_S:
         level, message = DiagnosticStatus.WARN, f"no image for {silence:.0f} s"
-    elif camera_info in ("uncalibrated", "missing"):
+    elif camera_info in ("unsupported", "uncalibrated", "missing"):
         level, message = DiagnosticStatus.WARN, f"CameraInfo {camera_info}: no point cloud"
     values = {
         "state": state,

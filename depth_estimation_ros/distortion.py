@@ -35,7 +35,7 @@ _BLOCK = 16384  # pixels
 
 
 def is_distorted(model: str, D: Array) -> bool:
-    """Whether the model moves any pixel.
+    """Whether the model moves any pixel. Coefficients of zero, or none, do not, except equidistant.
 
     Raises:
         CalibrationError: unknown model, or a wrong number of coefficients for it.
@@ -43,7 +43,7 @@ def is_distorted(model: str, D: Array) -> bool:
     if model == "equidistant":
         _check_count(model, D)  # all zeros is a real lens here: radius = focal length * angle
         return True
-    if model in ("", *COEFFICIENTS) and not D.any():
+    if model in ("", "none", *COEFFICIENTS) and not D.any():
         return False
     if model not in COEFFICIENTS:
         raise CalibrationError(

@@ -16,6 +16,7 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from depth_estimation_ros import messages
 from depth_estimation_ros.diagnostics import Statistics
+from depth_estimation_ros.distortion import is_distorted
 from depth_estimation_ros.engines import open_engine
 from depth_estimation_ros.errors import CalibrationError, ImageError, ParameterError
 from depth_estimation_ros.geometry import CameraModel, deproject
@@ -120,7 +121,8 @@ class FramePath:
         self._statistics = statistics
         self._logger = logger
         self.camera_info_state = ""
-        """calibrated, uncalibrated or missing; empty before the first frame."""
+        """calibrated, unsupported (its lens model: no cloud), uncalibrated or missing; empty before
+        the first frame."""
 
     def process(self, frame: Frame) -> None:
         """One frame, from the message that came in to the messages that go out.
@@ -141,6 +143,8 @@ class FramePath:
             camera = self._camera(frame.camera_info, parameters)
             if camera is None:
                 wanted -= {"camera_info", "points"}
+            elif self.camera_info_state == "unsupported":
+                wanted -= {"points"}
             if not wanted:
                 self._statistics.skipped("skipped_no_calibration")
                 return
@@ -186,17 +190,30 @@ class FramePath:
         self._statistics.published(latency_ms)
 
     def _camera(self, info: CameraInfo | None, parameters: Parameters) -> CameraModel | None:
-        """The camera that a CameraInfo describes; None if it says nothing."""
+        """The camera that a CameraInfo describes; None if it says nothing.
+
+        Keeps `camera_info_state`, and logs once why a state brings no cloud.
+        """
         camera = messages.camera_model(info) if info is not None else None
-        if camera is not None and camera.is_calibrated:
+        if camera is None or not camera.is_calibrated:
+            self._enter(
+                "missing" if camera is None else "uncalibrated",
+                f"depth goes on for an assumed horizontal field of view of "
+                f"{parameters.assumed_hfov_deg:g} degrees (assumed_hfov_deg), without a point "
+                "cloud. Publish a calibrated sensor_msgs/CameraInfo to change that",
+            )
+            return None
+        if parameters.image_is_rectified:
+            camera = camera.rectified()
+        try:
+            is_distorted(camera.distortion_model, camera.D)
+        except CalibrationError as error:
+            self._enter("unsupported", f"depth goes on without a point cloud. {error}")
+        else:
             self.camera_info_state = "calibrated"
-            return camera.rectified() if parameters.image_is_rectified else camera
-        state = "missing" if camera is None else "uncalibrated"
+        return camera
+
+    def _enter(self, state: str, what_follows: str) -> None:
         if self.camera_info_state != state:
             self.camera_info_state = state
-            self._logger.warning(
-                f"CameraInfo {state}: depth goes on for an assumed horizontal field of view of "
-                f"{parameters.assumed_hfov_deg:g} degrees (assumed_hfov_deg), without a point "
-                "cloud. Publish a calibrated sensor_msgs/CameraInfo to change that"
-            )
-        return None
+            self._logger.warning(f"CameraInfo {state}: {what_follows}")

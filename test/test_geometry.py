@@ -284,7 +284,7 @@ def test_a_fisheye_pixel_at_or_behind_90_degrees_has_no_ray():
     assert np.isnan(row[234:]).all()
 
 
-@pytest.mark.parametrize("model", ["", "plumb_bob", "rational_polynomial"])
+@pytest.mark.parametrize("model", ["", "none", "plumb_bob", "rational_polynomial"])
 def test_coefficients_of_zero_or_none_mean_no_distortion(model):
     for D in ([], np.zeros(5)):
         camera = CameraModel(64, 48, CAMERA.K, D, model)
@@ -296,6 +296,7 @@ def test_coefficients_of_zero_or_none_mean_no_distortion(model):
     [
         ("double_sphere", [0.1], "distortion_model is not known: found 'double_sphere'"),
         ("", [0.1, 0, 0, 0, 0], "distortion_model is not known: found ''"),
+        ("none", [0.1, 0, 0, 0, 0], "distortion_model is not known: found 'none'"),
         ("plumb_bob", [0.1] * 8, "plumb_bob: found 8 coefficients, expected 4 or 5"),
         ("rational_polynomial", [0.1] * 5, "found 5 coefficients, expected 8"),
         ("equidistant", [], "equidistant: found 0 coefficients, expected 4"),

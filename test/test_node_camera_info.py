@@ -202,6 +202,30 @@ def test_camera_info_of_zeros_means_uncalibrated(
     assert values["dropped_bad"] == "0"
 
 
+def test_lens_model_that_is_not_supported_costs_the_cloud_only(
+    node: NodeProcess, tester: Tester, focal_model: str
+) -> None:
+    log_before = len(node.log)
+    tester.bring(node, "active", model=focal_model)
+    depth = tester.collect(node, Image, "~/depth/image")
+    infos = tester.collect(node, CameraInfo, "~/depth/camera_info")
+    clouds = tester.collect(node, PointCloud2, "~/points")
+    info = info_of(replace(CAMERA, D=np.array([0.1, 0.2]), distortion_model="double_sphere"))
+    for _ in range(3):
+        image = red_image()
+        message = tester.result_of(node, image, depth, info)
+        np.testing.assert_allclose(decode_depth(message), 4.0, rtol=1e-6)  # its K still counts
+        assert tester.result_of(node, image, infos, info).distortion_model == "double_sphere"
+    assert clouds == []
+    said = node.log[log_before:]
+    assert said.count("CameraInfo unsupported") == 1
+    assert "found 'double_sphere' with d = [0.1, 0.2]" in said
+    values = tester.diagnostics(node, lambda v: v["camera_info"] == "unsupported")
+    assert values["level"] == "1"
+    assert values["dropped_bad"] == "0"
+    tester.result_of(node, red_image(), clouds, info_of(CAMERA))
+
+
 def test_camera_info_of_another_size_is_a_bad_frame_until_it_fits(
     node: NodeProcess, tester: Tester, red_model: str
 ) -> None:

@@ -56,8 +56,8 @@ def test_ok_while_frames_flow() -> None:
     assert message.hardware_id == "tiny on ONNX Runtime"
 
 
-@pytest.mark.parametrize("camera_info", ["missing", "uncalibrated"])
-def test_warns_of_a_camera_without_calibration(camera_info: str) -> None:
+@pytest.mark.parametrize("camera_info", ["missing", "uncalibrated", "unsupported"])
+def test_warns_of_a_camera_without_a_cloud(camera_info: str) -> None:
     message = status_of(Statistics(), camera_info=camera_info)
     assert message.level == DiagnosticStatus.WARN
     assert message.message == f"CameraInfo {camera_info}: no point cloud"
