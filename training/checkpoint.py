@@ -16,6 +16,9 @@ from training.networks import DepthNetwork
 def load_checkpoint(path: Path) -> tuple[TrainingConfig, DepthNetwork]:
     """The run's configuration and its network with averaged (EMA) weights, on the CPU, in eval.
 
+    Of the two files that ``train`` writes, ``final.ckpt`` has batch normalisation measured for
+    these weights; ``last.ckpt`` is for going on.
+
     Raises:
         ModelError: if the file is missing or was not written by this package's training.
     """
@@ -28,6 +31,23 @@ def load_checkpoint(path: Path) -> tuple[TrainingConfig, DepthNetwork]:
         raise ModelError(f"{path} is not a checkpoint of this training: {error}") from error
     module.network.eval()
     return config, module.network
+
+
+def save_final(module: DepthModule, steps: int, path: Path) -> None:
+    """Writes what is left of a run that is over: weights and configuration, atomically."""
+    partial = path.with_name(f".{path.name}")
+    state = {
+        "state_dict": module.state_dict(),
+        "hyper_parameters": dict(module.hparams),
+        "global_step": steps,
+    }
+    torch.save(state, partial)
+    partial.replace(path)
+
+
+def load_averaged(module: DepthModule, path: Path) -> None:
+    """Puts the averaged (EMA) weights of a checkpoint into ``module``."""
+    module.load_state_dict(_read(path)["state_dict"])
 
 
 def steps_done(path: Path) -> int:

@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     engine.close()
     console = Console()
     # A file or pipe has no width of its own; the table must not be cut there.
-    Console(width=console.width if console.is_terminal else 110).print(as_table(results))
+    Console(width=console.width if console.is_terminal else 120).print(as_table(results))
     if args.json:
         entries = [entry for result in results for entry in as_card_entries(result)]
         partial = args.json.with_name(f".{args.json.name}")
@@ -76,7 +76,7 @@ def evaluate_folder(pipeline: DepthPipeline, folder: RgbdFolder, cap: float) -> 
         rows["constant_median"].append(depth_metrics(baseline, sample.depth, max_depth=cap))
     constant = _folder_median(folder, cap)
     return {
-        "dataset": str(Path(*folder.path.resolve().parts[-2:])),
+        "dataset": folder.name,
         "frames": len(folder),
         "cap_m": cap,
         "intrinsics": "known" if calibrated else f"{pipeline.settings.assumed_hfov_deg:g} deg",
@@ -117,8 +117,10 @@ ROW_TITLES = {
 def as_table(results: Iterable[Mapping[str, Any]]) -> Table:
     """The results as a table for a terminal."""
     table = Table(title="Depth metrics: mean over frames, no crop")
-    for column in ("data", "frames", "cap m", "camera", "predictor", "aligned", *SHOWN):
-        table.add_column(column, no_wrap=True, justify="right" if column in SHOWN else "left")
+    for column in ("data", "frames", "cap m", "camera", "predictor", "aligned"):
+        table.add_column(column, overflow="fold")
+    for column in SHOWN:
+        table.add_column(column, justify="right", no_wrap=True, min_width=7)
     for result in results:
         cap, camera = f"{result['cap_m']:g}", result["intrinsics"]
         lead = [result["dataset"], str(result["frames"]), cap, camera]

@@ -14,15 +14,17 @@ from lightning.pytorch.callbacks import (
     RichProgressBar,
 )
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from torch.optim.swa_utils import update_bn
 from torch.utils.data import DataLoader
 
-from training.checkpoint import steps_done
+from training.checkpoint import load_averaged, save_final, steps_done
 from training.config import DataConfig, TrainingConfig, load_config
 from training.data.augment import NO_AUGMENTATION, Augmentation
 from training.data.examples import Examples, balanced_sampler, joined
 from training.data.folder import RgbdFolder
 from training.module import DepthModule
 
+BATCH_NORM_PASS = (20, 48)  # batches, pictures in each
 logger = logging.getLogger(__name__)
 
 
@@ -49,16 +51,33 @@ def run(args: argparse.Namespace) -> int:
     lightning.seed_everything(seed, workers=True)
     module = DepthModule(config, with_encoder_weights=not args.resume)
     trainer = _trainer(config, args.out)
+    how = config.optimizer
     trainer.fit(
         module,
-        _training_loader(config, args.data, seed),
+        _training_loader(config, args.data, seed, how.steps, how.batch_size),
         _validation_loader(config, args.data),
         ckpt_path=str(checkpoint) if args.resume else None,
         # Our own checkpoint: it holds the configuration beside the weights.
         weights_only=False if args.resume else None,
     )
-    logger.info("trained %s; next: python -m training export --checkpoint %s", args.out, checkpoint)
+    # A run that was complete before leaves its newest weights in the module, not the averaged.
+    load_averaged(module, checkpoint)
+    refresh_batch_norm(module, _training_loader(config, args.data, seed, *BATCH_NORM_PASS))
+    final = checkpoint.with_name("final.ckpt")
+    save_final(module, trainer.global_step, final)
+    logger.info("trained %s; next: python -m training export --checkpoint %s", args.out, final)
     return 0
+
+
+def refresh_batch_norm(module: DepthModule, loader: DataLoader) -> None:
+    """Measures the statistics of batch normalisation anew, for the averaged weights.
+
+    The statistics kept during training are of weights that no longer exist (Izmailov et al.,
+    "Averaging Weights Leads to Wider Optima", UAI 2018, section 3.2). Large batches matter: the
+    variance within a small one leaves out how much pictures differ from each other.
+    """
+    logger.info("measuring batch normalisation for the averaged weights")
+    update_bn((batch["image"] for batch in loader), module)
 
 
 def _trainer(config: TrainingConfig, out: Path) -> lightning.Trainer:
@@ -91,20 +110,22 @@ def _trainer(config: TrainingConfig, out: Path) -> lightning.Trainer:
     )
 
 
-def _training_loader(config: TrainingConfig, root: Path, seed: int) -> DataLoader:
-    data, how = config.data, config.optimizer
+def _training_loader(
+    config: TrainingConfig, root: Path, seed: int, batches: int, batch_size: int
+) -> DataLoader:
+    data = config.data
     folders = [RgbdFolder(root / folder.path) for folder in data.folders]
     for folder, entry in zip(folders, data.folders, strict=True):
         logger.info("%-28s %5d frames, weight %.2f", entry.path, len(folder), entry.weight)
     sampler = balanced_sampler(
         folders,
         [folder.weight for folder in data.folders],
-        count=how.steps * how.batch_size,
+        count=batches * batch_size,
         seed=seed,
     )
     return DataLoader(
         _examples(folders, data, data.augmentation),
-        batch_size=how.batch_size,
+        batch_size=batch_size,
         sampler=sampler,
         num_workers=config.trainer.workers,
         drop_last=True,

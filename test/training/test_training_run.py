@@ -74,7 +74,7 @@ def run(tmp_path_factory):
     (root / "tiny.yaml").write_text(yaml.safe_dump(CONFIG))
     arguments = ["--config", root / "tiny.yaml", "--data", root, "--out", root / "out"]
     assert main(["train", *map(str, arguments)]) == 0
-    checkpoint = root / "out" / "checkpoints" / "last.ckpt"
+    checkpoint = root / "out" / "checkpoints" / "final.ckpt"
     model = root / "tiny.onnx"
     assert main(["export", "--checkpoint", str(checkpoint), "--out", str(model)]) == 0
     return root
@@ -94,13 +94,24 @@ def test_a_run_goes_on_where_it_stopped(run, tmp_path):
     (tmp_path / "longer.yaml").write_text(yaml.safe_dump(longer))
     arguments = ["--config", tmp_path / "longer.yaml", "--data", run, "--out", tmp_path / "out"]
     assert main(["train", *map(str, arguments), "--resume"]) == 0
-    last = torch.load(tmp_path / "out" / "checkpoints" / "last.ckpt", weights_only=False)
-    assert last["global_step"] == 36
+    for name in ("last.ckpt", "final.ckpt"):
+        saved = torch.load(tmp_path / "out" / "checkpoints" / name, weights_only=False)
+        assert saved["global_step"] == 36
+
+
+def test_the_final_weights_are_the_averaged_ones_with_their_own_batch_statistics(run):
+    folder = run / "out" / "checkpoints"
+    last = torch.load(folder / "last.ckpt", weights_only=False)["state_dict"]
+    final = torch.load(folder / "final.ckpt", weights_only=False)["state_dict"]
+    assert final.keys() == last.keys()
+    changed = {name for name, value in final.items() if not torch.equal(value, last[name])}
+    assert changed
+    assert all("running_" in name or "num_batches" in name for name in changed)
 
 
 @pytest.mark.parametrize("shape", [(1, 32, 64), (3, 64, 32)])
 def test_the_exported_file_equals_torch(run, shape):
-    _, network = load_checkpoint(run / "out" / "checkpoints" / "last.ckpt")
+    _, network = load_checkpoint(run / "out" / "checkpoints" / "final.ckpt")
     round_weights(network)
     image = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
     session = onnxruntime.InferenceSession(run / "tiny.onnx", providers=["CPUExecutionProvider"])
@@ -111,7 +122,7 @@ def test_the_exported_file_equals_torch(run, shape):
 
 
 def test_rounding_to_half_moves_depth_by_less_than_a_percent(run):
-    _, network = load_checkpoint(run / "out" / "checkpoints" / "last.ckpt")
+    _, network = load_checkpoint(run / "out" / "checkpoints" / "final.ckpt")
     image = torch.rand(1, 3, 32, 64)
     with torch.no_grad():
         exact = network(image)
@@ -170,7 +181,7 @@ def test_whole_numbers_pass_for_decimal_ones(tmp_path):
 
 
 def test_a_card_that_the_runtime_would_refuse_is_not_written(run, tmp_path, capsys):
-    checkpoint = torch.load(run / "out" / "checkpoints" / "last.ckpt", weights_only=False)
+    checkpoint = torch.load(run / "out" / "checkpoints" / "final.ckpt", weights_only=False)
     checkpoint["hyper_parameters"]["config"]["data"]["height"] = 40
     torch.save(checkpoint, tmp_path / "odd.ckpt")
     out = tmp_path / "odd.onnx"

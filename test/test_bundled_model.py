@@ -1,0 +1,87 @@
+"""The model that comes with the package: its file, its card, and that it has learned."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from depth_estimation_ros.engines import open_engine, resolve_model
+from depth_estimation_ros.geometry import CameraModel
+from depth_estimation_ros.metrics import constant_median, depth_metrics, mean_metrics
+from depth_estimation_ros.pipeline import DepthPipeline
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="module")
+def pipeline():
+    engine = open_engine("compact")
+    yield DepthPipeline(engine)
+    engine.close()
+
+
+def test_the_file_is_small_enough_to_come_along():
+    assert resolve_model("compact").stat().st_size <= 12_000_000
+
+
+def test_the_card_says_what_the_weights_are(pipeline):
+    card = pipeline.engine.card
+    assert (card.name, card.licence, card.encoder) == ("compact", "MIT", "efficientnet_lite0")
+    assert (card.output.kind, card.output.unit) == ("metric_depth", "m")
+    assert (card.output.min_depth, card.output.max_depth) == (0.1, 80.0)
+    assert card.canonical_focal_px == 220.0
+    # Nothing whose terms forbid bundling.
+    assert not {"seven_scenes_kitchen", "dfd_rooms"} & set(" ".join(card.training_data).split())
+    for entry in card.metrics:
+        assert {"dataset", "frames", "crop", "cap_m", "alignment", "abs_rel"} <= set(entry)
+
+
+@pytest.mark.parametrize(
+    ("image", "network"),
+    [((480, 640), (192, 256)), ((720, 1280), (160, 288)), ((1080, 1920), (160, 288))],
+)
+def test_depth_has_the_size_of_the_image_whatever_its_aspect(pipeline, image, network):
+    rgb = np.random.default_rng(0).integers(0, 256, (*image, 3), np.uint8)
+    camera = CameraModel.from_hfov(image[1], image[0], 70.0)
+    assert pipeline.run(rgb, camera).depth.shape == image
+    batch = np.zeros((1, *network, 3), np.uint8)
+    assert pipeline.engine.infer(batch).shape == (1, *network)
+
+
+def test_the_same_picture_through_twice_the_focal_length_is_twice_as_far(pipeline):
+    rgb = np.random.default_rng(0).integers(0, 256, (192, 256, 3), np.uint8)
+    near, far = (
+        pipeline.run(rgb, CameraModel.from_intrinsics(f, f, 127.5, 95.5, 256, 192)).depth
+        for f in (110.0, 220.0)
+    )
+    np.testing.assert_allclose(far, 2.0 * near, rtol=1e-5)
+
+
+@pytest.mark.parametrize("folder", ["val/tum_static", "train/seven_scenes_kitchen"])
+def test_rooms_it_has_never_seen_have_less_than_three_quarters_of_a_flat_ones_error(
+    pipeline, folder
+):
+    path = SHARED / "rgbd" / folder
+    if not path.is_dir():
+        pytest.skip(f"needs the RGB-D frames of {folder}")
+    model, flat = [], []
+    for picture in sorted(path.glob("*.jpg"))[::5]:
+        rgb = cv2.cvtColor(cv2.imread(str(picture)), cv2.COLOR_BGR2RGB)
+        raw = cv2.imread(str(picture.with_suffix(".png")), cv2.IMREAD_UNCHANGED)
+        truth = np.where(raw > 0, raw / 1000.0, np.nan).astype(np.float32)
+        depth = pipeline.run(rgb, None).depth
+        model.append(depth_metrics(depth, truth, max_depth=10.0, align="median"))
+        flat.append(depth_metrics(constant_median(truth, max_depth=10.0), truth, max_depth=10.0))
+    assert mean_metrics(model)["silog"] < 0.75 * mean_metrics(flat)["silog"]
+
+
+def test_the_model_card_quotes_the_numbers_inside_the_file(pipeline):
+    text = (Path(__file__).resolve().parents[1] / "MODEL_CARD.md").read_text()
+    for entry in pipeline.engine.card.metrics:
+        if entry["predictor"] == "model":
+            assert f"{entry['abs_rel']:.3f}" in text, json.dumps(entry)
+            assert f"{entry['delta1']:.3f}" in text, json.dumps(entry)
