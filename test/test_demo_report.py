@@ -19,6 +19,7 @@ from depth_estimation_ros.demo.recording import Recording, paired, sampled
 from depth_estimation_ros.demo.session import DemoOptions, Outcome
 from depth_estimation_ros.demo.sources import Source, SourceOptions, open_source
 from depth_estimation_ros.model_card import ModelCard
+from depth_estimation_ros.render import PreviewRow
 
 FRAMES = 3
 TIMES = recordings.stamps(FRAMES)
@@ -188,3 +189,12 @@ def test_an_image_that_the_recorder_missed_costs_its_row_of_the_preview(
 
 def options() -> Any:
     return DemoOptions(SourceOptions())
+
+
+@pytest.mark.parametrize(
+    ("farthest", "shown"), [(0.9, 1.0), (4.0, 5.0), (5.1, 10.0), (60.0, 80.0), (np.inf, 80.0)]
+)
+def test_the_colours_of_the_preview_end_at_a_round_number_that_fits(farthest, shown):
+    depth = np.full((4, 4), farthest, np.float32)
+    row = PreviewRow(rgb=np.zeros((4, 4, 3), np.uint8), depth=depth, truth=None, caption="")
+    assert report._shown_to([row], 80.0) == shown

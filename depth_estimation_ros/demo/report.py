@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -132,13 +133,24 @@ def write_pictures(
     ]
     written = []
     if rows:
-        _write(directory / "preview.png", preview(rows, max_depth=max_depth))
+        _write(directory / "preview.png", preview(rows, max_depth=_shown_to(rows, max_depth)))
         written.append("preview.png")
     cloud = recording.cloud_at(chosen[len(chosen) // 2])
     if cloud is not None:
         _write(directory / "cloud.png", cloud_picture(*cloud))
         written.append("cloud.png")
     return written
+
+
+def _shown_to(rows: Sequence[PreviewRow], max_depth: float) -> float:
+    """Metres at the far end of the colours: a round number that nearly all of the pictures reach.
+
+    A room in the colours of 80 m would be all one colour.
+    """
+    depths = [depth for row in rows for depth in (row.depth, row.truth) if depth is not None]
+    finite = np.concatenate([depth[np.isfinite(depth)] for depth in depths])
+    farthest = float(np.percentile(finite, 98)) if finite.size else max_depth
+    return min([m for m in (1.0, 2.0, 5.0, 10.0, 20.0, 50.0) if m >= farthest] + [max_depth])
 
 
 def _caption(

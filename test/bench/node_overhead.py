@@ -54,6 +54,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         results, steps = _run_all(args, Path(folder))
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=120)  # a file or pipe has no width; the table must not be cut
     console.print(_node_table(results, args))
     for model, times in steps.items():
         console.print(_stage_table(model, times))
