@@ -15,9 +15,10 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2 (rclpy)")
 
 from depth_estimation_ros.demo import report, topics
+from depth_estimation_ros.demo.open_source import open_source
 from depth_estimation_ros.demo.recording import Recording, paired, sampled
 from depth_estimation_ros.demo.session import DemoOptions, Outcome
-from depth_estimation_ros.demo.sources import Source, SourceOptions, open_source
+from depth_estimation_ros.demo.sources import Source, SourceOptions
 from depth_estimation_ros.model_card import ModelCard
 from depth_estimation_ros.render import PreviewRow
 

@@ -16,7 +16,8 @@ pytest.importorskip("rclpy", reason="needs ROS 2 (rclpy)")
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from depth_estimation_ros.demo.sources import Frame, Source, SourceOptions, open_source
+from depth_estimation_ros.demo.open_source import open_source
+from depth_estimation_ros.demo.sources import Frame, Source, SourceOptions
 from depth_estimation_ros.errors import BagError
 from depth_estimation_ros.messages import decode_compressed, decode_image
 

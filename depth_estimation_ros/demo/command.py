@@ -18,8 +18,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from depth_estimation_ros.demo import report, session
+from depth_estimation_ros.demo.open_source import open_source
 from depth_estimation_ros.demo.recording import Recording
-from depth_estimation_ros.demo.sources import Source, SourceOptions, open_source
+from depth_estimation_ros.demo.sources import Source, SourceOptions
 from depth_estimation_ros.errors import DepthEstimationError
 
 console = Console(highlight=False)

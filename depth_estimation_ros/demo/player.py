@@ -24,7 +24,8 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from depth_estimation_ros.demo import topics
 from depth_estimation_ros.demo.events import emit
-from depth_estimation_ros.demo.sources import Frame, Source, SourceOptions, open_source, stamp_of
+from depth_estimation_ros.demo.open_source import open_source
+from depth_estimation_ros.demo.sources import Frame, Source, SourceOptions, stamp_of
 from depth_estimation_ros.errors import BagError, DepthEstimationError
 
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
