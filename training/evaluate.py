@@ -41,6 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=PipelineSettings().assumed_hfov_deg,
         help="field of view in degrees for folders without intrinsics",
     )
+    parser.add_argument(
+        "--split", default="all frames", help="for the record: which part of the data this is"
+    )
     parser.add_argument("--json", type=Path, help="also write the numbers here, for a model card")
 
 
@@ -54,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     # A file or pipe has no width of its own; the table must not be cut there.
     Console(width=console.width if console.is_terminal else 120).print(as_table(results))
     if args.json:
-        entries = [entry for result in results for entry in as_card_entries(result)]
+        entries = [entry for result in results for entry in as_card_entries(result, args.split)]
         partial = args.json.with_name(f".{args.json.name}")
         partial.write_text(json.dumps(entries, indent=1, allow_nan=False) + "\n")
         partial.replace(args.json)
@@ -132,11 +135,12 @@ def as_table(results: Iterable[Mapping[str, Any]]) -> Table:
     return table
 
 
-def as_card_entries(result: Mapping[str, Any]) -> list[dict[str, Any]]:
+def as_card_entries(result: Mapping[str, Any], split: str) -> list[dict[str, Any]]:
     """The results as entries of a model card."""
     return [
         {
             "dataset": result["dataset"],
+            "split": split,
             "frames": result["frames"],
             "crop": "none",
             "cap_m": result["cap_m"],

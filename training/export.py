@@ -45,7 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--training-data", nargs="*", help="names for the card; default: the config's folders"
     )
-    parser.add_argument("--metrics", type=Path, help="metrics.json written by evaluate --json")
+    parser.add_argument(
+        "--metrics", type=Path, nargs="*", default=[], help="files written by evaluate --json"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -66,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
 
 def make_card(config: TrainingConfig, network: DepthNetwork, args: argparse.Namespace) -> ModelCard:
     """The card of a trained network; see ``add_arguments`` for what ``args`` holds."""
-    metrics = _read_metrics(args.metrics) if args.metrics else []
+    metrics = [entry for path in args.metrics for entry in _read_metrics(path)]
     data = args.training_data or [folder.path for folder in config.data.folders]
     card = ModelCard(
         name=args.name or config.name,

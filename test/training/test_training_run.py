@@ -145,6 +145,7 @@ def test_the_file_carries_its_card(run):
 def test_evaluation_writes_entries_for_a_card(run, capsys):
     report = run / "metrics.json"
     arguments = ["--model", run / "tiny.onnx", "--data", run / "room", "--json", report]
+    arguments += ["--split", "training"]
     assert main(["evaluate", *map(str, arguments)]) == 0
     assert "folder's median" in capsys.readouterr().out
     entries = {(e["predictor"], e["alignment"]): e for e in json.loads(report.read_text())}
@@ -153,6 +154,13 @@ def test_evaluation_writes_entries_for_a_card(run, capsys):
     assert entries["frame's median", "median"]["abs_rel"] == 0.0
     assert entries["folder's median", "none"]["abs_rel"] > 0.1
     assert entries["model", "median"]["frames"] == 8
+    assert {entry["split"] for entry in entries.values()} == {"training"}
+    checkpoint, out = run / "out" / "checkpoints" / "final.ckpt", run / "measured.onnx"
+    arguments = ["--checkpoint", checkpoint, "--out", out, "--metrics", report, report]
+    assert main(["export", *map(str, arguments)]) == 0
+    engine = open_engine(out)
+    assert len(engine.card.metrics) == 8
+    engine.close()
 
 
 def test_config_errors_name_the_key(tmp_path):
