@@ -14,7 +14,7 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.timer import Timer
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from depth_estimation_ros.diagnostics import Statistics
+from depth_estimation_ros.diagnostics import SILENCE_S, Statistics
 
 INPUT_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 LATCHED_QOS = QoSProfile(
@@ -68,6 +68,7 @@ class CameraInputs:
         self._opened_at = time.monotonic()
         self.last_image_at = self._opened_at
         """time.monotonic() of the last image, or of the opening if none came yet."""
+        self._image_topic = ""
         self._subscriptions: list[Any] = []
         self._timer: Timer | None = None
         self._latched = False
@@ -78,6 +79,7 @@ class CameraInputs:
         if self._image_transport == "compressed":
             # As image_transport does it: remapping the base topic moves all transports with it.
             image_topic, image_message = f"{image_topic}/compressed", CompressedImage
+        self._image_topic = image_topic
         self._subscribe(CameraInfo, "camera_info", self._on_camera_info, INPUT_QOS)
         self._subscribe(image_message, image_topic, self._on_image, INPUT_QOS)
         # Discovery takes real time, whatever the node's clock says.
@@ -89,6 +91,20 @@ class CameraInputs:
     def topics(self) -> str:
         """The names of all topics listened to, resolved, for the log."""
         return " and ".join(sorted({s.topic_name for s in self._subscriptions}))
+
+    def silence(self) -> str:
+        """Why it may be that no image has come for a while; empty if one has."""
+        seconds = time.monotonic() - self.last_image_at
+        if seconds < SILENCE_S:
+            return ""
+        if self._node.count_publishers(self._image_topic) == 0:
+            why = "nobody publishes it: is the camera running, and the topic remapped?"
+        else:
+            why = (
+                "although somebody publishes it. Raw images of more than half a megabyte need "
+                "config/fastdds_shm.xml in the camera's process too (README, Large messages)"
+            )
+        return f"no image on {self._image_topic} for {seconds:.0f} s: {why}"
 
     def close(self) -> None:
         """Stop listening; an image that is held back is dropped."""

@@ -61,6 +61,8 @@ class DepthEstimationNode(LifecycleNode):
             # As soon as the executor spins. A clock of its own: simulated time may stand still.
             clock = Clock(clock_type=ClockType.STEADY_TIME)
             self._autostart = self.create_timer(0.0, self._on_autostart, clock=clock)
+        else:
+            self.get_logger().info("unconfigured, waiting to be configured (autostart is false)")
 
     # Lifecycle. rclpy swallows exceptions of these methods, so each reports its own.
 
@@ -213,6 +215,8 @@ class DepthEstimationNode(LifecycleNode):
             )
         ]
         self._diagnostics.publish(message)
+        if self._inputs is not None and (silence := self._inputs.silence()):
+            self.get_logger().warning(silence, throttle_duration_sec=10.0)
 
     def _report(self, what: str, error: Exception) -> None:
         # Our own errors say all there is to say; another one needs the place where it came from.

@@ -35,6 +35,8 @@ def main(argv: list[str] | None = None) -> int:
         return _run(options, open_source(options.source), output)
     except DepthEstimationError as error:
         console.print(f"[bold red]error:[/] {_plain(str(error))}", soft_wrap=True)
+        if (output / "summary.json").exists():
+            console.print(f"{_plain(str(output))} still holds an earlier result", soft_wrap=True)
         return 1
     except KeyboardInterrupt:
         console.print("interrupted; nothing was written")
@@ -75,6 +77,9 @@ def _run(options: session.DemoOptions, source: Source, output: Path) -> int:
     finally:
         shutil.rmtree(work, ignore_errors=True)
     _show(summary, output, written)
+    if outcome.interrupted:
+        console.print(f"interrupted after {len(outcome.answers)} frames")
+        return 130
     return 0 if summary["dropped"] == 0 and not outcome.problem else 1
 
 
@@ -176,7 +181,13 @@ def _arguments(argv: list[str] | None) -> tuple[session.DemoOptions, Path]:
         help="play at most N frames (default: 0, all of them)",
     )
     parser.add_argument("--model", default="compact", help="bundled model or ONNX file")
-    parser.add_argument("--output", type=Path, default=Path("demo_out"), metavar="DIR")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("demo_out"),
+        metavar="DIR",
+        help="where the results go; an earlier result there is replaced (default: demo_out)",
+    )
     parser.add_argument(
         "--cloud-stride",
         type=_within(int, 1, 64),

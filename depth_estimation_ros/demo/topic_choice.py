@@ -14,6 +14,7 @@ from depth_estimation_ros.messages import decode_depth
 IMAGE_TYPES = {"sensor_msgs/msg/Image": "raw", "sensor_msgs/msg/CompressedImage": "compressed"}
 CAMERA_INFO_TYPE = "sensor_msgs/msg/CameraInfo"
 DEPTH_ENCODINGS = ("16UC1", "32FC1")
+OWN_DEPTH = "/depth_estimation/depth/image"
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,8 @@ def choose(reader: AnyReader, recording: str, options: SourceOptions) -> Choice:
         what = f"The ground truth topic of {recording}"
         truth = _named(depths, options.ground_truth_topic, what)
         truth = truth or _ground_truth(reader, depths, notes)
+        if truth is not None:
+            notes.append(f"compared with {truth.name}, taken for the truth")
     return Choice(image, info, truth, notes)
 
 
@@ -110,7 +113,8 @@ def _named(topics: list[Topic], name: str, what: str) -> Topic | None:
     for topic in topics:
         if topic.name == name:
             return topic
-    raise BagError(what, found=name, expected=f"one of: {_listed(topics)}")
+    expected = f"one of: {_listed(topics)}" if topics else "no name: there is no such topic in it"
+    raise BagError(what, found=name, expected=expected)
 
 
 def _neighbour(image: Topic, infos: list[Topic]) -> Topic | None:
@@ -125,6 +129,8 @@ def _neighbour(image: Topic, infos: list[Topic]) -> Topic | None:
 
 
 def _ground_truth(reader: AnyReader, depths: list[Topic], notes: list[str]) -> Topic | None:
+    # What this node said of the pictures before, in a result of the demo say, is no truth.
+    depths = [topic for topic in depths if not topic.name.endswith(OWN_DEPTH)]
     chosen = [topic for topic in depths if "ground_truth" in topic.name] or depths
     if len(chosen) > 1:
         notes.append(
