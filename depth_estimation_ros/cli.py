@@ -11,8 +11,23 @@ ROS = (
 )
 
 
+NODE_USAGE = """\
+usage: depth_estimation_node [--ros-args -p PARAMETER:=VALUE ... -r FROM:=TO ...]
+
+Metric depth and point clouds from the images on `image` and the CameraInfo on `camera_info`.
+
+  depth_estimation_node --ros-args -r image:=/front/image_raw -r camera_info:=/front/camera_info
+  depth_estimation_node --ros-args --params-file depth_estimation.yaml
+
+Parameters: python -m depth_estimation_ros.parameters, or, of the running node, ros2 param describe.
+"""
+
+
 def node() -> int:
     """depth_estimation_node: the node, until SIGINT or SIGTERM."""
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        print(NODE_USAGE, end="")
+        return 0
     if _lacks("depth_estimation_node", "rclpy"):
         return 1
     from depth_estimation_ros.node import main

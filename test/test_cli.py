@@ -45,3 +45,13 @@ def test_only_what_is_missing_is_named(
         "error: depth_estimation_demo needs rosbags: not installed\n"
         "Install with: pip install rosbags\n"
     )
+
+
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_help_of_the_node_teaches_and_starts_nothing(flag: str) -> None:
+    code = (
+        f"import sys; sys.argv[1:] = [{flag!r}]; from depth_estimation_ros import cli; cli.node()"
+    )
+    done = run_bare("-c", code)
+    assert done.returncode == 0
+    assert "-r image:=/front/image_raw" in done.stdout
