@@ -1,4 +1,4 @@
-"""The mathematics of a frame: sizes, colours, metres, limits, edges, and the camera of it all."""
+"""The mathematics of a frame: sizes, colours, metres, and the camera of it all."""
 
 from __future__ import annotations
 
@@ -8,47 +8,19 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from pipeline_cases import H, W, constant_pipeline, depth_of, red, red_pipeline
 from tiny_models import constant_depth, float_nchw, red_depth, tiny_card, with_size
 
 from depth_estimation_ros.engines import open_engine
-from depth_estimation_ros.errors import ModelError, ParameterError
+from depth_estimation_ros.errors import ModelError
 from depth_estimation_ros.geometry import CameraModel
-from depth_estimation_ros.model_card import InputSpec, ModelCard
+from depth_estimation_ros.model_card import InputSpec
 from depth_estimation_ros.pipeline import (
     DepthPipeline,
-    PipelineSettings,
     network_size,
     resize_image,
     to_input,
 )
-
-H, W = 96, 128  # twice the network's size in each direction
-
-
-def red(values: np.ndarray) -> np.ndarray:
-    """A picture whose red channel is `values` and whose green and blue must not matter."""
-    picture = np.full((*values.shape, 3), 99, np.uint8)
-    picture[..., 0] = values
-    return picture
-
-
-def depth_of(red_value: float) -> float:
-    return 1.0 + 8.0 * red_value / 255.0
-
-
-def red_pipeline(
-    tmp_path: Path, card: ModelCard | None = None, **settings: object
-) -> DepthPipeline:
-    engine = open_engine(red_depth(tmp_path / "red.onnx", card))
-    return DepthPipeline(engine, PipelineSettings(**settings))  # type: ignore[arg-type]
-
-
-def constant_pipeline(
-    tmp_path: Path, value: float, card: ModelCard | None = None, **settings: object
-) -> DepthPipeline:
-    engine = open_engine(constant_depth(tmp_path / "constant.onnx", value, card))
-    return DepthPipeline(engine, PipelineSettings(**settings))  # type: ignore[arg-type]
-
 
 # --- sizes ---------------------------------------------------------------------------------------
 
@@ -258,173 +230,6 @@ def test_an_uncalibrated_camera_has_the_assumed_field_of_view(tmp_path: Path) ->
         # 90 degrees: fx is half the width, 32 pixels of the network's 64.
         depth = pipeline.run(red(np.zeros((H, W))), camera).depth
         np.testing.assert_allclose(depth, 2.0, rtol=1e-6)
-
-
-# --- limits --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("output", "said"),
-    [
-        (0.05, -math.inf),
-        (0.1, -math.inf),  # a clamped output says the limit for all that is nearer
-        (0.11, 0.11),
-        (9.9, 9.9),
-        (10.0, math.inf),
-        (12.0, math.inf),
-        (math.inf, math.inf),
-        (0.0, -math.inf),
-        (-3.0, -math.inf),
-        (math.nan, math.nan),
-    ],
-)
-def test_the_cards_limits_become_infinities_not_walls(
-    tmp_path: Path, output: float, said: float
-) -> None:
-    depth = constant_pipeline(tmp_path, output).run(red(np.zeros((H, W))), None).depth
-    np.testing.assert_allclose(depth, np.float32(said))
-
-
-def test_the_tighter_limit_holds(tmp_path: Path) -> None:
-    ramp = np.broadcast_to(np.arange(0, 2 * W, 2, dtype=np.uint8), (H, W))
-    pipeline = red_pipeline(tmp_path, tiny_card(min_depth=2.0, max_depth=8.0))
-
-    def limits() -> tuple[float, float]:
-        depth = pipeline.run(red(ramp), None).depth
-        finite = depth[np.isfinite(depth)]
-        return float(finite.min()), float(finite.max())
-
-    pipeline.settings = PipelineSettings()
-    assert limits() == pytest.approx((2.0, 8.0), abs=0.1)
-    pipeline.settings = PipelineSettings(min_depth=3.0, max_depth=6.0)
-    assert limits() == pytest.approx((3.0, 6.0), abs=0.1)
-    pipeline.settings = PipelineSettings(min_depth=1.0, max_depth=50.0)
-    assert limits() == pytest.approx((2.0, 8.0), abs=0.1)
-
-
-@pytest.mark.parametrize(("output", "said"), [(79.0, 39.5), (80.0, np.inf), (0.1, -np.inf)])
-def test_the_cards_limits_are_those_of_the_canonical_camera(
-    tmp_path: Path, output: float, said: float
-) -> None:
-    # Half the canonical focal length: the network's 80 m, its "out of range", are 40 m here.
-    card = tiny_card(min_depth=0.1, max_depth=80.0, canonical_focal_px=100.0)
-    camera = CameraModel.from_intrinsics(100.0, 100.0, 63.5, 47.5, W, H)  # 50 px in the network
-    depth = constant_pipeline(tmp_path, output, card).run(red(np.zeros((H, W))), camera).depth
-    np.testing.assert_allclose(depth, np.float32(said))
-
-
-@pytest.mark.parametrize(
-    ("settings", "near_and_far"),
-    [({}, (0.3, 30.0)), ({"min_depth": 1.0, "max_depth": 50.0}, (1.0, 30.0))],
-)
-def test_a_frame_tells_the_limits_that_hold_for_it(
-    tmp_path: Path, settings: dict, near_and_far: tuple[float, float]
-) -> None:
-    card = tiny_card(canonical_focal_px=50.0)  # 0.1 m to 10 m, here three times as far
-    camera = CameraModel.from_intrinsics(300.0, 300.0, 63.5, 47.5, W, H)
-    pipeline = constant_pipeline(tmp_path, 2.0, card, **settings)
-    frame = pipeline.run(red(np.zeros((H, W))), camera)
-    assert (frame.near, frame.far) == pytest.approx(near_and_far)
-
-
-def test_limits_that_a_camera_leaves_empty_are_an_error_not_free_space(tmp_path: Path) -> None:
-    # 6 m is within the card's 10 m, but with half the canonical focal length the network ends at 5.
-    card = tiny_card(max_depth=10.0, canonical_focal_px=100.0)
-    camera = CameraModel.from_intrinsics(100.0, 100.0, 63.5, 47.5, W, H)
-    pipeline = constant_pipeline(tmp_path, 2.0, card, min_depth=6.0)
-    with pytest.raises(
-        ParameterError, match=r"found 6 m to 5 m, .* 0\.05 m to 5 m with this camera"
-    ):
-        pipeline.run(red(np.zeros((H, W))), camera)
-
-
-def test_limits_beyond_the_canonical_cameras_hold_for_a_tele_lens(tmp_path: Path) -> None:
-    # Three times the canonical focal length: the network's 0.1 m to 10 m are 0.3 m to 30 m.
-    card = tiny_card(canonical_focal_px=50.0)
-    camera = CameraModel.from_intrinsics(300.0, 300.0, 63.5, 47.5, W, H)  # 150 px in the network
-    picture = red(np.zeros((H, W)))
-    for output, said in ((3.9, -math.inf), (6.0, 18.0), (8.5, math.inf)):
-        pipeline = constant_pipeline(tmp_path, output, card, min_depth=12.0, max_depth=25.0)
-        np.testing.assert_allclose(pipeline.run(picture, camera).depth, said, rtol=1e-6)
-
-
-def test_limits_out_of_order_are_refused_without_a_camera_too(tmp_path: Path) -> None:
-    pipeline = constant_pipeline(tmp_path, 2.0, tiny_card(canonical_focal_px=50.0))
-    with pytest.raises(ParameterError, match=r"found 30 m to 20 m, expected min_depth < max_depth"):
-        pipeline.settings = PipelineSettings(min_depth=30.0, max_depth=20.0)
-    assert pipeline.settings == PipelineSettings()
-
-
-def test_an_infinity_does_not_smear_over_its_neighbours(tmp_path: Path) -> None:
-    values = np.zeros((H, W), np.uint8)
-    values[:, W // 2 :] = 255  # 9 m: beyond the limit of 8 m
-    depth = red_pipeline(tmp_path, max_depth=8.0).run(red(values), None).depth
-    assert not np.isnan(depth).any()
-    np.testing.assert_allclose(depth[:, : W // 2 - 2], 1.0)
-    assert np.isposinf(depth[:, W // 2 + 2 :]).all()
-
-
-def test_no_row_of_numbers_just_below_the_limit(tmp_path: Path) -> None:
-    # Odd sizes bring every bilinear weight; a clamped far plane must be +Inf everywhere.
-    pipeline = constant_pipeline(tmp_path, 50.0, tiny_card(max_depth=9.9))
-    for size in ((97, 131), (333, 517)):
-        assert np.isposinf(pipeline.run(red(np.zeros(size)), None).depth).all()
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [{"min_depth": 10.0}, {"min_depth": 5.0, "max_depth": 4.0}, {"max_depth": 0.05}],
-)
-def test_limits_that_leave_nothing_are_refused_and_the_old_ones_stay(
-    tmp_path: Path, settings: dict
-) -> None:
-    pipeline = red_pipeline(tmp_path)
-    with pytest.raises(
-        ParameterError, match=r"leave no depth between them: found .* 0\.1 m to 10 m"
-    ):
-        pipeline.settings = PipelineSettings(**settings)
-    assert pipeline.settings == PipelineSettings()
-
-
-# --- edges ---------------------------------------------------------------------------------------
-
-
-def step_picture() -> np.ndarray:
-    values = np.zeros((H, W), np.uint8)
-    values[:, W // 2 :] = 128  # 1 m beside 5 m
-    return red(values)
-
-
-def test_the_edge_filter_takes_out_the_edge_and_only_that(tmp_path: Path) -> None:
-    depth = red_pipeline(tmp_path, edge_filter=0.5).run(step_picture(), None).depth
-    unknown = np.isnan(depth).all(axis=0)
-    # One pixel of the network on each side of the jump, two of the image.
-    np.testing.assert_array_equal(np.flatnonzero(unknown), np.arange(W // 2 - 2, W // 2 + 2))
-    assert np.isfinite(depth[:, ~unknown]).all()
-
-
-def test_no_blend_of_front_and_back_is_left(tmp_path: Path) -> None:
-    depth = red_pipeline(tmp_path, edge_filter=0.5).run(step_picture(), None).depth
-    known = depth[np.isfinite(depth)]
-    blended = (known > 1.05) & (known < depth_of(128) - 0.05)
-    assert not blended.any()
-    off = red_pipeline(tmp_path).run(step_picture(), None).depth
-    assert ((off > 1.05) & (off < depth_of(128) - 0.05)).any()
-
-
-@pytest.mark.parametrize(("edge_filter", "edges"), [(0.0, 0), (4.1, 0), (3.9, 4 * H)])
-def test_the_threshold_is_the_jump_over_the_nearer_depth(
-    tmp_path: Path, edge_filter: float, edges: int
-) -> None:
-    # From 1 m to 5.016 m is a relative jump of 4.016.
-    depth = red_pipeline(tmp_path, edge_filter=edge_filter).run(step_picture(), None).depth
-    assert np.isnan(depth).sum() == edges
-
-
-def test_the_far_beyond_is_one_surface_without_edges(tmp_path: Path) -> None:
-    values = np.random.default_rng(0).integers(150, 256, (H, W))  # 5.7 m to 9 m, noisy
-    pipeline = red_pipeline(tmp_path, edge_filter=0.02, max_depth=5.0)
-    assert np.isposinf(pipeline.run(red(values), None).depth).all()
 
 
 # --- life ----------------------------------------------------------------------------------------

@@ -15,12 +15,12 @@ from lightning.pytorch.callbacks import (
 )
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torch.optim.swa_utils import update_bn
-from torch.utils.data import DataLoader
+from torch.utils.data import ConcatDataset, DataLoader
 
 from training.checkpoint import load_averaged, save_final, steps_done
 from training.config import DataConfig, TrainingConfig, load_config
 from training.data.augment import NO_AUGMENTATION, Augmentation
-from training.data.examples import Examples, balanced_sampler, joined
+from training.data.examples import Examples, balanced_sampler
 from training.data.folder import RgbdFolder
 from training.module import DepthModule
 
@@ -140,4 +140,4 @@ def _validation_loader(config: TrainingConfig, root: Path) -> DataLoader:
 
 
 def _examples(folders: list[RgbdFolder], data: DataConfig, how: Augmentation) -> Examples:
-    return Examples(joined(folders), data.height, data.width, how, data.canonical_focal_px)
+    return Examples(ConcatDataset(folders), data.height, data.width, how, data.canonical_focal_px)

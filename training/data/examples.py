@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch.utils.data import ConcatDataset, Dataset, WeightedRandomSampler
+from torch.utils.data import Dataset, WeightedRandomSampler
 
 from training.data.augment import Augmentation, random_view
 from training.data.sample import Sample
@@ -61,8 +61,3 @@ def balanced_sampler(
     each = [w / n for w, n in zip(weights, lengths, strict=True) for _ in range(n)]
     generator = torch.Generator().manual_seed(seed)
     return WeightedRandomSampler(each, count, replacement=True, generator=generator)
-
-
-def joined(folders: Sequence[Dataset[Sample]]) -> ConcatDataset[Sample]:
-    """All folders as one data set, in order."""
-    return ConcatDataset(folders)

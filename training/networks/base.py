@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import nn
 
 from training.networks.head import DepthHead
 
@@ -21,6 +21,3 @@ class DepthNetwork(nn.Module):
     head: DepthHead
     encoder_name: str
     multiple_of: int
-
-    def forward(self, image: Tensor) -> Tensor:
-        raise NotImplementedError
