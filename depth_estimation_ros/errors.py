@@ -57,3 +57,7 @@ class ParameterError(DepthEstimationError):
 
 class BagError(DepthEstimationError):
     """A recording cannot be read or written."""
+
+
+class DatasetError(DepthEstimationError):
+    """A data set for training or evaluation is not what it should be."""

@@ -22,11 +22,16 @@ class NamedConfig:
 
 
 @dataclass(frozen=True)
-class FolderConfig:
-    """One data folder, relative to the data root, and its share of the training pictures."""
+class DataSetConfig:
+    """One data set: how its files lie, where, its share of the pictures, its layout's options.
+
+    In the file the options stand beside the other keys; ``path`` is relative to the data root.
+    """
 
     path: str
+    layout: str
     weight: float
+    options: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -36,8 +41,8 @@ class DataConfig:
     height: int
     width: int
     canonical_focal_px: float | None
-    folders: tuple[FolderConfig, ...]
-    validation: tuple[str, ...]
+    training: tuple[DataSetConfig, ...]
+    validation: tuple[DataSetConfig, ...]
     augmentation: Augmentation
 
 
@@ -110,6 +115,8 @@ def parse_config(values: Any, source: str) -> TrainingConfig:
 def _build(kind: Any, value: Any, where: str) -> Any:
     if kind is NamedConfig:
         return _named(value, where)
+    if kind is DataSetConfig:
+        return _data_set(value, where)
     if isinstance(kind, type) and is_dataclass(kind):
         if not isinstance(value, Mapping):
             raise ParameterError(f"{where} is not a mapping", found=value)
@@ -143,3 +150,15 @@ def _named(value: Any, where: str) -> NamedConfig:
     # As kept in a checkpoint the options are a mapping of their own.
     options = value.get("options", {key: value[key] for key in value if key != "name"})
     return NamedConfig(value["name"], dict(options))
+
+
+def _data_set(value: Any, where: str) -> DataSetConfig:
+    if not isinstance(value, Mapping):
+        raise ParameterError(f"{where} is not a mapping", found=repr(value), expected="path: ...")
+    own = {"layout": "folder", "weight": 1.0, **value}
+    path, layout, weight = (
+        _build(kind, own.pop(key, None), f"{where}: {key}")
+        for key, kind in (("path", str), ("layout", str), ("weight", float))
+    )
+    # As kept in a checkpoint the options are a mapping of their own.
+    return DataSetConfig(path, layout, weight, dict(own.pop("options", own)))

@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="metres in the canonical camera beyond which the output means 'out of range'",
     )
     parser.add_argument(
-        "--training-data", nargs="*", help="names for the card; default: the config's folders"
+        "--training-data", nargs="*", help="names for the card; default: the config's data sets"
     )
     parser.add_argument(
         "--metrics", type=Path, nargs="*", default=[], help="files written by evaluate --json"
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
 def make_card(config: TrainingConfig, network: DepthNetwork, args: argparse.Namespace) -> ModelCard:
     """The card of a trained network; see ``add_arguments`` for what ``args`` holds."""
     metrics = [entry for path in args.metrics for entry in _read_metrics(path)]
-    data = args.training_data or [folder.path for folder in config.data.folders]
+    data = args.training_data or [entry.path for entry in config.data.training]
     card = ModelCard(
         name=args.name or config.name,
         model_version=args.model_version,

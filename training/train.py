@@ -18,10 +18,11 @@ from torch.optim.swa_utils import update_bn
 from torch.utils.data import ConcatDataset, DataLoader
 
 from training.checkpoint import load_averaged, save_final, steps_done
-from training.config import DataConfig, TrainingConfig, load_config
+from training.config import DataConfig, DataSetConfig, TrainingConfig, load_config
 from training.data.augment import NO_AUGMENTATION, Augmentation
 from training.data.examples import Examples, balanced_sampler
-from training.data.folder import RgbdFolder
+from training.data.layouts import open_dataset
+from training.data.sample import SampleSet
 from training.module import DepthModule
 
 BATCH_NORM_PASS = (20, 48)  # batches, pictures in each
@@ -114,17 +115,17 @@ def _training_loader(
     config: TrainingConfig, root: Path, seed: int, batches: int, batch_size: int
 ) -> DataLoader:
     data = config.data
-    folders = [RgbdFolder(root / folder.path) for folder in data.folders]
-    for folder, entry in zip(folders, data.folders, strict=True):
-        logger.info("%-28s %5d frames, weight %.2f", entry.path, len(folder), entry.weight)
+    sets = [_open(entry, root) for entry in data.training]
+    for samples, entry in zip(sets, data.training, strict=True):
+        logger.info("%-28s %5d frames, weight %.2f", entry.path, len(samples), entry.weight)
     sampler = balanced_sampler(
-        folders,
-        [folder.weight for folder in data.folders],
+        sets,
+        [entry.weight for entry in data.training],
         count=batches * batch_size,
         seed=seed,
     )
     return DataLoader(
-        _examples(folders, data, data.augmentation),
+        _examples(sets, data, data.augmentation),
         batch_size=batch_size,
         sampler=sampler,
         num_workers=config.trainer.workers,
@@ -133,11 +134,15 @@ def _training_loader(
 
 
 def _validation_loader(config: TrainingConfig, root: Path) -> DataLoader:
-    folders = [RgbdFolder(root / path) for path in config.data.validation]
+    sets = [_open(entry, root) for entry in config.data.validation]
     return DataLoader(
-        _examples(folders, config.data, NO_AUGMENTATION), batch_size=config.optimizer.batch_size
+        _examples(sets, config.data, NO_AUGMENTATION), batch_size=config.optimizer.batch_size
     )
 
 
-def _examples(folders: list[RgbdFolder], data: DataConfig, how: Augmentation) -> Examples:
-    return Examples(ConcatDataset(folders), data.height, data.width, how, data.canonical_focal_px)
+def _open(entry: DataSetConfig, root: Path) -> SampleSet:
+    return open_dataset(entry.layout, root / entry.path, **entry.options)
+
+
+def _examples(sets: list[SampleSet], data: DataConfig, how: Augmentation) -> Examples:
+    return Examples(ConcatDataset(sets), data.height, data.width, how, data.canonical_focal_px)

@@ -35,8 +35,8 @@ CONFIG = {
         "height": 32,
         "width": 64,
         "canonical_focal_px": 50.0,
-        "folders": [{"path": "room", "weight": 1.0}],
-        "validation": ["room"],
+        "training": [{"path": "room", "weight": 1.0}],
+        "validation": [{"path": "room"}],
         "augmentation": {"zoom": 1.2, "roll_deg": 2, "stretch": 0.0, "flip": 0.5, "color": 0.2},
     },
     "optimizer": {

@@ -9,10 +9,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-from torch.utils.data import Dataset
 
-from depth_estimation_ros.errors import DepthEstimationError
-from training.data.sample import Sample
+from depth_estimation_ros.errors import DatasetError
+from training.data.sample import Sample, SampleSet
 
 LAYOUT = (
     "A data folder holds NNNNN.jpg (RGB), NNNNN.png (16-bit depth) and info.json with "
@@ -20,7 +19,7 @@ LAYOUT = (
 )
 
 
-class RgbdFolder(Dataset[Sample]):
+class RgbdFolder(SampleSet):
     """``NNNNN.jpg`` beside ``NNNNN.png`` and a JSON file that tells what the numbers mean.
 
     ``info.json`` (one camera) may hold ``intrinsics_px``; ``frames.json`` (one camera a frame)
@@ -29,7 +28,7 @@ class RgbdFolder(Dataset[Sample]):
     is an invalid pixel.
 
     Raises:
-        DepthEstimationError: if the folder is missing, has no pairs, or its depth is not 16-bit.
+        DatasetError: if the folder is missing, has no pairs, or its depth is not 16-bit.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -49,10 +48,10 @@ class RgbdFolder(Dataset[Sample]):
         frame = self.frames[index]
         bgr = cv2.imread(str(self.path / f"{frame}.jpg"), cv2.IMREAD_COLOR)
         if bgr is None:
-            raise DepthEstimationError(f"{self.path / frame}.jpg is not a readable picture")
+            raise DatasetError(f"{self.path / frame}.jpg is not a readable picture")
         depth = self._read_depth(self.path / f"{frame}.png")
         if depth.shape != bgr.shape[:2]:
-            raise DepthEstimationError(
+            raise DatasetError(
                 f"{self.path / frame}: picture and depth differ in size",
                 found=f"{bgr.shape[:2]} and {depth.shape}",
                 expected="one size",
@@ -60,11 +59,14 @@ class RgbdFolder(Dataset[Sample]):
         camera = tuple(self._cameras[frame]) if frame in self._cameras else self._one_camera
         return Sample(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), depth, camera)
 
+    def frame_name(self, index: int) -> str:
+        return self.frames[index]
+
     def _read_depth(self, path: Path) -> np.ndarray:
         raw = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
         if raw is None or raw.dtype != np.uint16 or raw.ndim != 2:
             found = "no readable picture" if raw is None else f"{raw.dtype} {raw.shape}"
-            raise DepthEstimationError(
+            raise DatasetError(
                 f"{path} is not a depth picture", found=found, expected="16-bit, one channel"
             )
         depth = raw.astype(np.float32) * np.float32(self._depth_scale)
@@ -76,10 +78,10 @@ class RgbdFolder(Dataset[Sample]):
 
 def _paired_frames(path: Path) -> list[str]:
     if not path.is_dir():
-        raise DepthEstimationError(f"no data folder {path}", fix=LAYOUT)
+        raise DatasetError(f"no data folder {path}", fix=LAYOUT)
     frames = sorted(p.stem for p in path.glob("*.jpg") if p.with_suffix(".png").exists())
     if not frames:
-        raise DepthEstimationError(f"{path} holds no pairs of NNNNN.jpg and NNNNN.png", fix=LAYOUT)
+        raise DatasetError(f"{path} holds no pairs of NNNNN.jpg and NNNNN.png", fix=LAYOUT)
     return frames
 
 
@@ -90,8 +92,8 @@ def _read_info(path: Path) -> Mapping[str, Any]:
             try:
                 return json.loads(file.read_text())
             except ValueError as error:
-                raise DepthEstimationError(f"{file} is not JSON ({error})", fix=LAYOUT) from error
-    raise DepthEstimationError(f"{path} has neither info.json nor frames.json", fix=LAYOUT)
+                raise DatasetError(f"{file} is not JSON ({error})", fix=LAYOUT) from error
+    raise DatasetError(f"{path} has neither info.json nor frames.json", fix=LAYOUT)
 
 
 def _per_frame(info: Mapping[str, Any]) -> bool:

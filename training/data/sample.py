@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
+from torch.utils.data import Dataset
 
 
 @dataclass(frozen=True)
@@ -20,3 +22,27 @@ class Sample:
     rgb: np.ndarray
     depth: np.ndarray
     intrinsics: tuple[float, float, float, float] | None
+
+
+class SampleSet(Dataset[Sample]):
+    """Samples in a fixed order, each with a name, and how the field scores them.
+
+    Attributes:
+        name: of the data set, for tables.
+        cap_m: the farthest depth that is scored, metres.
+        crop: the part of the picture that is scored, a name of :mod:`training.crops`.
+    """
+
+    name: str
+    cap_m: float = 10.0
+    crop: str = "none"
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def __getitem__(self, index: int) -> Sample: ...
+
+    @abstractmethod
+    def frame_name(self, index: int) -> str:
+        """What to call a frame in reports: unique within the set."""

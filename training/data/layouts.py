@@ -1,0 +1,29 @@
+"""The data sets that a configuration or a command can name, each by the layout of its files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from training.build import build_named
+from training.data.folder import RgbdFolder
+from training.data.sample import SampleSet
+
+LAYOUTS: dict[str, Callable[..., SampleSet]] = {
+    "folder": RgbdFolder,
+}
+
+
+def open_dataset(layout: str, path: str | Path, **options: Any) -> SampleSet:
+    """The data set at ``path``.
+
+    Args:
+        layout: a name of :data:`LAYOUTS`.
+        options: what that layout takes beside its path, for instance ``split``.
+
+    Raises:
+        ParameterError: no such layout, or it has no such option.
+        DatasetError: the files are not what the layout says.
+    """
+    return build_named("data set", LAYOUTS, layout, {"path": path, **options})
