@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ros_helpers import NodeProcess, Tester
 
 CONFIG = Path(__file__).resolve().parent.parent / "config"
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 # Before any test imports rclpy, and inherited by every process that a test starts.
 os.environ["ROS_DOMAIN_ID"] = str(random.SystemRandom().randint(1, 101))
@@ -62,3 +63,16 @@ def node(
 
     with NodeProcess(tmp_path_factory.mktemp("node"), autostart=False) as process:
         yield process
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Callable[[str], Path]:
+    """`shared_data(name)` is a file or folder of recorded data that lies beside the checkout."""
+
+    def find(name: str) -> Path:
+        path = SHARED_DATA / name
+        if not path.exists():
+            pytest.skip(f"needs the recorded data {name}")
+        return path
+
+    return find
