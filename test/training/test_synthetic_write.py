@@ -1,6 +1,7 @@
 """A folder of frames holds what was rendered, and can be completed."""
 
 import json
+import math
 
 import cv2
 import numpy as np
@@ -47,6 +48,22 @@ def test_depth_and_intrinsics_come_back_within_the_quantum(folder):
     assert about["frames"]["00001"] == intrinsics
     picture = cv2.imread(str(folder / "00001.jpg"))[..., ::-1]
     assert np.abs(picture.astype(float) - rgb).mean() < 6
+
+
+def test_the_field_of_view_can_be_chosen(tmp_path):
+    options = "--count 2 --seed 5 --size 48x36 --workers 1 --hfov 60 --quiet"
+    assert main(["synthesize", "--out", str(tmp_path), *options.split()]) == 0
+    about = json.loads((tmp_path / "frames.json").read_text())
+    assert about["hfov_deg"] == [60.0, 60.0]
+    expected = 24 / math.tan(math.radians(30))
+    assert [fx for fx, *_ in about["frames"].values()] == pytest.approx([expected, expected])
+
+
+@pytest.mark.parametrize("text", ["wide", "80-40", "1", "40-170"])
+def test_a_field_of_view_that_cannot_be_is_refused(text, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["synthesize", "--out", str(tmp_path), "--hfov", text])
+    assert text in capsys.readouterr().err
 
 
 def test_a_folder_is_completed_not_rewritten(folder):

@@ -19,6 +19,7 @@ from training.synthetic.scenes import Scenes
 CLEARANCE = 0.12  # metres between a camera and any body
 INF = float("inf")
 PROBE_GRID = (12, 16)  # rays that judge a view
+HFOV_DEG = (45.0, 95.0)  # fields of view across that robots' cameras have
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,11 @@ def pixel_rays(intrinsics: Tensor, height: int, width: int) -> Tensor:
     return torch.stack([x, y, torch.ones_like(x)], dim=1)
 
 
-def sample_intrinsics(dice: Dice, height: int, width: int) -> list[float]:
-    """Square pixels within 1 %, 45 to 95 degrees across, the principal point near the middle."""
-    fx = width / 2 / math.tan(math.radians(dice.uniform(45, 95)) / 2)
+def sample_intrinsics(
+    dice: Dice, height: int, width: int, hfov_deg: tuple[float, float] = HFOV_DEG
+) -> list[float]:
+    """Square pixels within 1 %, a field of view in the range, principal point near the middle."""
+    fx = width / 2 / math.tan(math.radians(dice.uniform(*hfov_deg)) / 2)
     return [
         fx,
         fx * dice.uniform(0.99, 1.01),
@@ -150,9 +153,16 @@ def within(volume: Tensor, positions: Tensor) -> Tensor:
 
 
 def sample_cameras(
-    scenes: Scenes, seeds: Sequence[int], height: int, width: int, candidates: int = 16
+    scenes: Scenes,
+    seeds: Sequence[int],
+    height: int,
+    width: int,
+    candidates: int = 16,
+    hfov_deg: tuple[float, float] = HFOV_DEG,
 ) -> Cameras:
     """One camera for each scene: the first candidate in free space with a view worth having.
+
+    Fields of view across are drawn from ``hfov_deg``, degrees.
 
     Raises:
         ValueError: the numbers of scenes and seeds differ.
@@ -163,7 +173,7 @@ def sample_cameras(
     device = scenes.to_unit.device
     scenes = scenes.to("cpu")
     chosen = [
-        _sample_camera(scenes[n : n + 1], Dice(seed, "camera"), height, width, candidates)
+        _sample_camera(scenes[n : n + 1], Dice(seed, "camera"), height, width, candidates, hfov_deg)
         for n, seed in enumerate(seeds)
     ]
     position, rotation, intrinsics = (torch.stack(part) for part in zip(*chosen, strict=True))
@@ -172,9 +182,14 @@ def sample_cameras(
 
 
 def _sample_camera(
-    scene: Scenes, dice: Dice, height: int, width: int, candidates: int
+    scene: Scenes,
+    dice: Dice,
+    height: int,
+    width: int,
+    candidates: int,
+    hfov_deg: tuple[float, float],
 ) -> tuple[Tensor, Tensor, Tensor]:
-    intrinsics = sample_intrinsics(dice, height, width)
+    intrinsics = sample_intrinsics(dice, height, width, hfov_deg)
     for _ in range(20):
         poses = [
             sample_pose(dice, scene.volume[0].tolist(), scene.focus[0].tolist())

@@ -31,7 +31,7 @@ from rich.progress import (
 from rich.text import Text
 
 from depth_estimation_ros.errors import ParameterError
-from training.synthetic.cameras import sample_cameras
+from training.synthetic.cameras import HFOV_DEG, sample_cameras
 from training.synthetic.render import render
 from training.synthetic.scenes import KINDS, sample_scenes
 from training.synthetic.sensor import sensor
@@ -51,11 +51,15 @@ def encode_depth(depth: NDArray[np.float32]) -> NDArray[np.uint16]:
 
 
 def make_frame(
-    seed: int, height: int, width: int, kinds: Sequence[str] | None = None
+    seed: int,
+    height: int,
+    width: int,
+    kinds: Sequence[str] | None = None,
+    hfov_deg: tuple[float, float] = HFOV_DEG,
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32], list[float]]:
     """One frame of one seed: RGB (H, W, 3), depth (H, W) metres, [fx, fy, cx, cy]."""
     scenes = sample_scenes([seed], kinds)
-    cameras = sample_cameras(scenes, [seed], height, width)
+    cameras = sample_cameras(scenes, [seed], height, width, hfov_deg=hfov_deg)
     picture = render(scenes, cameras, height, width)
     rgb = sensor(picture.rgb, [seed])[0].permute(1, 2, 0)
     pixels = (rgb * 255).round().to(torch.uint8).numpy()
@@ -76,10 +80,13 @@ def _replace(path: Path, data: bytes) -> None:
     os.replace(temporary, path)
 
 
-def _write_frame(job: tuple[Path, int, int, int, int, tuple[str, ...]]) -> tuple[str, list[float]]:
-    out, number, seed, height, width, kinds = job
+_Job = tuple[Path, int, int, int, int, tuple[str, ...], tuple[float, float]]
+
+
+def _write_frame(job: _Job) -> tuple[str, list[float]]:
+    out, number, seed, height, width, kinds, hfov_deg = job
     name = f"{number:05d}"
-    rgb, depth, intrinsics = make_frame(seed, height, width, kinds or None)
+    rgb, depth, intrinsics = make_frame(seed, height, width, kinds or None, hfov_deg)
     _, jpeg = cv2.imencode(".jpg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     _, png = cv2.imencode(".png", encode_depth(depth))
     _replace(out / f"{name}.jpg", jpeg.tobytes())
@@ -106,12 +113,14 @@ def write_folder(
     width: int,
     workers: int = 1,
     kinds: Sequence[str] = (),
+    hfov_deg: tuple[float, float] = HFOV_DEG,
     quiet: bool = False,
 ) -> Path:
     """Write `count` frames of the seeds seed, seed + 1, ...; frames already there are kept.
 
     Args:
         kinds: kinds of scene to draw from; empty for the default mixture.
+        hfov_deg: range of the fields of view across, degrees.
 
     Returns:
         The folder.
@@ -126,13 +135,14 @@ def write_folder(
         "generator_version": GENERATOR_VERSION,
         "seed": seed,
         "kinds": list(kinds),
+        "hfov_deg": list(hfov_deg),
         "size_wh": [width, height],
         "depth_scale": DEPTH_SCALE,
         "infinite_value": INFINITE,
     }
     frames = _frames_of(out, about)
     missing = [n for n in range(count) if f"{n:05d}" not in frames]
-    jobs = [(out, n, seed + n, height, width, tuple(kinds)) for n in missing]
+    jobs = [(out, n, seed + n, height, width, tuple(kinds), hfov_deg) for n in missing]
     bar = Progress(
         TextColumn("rendering"),
         BarColumn(),
@@ -192,6 +202,19 @@ def parse_size(text: str) -> tuple[int, int]:
     return width, height
 
 
+def parse_range(text: str) -> tuple[float, float]:
+    """'40-80' as (40.0, 80.0), '65' as (65.0, 65.0)."""
+    low, _, high = text.partition("-")
+    try:
+        degrees = float(low), float(high or low)
+    except ValueError:
+        message = f"{text!r} is not DEGREES or DEGREES-DEGREES, for instance 65 or 40-80"
+        raise argparse.ArgumentTypeError(message) from None
+    if not 5 <= degrees[0] <= degrees[1] <= 150:
+        raise argparse.ArgumentTypeError(f"{text}: from 5 to 150 degrees, the smaller one first")
+    return degrees
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder to write or complete")
     parser.add_argument("--count", type=int, default=3200, help="number of frames (%(default)s)")
@@ -218,6 +241,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="kinds of scene; one named twice is drawn twice as often (a mixture, mostly indoor)",
     )
+    parser.add_argument(
+        "--hfov",
+        type=parse_range,
+        default=HFOV_DEG,
+        metavar="DEGREES[-DEGREES]",
+        help="field of view across, for instance 65 or 40-80 (45-95)",
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
@@ -231,6 +261,7 @@ def run(args: argparse.Namespace) -> int:
         width,
         workers=args.workers,
         kinds=args.kinds,
+        hfov_deg=args.hfov,
         quiet=args.quiet,
     )
     print(f"{args.count} frames in {args.out}")
