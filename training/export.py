@@ -20,9 +20,9 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from depth_estimation_ros.errors import ModelError, ParameterError
-from depth_estimation_ros.model_card import METADATA_KEY, InputSpec, ModelCard, OutputSpec
+from depth_estimation_ros.model_card import METADATA_KEY, ModelCard
+from training.card import make_card
 from training.checkpoint import load_checkpoint
-from training.config import TrainingConfig
 from training.networks import DepthNetwork
 
 OPSET = 17
@@ -53,7 +53,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Writes the file; returns the exit code."""
     config, network = load_checkpoint(args.checkpoint)
-    card = make_card(config, network, args)
+    card = make_card(
+        config,
+        network,
+        name=args.name,
+        model_version=args.model_version,
+        licence=args.licence,
+        output_max_depth=args.output_max_depth,
+        training_data=args.training_data,
+        metrics=[entry for path in args.metrics for entry in _read_metrics(path)],
+    )
     round_weights(network)
     export(network, card, args.out)
     size = args.out.stat().st_size / 1e6
@@ -64,39 +73,6 @@ def run(args: argparse.Namespace) -> int:
         args.out,
     )
     return 0
-
-
-def make_card(config: TrainingConfig, network: DepthNetwork, args: argparse.Namespace) -> ModelCard:
-    """The card of a trained network; see ``add_arguments`` for what ``args`` holds."""
-    metrics = [entry for path in args.metrics for entry in _read_metrics(path)]
-    data = args.training_data or [entry.path for entry in config.data.training]
-    card = ModelCard(
-        name=args.name or config.name,
-        model_version=args.model_version,
-        encoder=network.encoder_name,
-        licence=args.licence,
-        training_data=tuple(data),
-        input=InputSpec(
-            height=config.data.height,
-            width=config.data.width,
-            color_order="rgb",
-            dtype="uint8",
-            layout="NHWC",
-            multiple_of=network.multiple_of,
-            mean=None,
-            std=None,
-        ),
-        output=OutputSpec(
-            kind="metric_depth",
-            unit="m",
-            min_depth=network.head.min_depth,
-            max_depth=min(args.output_max_depth, network.head.max_depth),
-        ),
-        canonical_focal_px=config.data.canonical_focal_px,
-        metrics=tuple(metrics),
-    )
-    # Through the strict reader, so that no file is written that the runtime would refuse.
-    return ModelCard.from_json(card.to_json(), f"the card of {args.checkpoint}")
 
 
 def _read_metrics(path: Path) -> list[dict[str, Any]]:
