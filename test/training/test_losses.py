@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -83,3 +84,74 @@ def test_the_papers_terms_keep_their_weights():
     a, b, c = 0.3, 0.2, 0.01**2
     ssim = (2 * a * b + c) / (a * a + b * b + c)
     assert terms["ssim"].item() == pytest.approx((1 - ssim) / 2, rel=1e-3)
+
+
+def windowed_ssim(a, b):
+    """Wang et al. 2004 written out: an 11 x 11 Gaussian window of sigma 1.5 at each pixel.
+
+    ``(H, W)`` in, the ``(H - 10, W - 10)`` pixels whose window lies inside out. Dynamic range 1.
+    """
+    line = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2)
+    window = np.outer(line, line) / np.outer(line, line).sum()
+    height, width = a.shape
+    similarity = np.empty((height - 10, width - 10))
+    for row in range(height - 10):
+        for column in range(width - 10):
+            p, q = (x[row : row + 11, column : column + 11] for x in (a, b))
+            mean_p, mean_q = (window * p).sum(), (window * q).sum()
+            var_p = (window * p * p).sum() - mean_p**2
+            var_q = (window * q * q).sum() - mean_q**2
+            covariance = (window * p * q).sum() - mean_p * mean_q
+            c1, c2 = 0.01**2, 0.03**2
+            similarity[row, column] = ((2 * mean_p * mean_q + c1) * (2 * covariance + c2)) / (
+                (mean_p**2 + mean_q**2 + c1) * (var_p + var_q + c2)
+            )
+    return similarity
+
+
+def test_the_papers_loss_equals_the_formula_written_out():
+    rng = np.random.default_rng(5)
+    predicted, depth = rng.uniform(0.5, 9.5, (2, 26, 31))
+    # SSIM is compared where no border is involved: elsewhere nothing was measured.
+    measured = np.zeros(depth.shape, bool)
+    measured[5:-5, 5:-5] = True
+    target = np.where(measured, depth, np.nan)
+    terms = PaperLoss(max_depth=10.0)(
+        torch.from_numpy(predicted)[None], torch.from_numpy(target)[None], METRIC
+    )
+
+    p = predicted / 10.0
+    t = np.where(measured, depth / 10.0, p)
+    d = (p - t)[5:-5, 5:-5]
+    expected = {
+        "ssim": np.clip((1 - windowed_ssim(p, t)) / 2, 0, 1).mean(),
+        "gradient": np.abs(np.diff(d, axis=1)).mean() + np.abs(np.diff(d, axis=0)).mean(),
+        "l1": 0.3 * np.abs(d).mean(),
+    }
+    for name, value in expected.items():
+        assert terms[name].item() == pytest.approx(value, rel=1e-6), name
+    assert terms["loss"].item() == pytest.approx(sum(expected.values()), rel=1e-6)
+
+
+def test_the_log_loss_equals_the_formula_written_out():
+    rng = np.random.default_rng(6)
+    predicted, depth = rng.uniform(0.5, 60.0, (2, 17, 20))
+    depth[3:9, 4:12] = np.nan
+    depth[12:, :5] = np.inf
+    terms = LogDepthLoss(max_depth=80.0, variance_focus=0.85, gradient_weight=2.0, sky_weight=0.5)(
+        torch.from_numpy(predicted)[None], torch.from_numpy(depth)[None], METRIC
+    )
+
+    valid = np.isfinite(depth)
+    d = np.where(valid, np.log(predicted) - np.log(np.where(valid, depth, 1.0)), np.nan)
+    silog_value = math.sqrt(np.nanmean(d**2) - 0.85 * np.nanmean(d) ** 2 + 1e-6)
+    slopes = []
+    for step in (1, 2, 4, 8):
+        e = d[::step, ::step]
+        slopes.append(
+            np.nanmean(np.abs(np.diff(e, axis=1))) + np.nanmean(np.abs(np.diff(e, axis=0)))
+        )
+    sky = np.maximum(np.log(80.0 / predicted[np.isinf(depth)]), 0.0).mean()
+    assert terms["silog"].item() == pytest.approx(silog_value, rel=1e-6)
+    assert terms["gradient"].item() == pytest.approx(2.0 * np.mean(slopes), rel=1e-6)
+    assert terms["sky"].item() == pytest.approx(0.5 * sky, rel=1e-6)
