@@ -3,39 +3,14 @@
 import numpy as np
 import pytest
 
-from training.data.augment import Augmentation, random_view
+from training.data.augment import Augmentation, random_affine, warp
 from training.data.examples import Examples
 from training.data.sample import Sample
 
 HEIGHT, WIDTH = 120, 160
+VIEW = (96, 128)
 CAMERA = (140.0, 140.0, 77.0, 62.0)
-
-
-def points(pixels, depth, camera):
-    """Pixels (n, 2) as u, v and depth (n,) become points (n, 3) in the optical frame."""
-    fx, fy, cx, cy = camera
-    x, y = (pixels[:, 0] - cx) / fx * depth, (pixels[:, 1] - cy) / fy * depth
-    return np.column_stack([x, y, depth])
-
-
-def distances(cloud):
-    return np.linalg.norm(cloud[:, None] - cloud[None], axis=2)
-
-
-def numbered_view(how, seed, height=96, width=128, camera=CAMERA):
-    """A random view of a picture whose "depth" is the number of its pixel.
-
-    Returns pixels (n, 2) of the view, the source pixels (n, 2) that they show, and the view.
-    """
-    numbers = np.arange(HEIGHT * WIDTH, dtype=np.float32).reshape(HEIGHT, WIDTH)
-    sample = Sample(np.zeros((HEIGHT, WIDTH, 3), np.uint8), numbers, camera)
-    view = random_view(sample, height, width, how, np.random.default_rng(seed))
-    v, u = np.nonzero(np.isfinite(view.depth))
-    some = np.random.default_rng(seed).choice(len(u), 60, replace=False)
-    u, v = u[some], v[some]
-    source = np.column_stack(np.unravel_index(view.depth[v, u].astype(int), numbers.shape)[::-1])
-    return np.column_stack([u, v]).astype(float), source.astype(float), view
-
+PIXELS = np.random.default_rng(7).uniform((0, 0), (WIDTH - 1, HEIGHT - 1), (40, 2))
 
 MOVES = {
     "flip": Augmentation(zoom=1.0, shift=0.0, roll_deg=0.0, stretch=0.0, flip=1.0, color=0.0),
@@ -46,28 +21,61 @@ MOVES = {
 }
 
 
-@pytest.mark.parametrize("seed", range(3))
+def numbered(camera=CAMERA):
+    """A picture whose "depth" is the number of its pixel."""
+    numbers = np.arange(HEIGHT * WIDTH, dtype=np.float32).reshape(HEIGHT, WIDTH)
+    return Sample(np.zeros((HEIGHT, WIDTH, 3), np.uint8), numbers, camera)
+
+
+def distances(pixels, depth, camera):
+    """Between the points (n, 3) that pixels (n, 2) show at depths (n,), as (n, n)."""
+    fx, fy, cx, cy = camera
+    x, y = (pixels[:, 0] - cx) / fx * depth, (pixels[:, 1] - cy) / fy * depth
+    points = np.column_stack([x, y, depth])
+    return np.linalg.norm(points[:, None] - points[None], axis=2)
+
+
+def moved(affine, pixels):
+    return pixels @ affine[:, :2].T + affine[:, 2]
+
+
+@pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("move", MOVES)
 def test_points_keep_their_distances(move, seed):
-    pixels, source, view = numbered_view(MOVES[move], seed)
-    depth = np.random.default_rng(seed).uniform(1.0, 9.0, len(pixels))
-    before = distances(points(source, depth, CAMERA))
-    after = distances(points(pixels, depth, view.intrinsics))
-    # A view takes the nearest source pixel: half a pixel across at the depth of the farther point.
-    half_pixel = 2 * np.maximum(depth[:, None], depth[None]) * np.sqrt(0.5) / CAMERA[0]
-    assert (np.abs(after - before) <= half_pixel).all()
+    sample, how = numbered(), MOVES[move]
+    affine = random_affine(sample, *VIEW, how, np.random.default_rng(seed))
+    view = warp(sample, affine, *VIEW)
+    depth = np.random.default_rng(seed).uniform(1.0, 9.0, len(PIXELS))
+    before = distances(PIXELS, depth, CAMERA)
+    after = distances(moved(affine, PIXELS), depth, view.intrinsics)
+    np.testing.assert_allclose(after, before, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(4))
 def test_a_stretch_is_undone_by_its_intrinsics(seed):
     how = Augmentation(zoom=1.5, shift=1.0, roll_deg=0.0, stretch=0.3, flip=0.5, color=0.0)
-    camera = (140.0, 150.0, 77.0, 62.0)
-    pixels, source, view = numbered_view(how, seed, camera=camera)
+    sample = numbered((140.0, 150.0, 77.0, 62.0))
+    affine = random_affine(sample, *VIEW, how, np.random.default_rng(seed))
+    view = warp(sample, affine, *VIEW)
     assert view.intrinsics[0] / view.intrinsics[1] != pytest.approx(140.0 / 150.0, rel=0.01)
-    ones = np.ones(len(pixels))
-    before = distances(points(source, ones, camera))
-    after = distances(points(pixels, ones, view.intrinsics))
-    assert np.abs(after - before).max() <= 2 * np.sqrt(0.5) / 140.0
+    depth = np.linspace(1.0, 9.0, len(PIXELS))
+    before = distances(PIXELS, depth, sample.intrinsics)
+    after = distances(moved(affine, PIXELS), depth, view.intrinsics)
+    np.testing.assert_allclose(after, before, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("move", MOVES)
+def test_the_picture_goes_where_the_map_says(move, seed):
+    sample = numbered()
+    affine = random_affine(sample, *VIEW, MOVES[move], np.random.default_rng(seed))
+    view = warp(sample, affine, *VIEW)
+    v, u = np.nonzero(np.isfinite(view.depth))
+    assert len(u) > 0.8 * view.depth.size
+    row, column = np.unravel_index(view.depth[v, u].astype(int), (HEIGHT, WIDTH))
+    back = np.linalg.solve(affine[:, :2], (np.column_stack([u, v]) - affine[:, 2]).T).T
+    # Half a source pixel, and OpenCV's 1/32 of a pixel.
+    assert np.abs(back - np.column_stack([column, row])).max() < 0.5 + 1 / 16
 
 
 @pytest.mark.parametrize(("height", "width"), [(30, 40), (60, 80), (240, 320)])

@@ -43,7 +43,7 @@ def random_view(
     sample: Sample, height: int, width: int, how: Augmentation, rng: np.random.Generator
 ) -> Sample:
     """A random crop of ``sample``, zoomed to ``(height, width)``, with colours changed."""
-    moved = warp(sample, _random_affine(sample, height, width, how, rng), height, width)
+    moved = warp(sample, random_affine(sample, height, width, how, rng), height, width)
     if how.color == 0.0:
         return moved
     return Sample(_random_color(moved.rgb, how.color, rng), moved.depth, moved.intrinsics)
@@ -83,9 +83,10 @@ def _moved_intrinsics(
     return (fx * float(scale_x), fy * float(scale_y), float(cx), float(cy))
 
 
-def _random_affine(
+def random_affine(
     sample: Sample, height: int, width: int, how: Augmentation, rng: np.random.Generator
 ) -> np.ndarray:
+    """A map ``(2, 3)`` for :func:`warp`, drawn within the bounds of ``how``."""
     source_h, source_w = sample.depth.shape
     zoom = np.exp(rng.uniform(0.0, np.log(how.zoom)))
     stretch = np.exp(rng.uniform(-1.0, 1.0) * np.log1p(how.stretch) / 2.0)
