@@ -49,7 +49,7 @@ def depth_metrics(
     if t.size == 0:
         return dict.fromkeys(METRICS, float("nan")) | counts
     if align == "median":
-        p = p * _median_ratio(t, p)
+        p = p * median_ratio(p, t)
     p = np.clip(p, min_depth, max_depth)
 
     error = p - t
@@ -108,7 +108,15 @@ def constant_median(gt: Array, *, min_depth: float = 1e-3, max_depth: float) -> 
     return np.full(gt.shape, value, np.float32)
 
 
-def _median_ratio(t: npt.NDArray[np.float64], p: npt.NDArray[np.float64]) -> float:
-    """median(t) / median(p); 1 where p has no finite median above 0 to be scaled by."""
-    median = float(np.median(p))
-    return float(np.median(t)) / median if np.isfinite(median) and median > 0 else 1.0
+def median_ratio(pred: Array, gt: Array) -> float:
+    """What median alignment multiplies a prediction by: median(gt) / median(pred).
+
+    Args:
+        pred: metres, no NaN.
+        gt: metres at the same pixels.
+
+    Returns:
+        the factor; 1 where pred is empty or has no finite median above 0 to be scaled by.
+    """
+    median = float(np.median(pred)) if pred.size else 0.0
+    return float(np.median(gt)) / median if np.isfinite(median) and median > 0 else 1.0

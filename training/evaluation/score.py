@@ -1,0 +1,200 @@
+"""All metrics of one data set.
+
+Truth is at the size of the picture in every data set, and the pipeline resizes its depth to that
+size, so nothing is resized here. Pixels outside the crop, nearer than 1 mm or at the cap and
+beyond are not scored. Metrics are per image, then averaged over images.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from depth_estimation_ros.errors import DatasetError
+from depth_estimation_ros.metrics import (
+    Array,
+    constant_median,
+    depth_metrics,
+    mean_metrics,
+    median_ratio,
+)
+from depth_estimation_ros.pipeline import DepthFrame, DepthPipeline
+from training.crops import crop_mask
+from training.data.sample import SampleSet
+from training.evaluation.by_distance import Band, ByDistance, band_edges
+from training.evaluation.predict import predict
+from training.evaluation.progress import frames_with_progress
+from training.evaluation.running import DepthMedian, Metrics, RunningMean
+
+NEAREST_M = 1e-3  # nearer truth is not scored
+
+
+@dataclass(frozen=True)
+class FrameScore:
+    """The metrics of one frame: as predicted, and with its median scaled to the truth's."""
+
+    index: int
+    name: str
+    unaligned: Metrics
+    median: Metrics
+
+
+@dataclass(frozen=True)
+class SetResult:
+    """The metrics of one data set, and all that must be said beside them.
+
+    Attributes:
+        dataset: its name.
+        cap_m: the farthest scored depth, metres.
+        crop: a name of :data:`training.crops.CROPS`.
+        camera: "known", or the horizontal field of view that was assumed.
+        flip: whether each prediction was averaged with that for the mirrored picture.
+        rows: means over frames; ``unaligned`` and ``median`` of the model, ``constant`` (the data
+            set's median depth for every pixel, unaligned) and ``constant_median`` (each frame's
+            own median, so aligned).
+        bands: by distance, nearest first.
+        frames: those that could be read, in order.
+        unreadable: names of those that could not, and why.
+        seconds: for reading, predicting and scoring all frames.
+        engine_ms: the median time in the engine for a frame.
+    """
+
+    dataset: str
+    cap_m: float
+    crop: str
+    camera: str
+    flip: bool
+    rows: dict[str, Metrics]
+    bands: list[Band]
+    frames: list[FrameScore]
+    unreadable: list[tuple[str, str]]
+    seconds: float
+    engine_ms: float
+
+    @property
+    def without_truth(self) -> int:
+        """How many of ``frames`` had no pixel to score."""
+        return sum(frame.unaligned["valid_pixels"] == 0 for frame in self.frames)
+
+
+def evaluate_set(
+    pipeline: DepthPipeline,
+    samples: SampleSet,
+    *,
+    cap: float | None = None,
+    crop: str | None = None,
+    flip: bool = False,
+    distances: Sequence[float] | None = None,
+) -> SetResult:
+    """Scores every frame of a data set.
+
+    A frame that cannot be read is named in the result, and the rest is scored.
+
+    Args:
+        pipeline: with depth at the image's size, as by default.
+        samples: the data set.
+        cap: the farthest scored depth, metres; None: the data set's own.
+        crop: a name of :data:`training.crops.CROPS`; None: the data set's own.
+        flip: average each prediction with that for the mirrored picture.
+        distances: where to cut the table by distance, metres; None: the usual places.
+
+    Raises:
+        DatasetError: not one frame can be read.
+        EngineError: the network failed.
+        ParameterError: no such crop, or distances that do not rise.
+    """
+    cap = samples.cap_m if cap is None else cap
+    crop = samples.crop if crop is None else crop
+    tally = _Tally(crop, cap, distances)
+    unreadable: list[tuple[str, str]] = []
+    calibrated = True
+    start = time.perf_counter()
+    for index in frames_with_progress(len(samples), samples.name):
+        name = samples.frame_name(index)
+        try:
+            sample = samples[index]
+        except (DatasetError, OSError) as error:
+            unreadable.append((name, str(error)))
+            continue
+        calibrated = calibrated and sample.intrinsics is not None
+        tally.add(index, name, predict(pipeline, sample, flip=flip), sample.depth)
+    if not tally.frames:
+        raise _nothing_readable(samples, unreadable)
+    rows = {
+        "unaligned": mean_metrics([frame.unaligned for frame in tally.frames]),
+        "constant": _score_one_depth(samples, tally, crop, cap),
+        "median": mean_metrics([frame.median for frame in tally.frames]),
+        "constant_median": tally.constants.result(),
+    }
+    return SetResult(
+        dataset=samples.name,
+        cap_m=cap,
+        crop=crop,
+        camera="known" if calibrated else f"{pipeline.settings.assumed_hfov_deg:g} deg",
+        flip=flip,
+        rows=rows,
+        bands=tally.by_distance.result(),
+        frames=tally.frames,
+        unreadable=unreadable,
+        seconds=time.perf_counter() - start,
+        engine_ms=float(np.median(tally.engine_ms)),
+    )
+
+
+def scored_pixels(depth: Array, crop: str, cap: float) -> npt.NDArray[np.bool_]:
+    """``(H, W)`` bool: where there is truth to score."""
+    return crop_mask(crop, *depth.shape) & (depth > NEAREST_M) & (depth < cap)
+
+
+class _Tally:
+    """What is kept of the frames of one data set."""
+
+    def __init__(self, crop: str, cap: float, distances: Sequence[float] | None) -> None:
+        self.crop, self.cap = crop, cap
+        self.frames: list[FrameScore] = []
+        self.by_distance = ByDistance(band_edges(cap, distances))
+        self.depths = DepthMedian(NEAREST_M, cap)
+        self.constants = RunningMean()
+        self.engine_ms: list[float] = []
+
+    def add(self, index: int, name: str, frame: DepthFrame, truth: Array) -> None:
+        scored = scored_pixels(truth, self.crop, self.cap)
+        gt = truth[scored].astype(np.float64)
+        pred = frame.depth[scored].astype(np.float64)
+        known = ~np.isnan(pred)
+        aligned = pred * median_ratio(pred[known], gt[known])
+        unaligned_metrics = depth_metrics(pred, gt, max_depth=self.cap)
+        median_metrics = depth_metrics(aligned, gt, max_depth=self.cap)
+        self.frames.append(FrameScore(index, name, unaligned_metrics, median_metrics))
+        self.by_distance.add(pred, aligned, gt, self.cap)
+        self.depths.add(gt)
+        self.constants.add(
+            depth_metrics(constant_median(gt, max_depth=self.cap), gt, max_depth=self.cap)
+        )
+        self.engine_ms.append(frame.engine_ms)
+
+
+def _score_one_depth(samples: SampleSet, tally: _Tally, crop: str, cap: float) -> Metrics:
+    """The metrics of the median depth for all pixels of all frames.
+
+    Reads the truth again, since the median is known only now and keeping the truth costs memory.
+    """
+    depth, means = tally.depths.result(), RunningMean()
+    for place in frames_with_progress(len(tally.frames), f"{samples.name}, constant"):
+        truth = samples[tally.frames[place].index].depth
+        gt = truth[scored_pixels(truth, crop, cap)]
+        means.add(depth_metrics(np.full_like(gt, depth), gt, max_depth=cap))
+    return means.result()
+
+
+def _nothing_readable(samples: SampleSet, unreadable: list[tuple[str, str]]) -> DatasetError:
+    if not unreadable:
+        return DatasetError(f"{samples.name}: no frames to score", fix="Check path and split")
+    _, first = unreadable[0]
+    return DatasetError(
+        f"{samples.name}: none of {len(unreadable)} frames can be read; the first: {first}"
+    )
