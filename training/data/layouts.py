@@ -8,10 +8,14 @@ from typing import Any
 
 from training.build import build_named
 from training.data.folder import RgbdFolder
+from training.data.nyu_csv import NyuCsv
+from training.data.nyu_mat import NyuLabelled
 from training.data.sample import SampleSet
 
 LAYOUTS: dict[str, Callable[..., SampleSet]] = {
     "folder": RgbdFolder,
+    "nyu_csv": NyuCsv,
+    "nyu_labelled": NyuLabelled,
 }
 
 
