@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from training.build import build_named
+from training.data.cityscapes import Cityscapes
 from training.data.folder import RgbdFolder
 from training.data.nyu_csv import NyuCsv
 from training.data.nyu_mat import NyuLabelled
 from training.data.sample import SampleSet
 
 LAYOUTS: dict[str, Callable[..., SampleSet]] = {
+    "cityscapes": Cityscapes,
     "folder": RgbdFolder,
     "nyu_csv": NyuCsv,
     "nyu_labelled": NyuLabelled,
