@@ -9,6 +9,10 @@ from typing import Any
 from training.build import build_named
 from training.data.cityscapes import Cityscapes
 from training.data.folder import RgbdFolder
+from training.data.kitti_depth import KittiDepth
+from training.data.kitti_object import KittiObject
+from training.data.kitti_raw import KittiRaw
+from training.data.kitti_twise import KittiTwise
 from training.data.nyu_csv import NyuCsv
 from training.data.nyu_mat import NyuLabelled
 from training.data.sample import SampleSet
@@ -16,6 +20,10 @@ from training.data.sample import SampleSet
 LAYOUTS: dict[str, Callable[..., SampleSet]] = {
     "cityscapes": Cityscapes,
     "folder": RgbdFolder,
+    "kitti_depth": KittiDepth,
+    "kitti_object": KittiObject,
+    "kitti_raw": KittiRaw,
+    "kitti_twise": KittiTwise,
     "nyu_csv": NyuCsv,
     "nyu_labelled": NyuLabelled,
 }
