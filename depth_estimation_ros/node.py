@@ -50,6 +50,7 @@ class DepthEstimationNode(LifecycleNode):
         self._worker: Worker[Frame] | None = None  # from configure to cleanup
         self._path: FramePath | None = None  # while the worker's session is open
         self._inputs: CameraInputs | None = None  # from activate to deactivate
+        self._engine_broken = False  # from a failure of the engine until it is open again
         self._state = "unconfigured"
         self._engine_failed = self.create_guard_condition(self._on_engine_failed)
 
@@ -73,9 +74,7 @@ class DepthEstimationNode(LifecycleNode):
             if self._refused:
                 raise ParameterError("; ".join(self._refused.values()))
             self._settings.check()
-            outputs = self._outputs = Outputs(self)
-            self._worker = Worker(lambda: self._session(outputs), self._on_worker_failure)
-            self._worker.start()
+            self._open_engine(Outputs(self))
         except Exception as error:
             self._release()
             self._report("cannot configure", error)
@@ -85,8 +84,10 @@ class DepthEstimationNode(LifecycleNode):
         return SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Start to listen."""
+        """Start to listen; an engine that failed is opened anew."""
         try:
+            if self._engine_broken and self._outputs is not None:
+                self._open_engine(self._outputs)
             super().on_activate(state)
             if self._path is not None:
                 self._path.camera_info_state = ""
@@ -135,6 +136,15 @@ class DepthEstimationNode(LifecycleNode):
         if self.trigger_configure() == SUCCESS:
             self.trigger_activate()
 
+    def _open_engine(self, outputs: Outputs) -> None:
+        """Start a worker, in the place of the one before; raises what opening the engine raised."""
+        self._outputs = outputs
+        if self._worker is not None:
+            self._worker.stop()
+        self._worker = Worker(lambda: self._session(outputs), self._on_worker_failure)
+        self._worker.start()
+        self._engine_broken = False
+
     def _release(self) -> None:
         self._stop_listening()
         if self._worker is not None:
@@ -160,21 +170,26 @@ class DepthEstimationNode(LifecycleNode):
     @contextmanager
     def _session(self, outputs: Outputs) -> Iterator[Callable[[Frame], None]]:
         """The worker's: the frame path from open to closed, in the worker's thread."""
-        with open_frame_path(
-            outputs, lambda: self._settings, self._statistics, self.get_logger()
-        ) as self._path:
-            yield self._path.process
-        self._path = None
+        try:
+            with open_frame_path(
+                outputs, lambda: self._settings, self._statistics, self.get_logger()
+            ) as self._path:
+                yield self._path.process
+        finally:
+            self._path = None
 
     def _on_worker_failure(self, error: Exception) -> None:
         """In the worker's thread: a frame met an error that no frame should."""
+        if self._engine_broken:
+            return  # said already; this is what its end brought about
         if isinstance(error, EngineError):
+            self._engine_broken = True
             self._report("depth estimation stopped, activate the node to try again", error)
             self._engine_failed.trigger()
-        else:
-            self._statistics.bad_frame(f"frame dropped: {error!r}")
-            trace = "".join(traceback.format_exception(error))
-            self.get_logger().error(f"frame dropped: {trace}", throttle_duration_sec=1.0)
+            raise error  # ends the worker: the engine is closed here, and no frame is tried on it
+        self._statistics.bad_frame(f"frame dropped: {error!r}")
+        trace = "".join(traceback.format_exception(error))
+        self.get_logger().error(f"frame dropped: {trace}", throttle_duration_sec=1.0)
 
     def _on_engine_failed(self) -> None:
         if self._state == "active":

@@ -18,6 +18,7 @@ import tiny_models
 from ros_helpers import NodeProcess, Tester, red_image
 from sensor_msgs.msg import Image
 
+from depth_estimation_ros.messages import decode_depth
 from depth_estimation_ros.model_card import METADATA_KEY
 
 
@@ -166,6 +167,31 @@ def test_engine_that_fails_at_work_leaves_the_node_inactive_and_usable(
     assert tester.change(node, "activate")
     tester.result_of(node, red_image(100), depth)
     assert tester.state(node) == "active"
+
+
+def test_engine_that_failed_is_opened_anew_by_activate(
+    node: NodeProcess, tester: Tester, tmp_path: Path
+) -> None:
+    model = network_that_fails_on_red(tmp_path / "fragile.onnx")
+    tester.bring(node, "active", model=str(model), camera_info_timeout=0.0)
+    depth = tester.collect(node, Image, "~/depth/image")
+    tester.result_of(node, red_image(100), depth)
+    model.unlink()
+    log_before = len(node.log)
+    tester.publish(node, "image", red_image(255))
+    tester.wait_for_state(node, "inactive")
+    assert tester.diagnostics(node, lambda v: v["engine"] == "")["level"] == "2"
+
+    assert tester.change(node, "activate") is False
+    assert tester.state(node) == "inactive"
+    assert "no such file" in node.log[log_before:]
+    tiny_models.red_depth(model)
+    assert tester.change(node, "activate")
+    message = tester.result_of(node, red_image(255), depth)
+    np.testing.assert_allclose(decode_depth(message), 9.0, rtol=1e-6)
+    said = node.log[log_before:]
+    assert said.count("depth estimation stopped") == 1
+    assert "Traceback" not in said
 
 
 def test_autostart_goes_to_active_by_itself_and_sigint_ends_it_cleanly(
