@@ -1,0 +1,1 @@
+"""TensorRT engines: built from ONNX, kept in a cache with a sidecar, run through pycuda."""
