@@ -52,11 +52,26 @@ class Choice:
     notes: list[str]
 
 
-def choose(reader: AnyReader, recording: str, options: SourceOptions) -> Choice:
-    """The topics that the options name, and where they name none, those that leave no doubt.
+@dataclass(frozen=True)
+class Topics:
+    """What a recording offers: topics that have messages.
+
+    Attributes:
+        images: colour images, raw and compressed; one or more.
+        depths: depth images, raw and compressed.
+        infos: CameraInfo.
+    """
+
+    images: list[Topic]
+    depths: list[Topic]
+    infos: list[Topic]
+
+
+def find_topics(reader: AnyReader, recording: str) -> Topics:
+    """The topics of images, depth images and CameraInfo.
 
     Raises:
-        BagError: no image topic, several and none named, or a named topic that is not there.
+        BagError: there are no colour images.
     """
     topics = [
         Topic(name, info.msgtype, info.msgcount)
@@ -66,34 +81,43 @@ def choose(reader: AnyReader, recording: str, options: SourceOptions) -> Choice:
     pictures = [topic for topic in topics if topic.msgtype in IMAGE_TYPES]
     depths = [t for t in pictures if _encoding(reader, t.name).startswith(DEPTH_ENCODINGS)]
     images = [topic for topic in pictures if topic not in depths]
-    infos = [topic for topic in topics if topic.msgtype == CAMERA_INFO_TYPE]
     if not images:
         raise BagError(
             f"No colour images in {recording}",
-            found=_listed(topics) or "no topics",
+            found=listed(topics) or "no topics",
             expected="a topic of sensor_msgs/Image or sensor_msgs/CompressedImage",
         )
+    return Topics(images, depths, [t for t in topics if t.msgtype == CAMERA_INFO_TYPE])
 
+
+def choose(reader: AnyReader, recording: str, options: SourceOptions) -> Choice:
+    """The topics that the options name, and where they name none, those that leave no doubt.
+
+    Raises:
+        BagError: no image topic, several and none named, or a named topic that is not there.
+    """
+    topics = find_topics(reader, recording)
+    images, depths, infos = topics.images, topics.depths, topics.infos
     notes: list[str] = []
-    image = _named(images, options.image_topic, f"The image topic of {recording}")
+    image = named_topic(images, options.image_topic, f"The image topic of {recording}")
     if image is None and len(images) > 1:
         raise BagError(
             f"The image topic of {recording}",
             found=f"{len(images)} topics with images",
-            expected=f"one of: {_listed(images)}",
+            expected=f"one of: {listed(images)}",
             fix=f"Choose with --image-topic, for instance --image-topic {images[0].name}",
         )
     image = image or images[0]
-    info = _named(infos, options.camera_info_topic, f"The CameraInfo topic of {recording}")
-    info = info or _neighbour(image, infos)
+    info = named_topic(infos, options.camera_info_topic, f"The CameraInfo topic of {recording}")
+    info = info or camera_info_beside(image, infos)
     if info is None and len(infos) > 1:
-        notes.append(f"choose a CameraInfo with --camera-info-topic from {_listed(infos)}")
+        notes.append(f"choose a CameraInfo with --camera-info-topic from {listed(infos)}")
     if info is None and not options.hfov_deg:
         notes.append(NO_CAMERA_INFO)
     truth = None
     if options.ground_truth_topic != "none":
         what = f"The ground truth topic of {recording}"
-        truth = _named(depths, options.ground_truth_topic, what)
+        truth = named_topic(depths, options.ground_truth_topic, what)
         truth = truth or _ground_truth(reader, depths, notes)
         if truth is not None:
             notes.append(f"compared with {truth.name}, taken for the truth")
@@ -107,17 +131,22 @@ def first_message(reader: AnyReader, topic: str) -> Any:
     return reader.deserialize(raw, connection.msgtype)
 
 
-def _named(topics: list[Topic], name: str, what: str) -> Topic | None:
+def named_topic(topics: list[Topic], name: str, what: str) -> Topic | None:
+    """The topic of this name; None where no name is given.
+
+    Raises:
+        BagError: none of the topics has the name; its message begins with `what`.
+    """
     if not name:
         return None
     for topic in topics:
         if topic.name == name:
             return topic
-    expected = f"one of: {_listed(topics)}" if topics else "no name: there is no such topic in it"
+    expected = f"one of: {listed(topics)}" if topics else "no name: there is no such topic in it"
     raise BagError(what, found=name, expected=expected)
 
 
-def _neighbour(image: Topic, infos: list[Topic]) -> Topic | None:
+def camera_info_beside(image: Topic, infos: list[Topic]) -> Topic | None:
     """The CameraInfo beside the image by ROS's convention; else the only one."""
     parts = image.name.split("/")[:-1]
     while parts:  # /camera/image/compressed: /camera/image/camera_info, /camera/camera_info, ...
@@ -135,7 +164,7 @@ def _ground_truth(reader: AnyReader, depths: list[Topic], notes: list[str]) -> T
     if len(chosen) > 1:
         notes.append(
             f"{len(chosen)} depth topics, so none is taken for the truth: choose with "
-            f"--ground-truth-topic from {_listed(chosen)}"
+            f"--ground-truth-topic from {listed(chosen)}"
         )
         return None
     for topic in chosen:
@@ -153,5 +182,6 @@ def _encoding(reader: AnyReader, topic: str) -> str:
     return str(message.format if hasattr(message, "format") else message.encoding)
 
 
-def _listed(topics: list[Topic]) -> str:
+def listed(topics: list[Topic]) -> str:
+    """The topics for a message: names, types and numbers of messages."""
     return ", ".join(map(str, topics))
