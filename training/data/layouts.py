@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from training.build import build_named
+from training.data.bag import BagSamples
 from training.data.cityscapes import Cityscapes
 from training.data.folder import RgbdFolder
 from training.data.kitti_depth import KittiDepth
@@ -18,6 +19,7 @@ from training.data.nyu_mat import NyuLabelled
 from training.data.sample import SampleSet
 
 LAYOUTS: dict[str, Callable[..., SampleSet]] = {
+    "bag": BagSamples,
     "cityscapes": Cityscapes,
     "folder": RgbdFolder,
     "kitti_depth": KittiDepth,
