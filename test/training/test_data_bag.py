@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 from depth_estimation_ros.errors import BagError, DatasetError
 from training.bags import folder_bag
 from training.data.bag import pair_by_time
+from training.data.bag_pack import packed
 from training.data.layouts import open_dataset
 
 MS = 1_000_000
@@ -226,6 +227,19 @@ def test_frames_are_unpacked_once_and_anew_for_a_changed_recording(tmp_path):
     opened(bag, tmp_path)
     assert len(list(cache.iterdir())) == 2
     assert not list(cache.glob(".*"))  # nothing half made is left
+
+
+def test_a_pack_that_another_process_finished_first_is_taken(tmp_path):
+    bag = made.write_bag(tmp_path / "run", frames())
+    topics = {"image": ("/camera/image", "sensor_msgs/msg/Image")}
+
+    def choose_late(reader):
+        packed(bag, tmp_path / "cache", {}, lambda reader: topics)
+        return topics
+
+    pack = packed(bag, tmp_path / "cache", {}, choose_late)
+    assert pack.stamps == {"image": made.stamps(4)}
+    assert len(list((tmp_path / "cache").iterdir())) == 1
 
 
 def test_a_damaged_recording_leaves_no_part_of_itself(tmp_path):

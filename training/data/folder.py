@@ -111,7 +111,7 @@ def _paired_files(path: Path) -> dict[str, tuple[str, str]]:
     if not pairs:
         raise DatasetError(
             f"{path} holds no pairs of {rgb}NAME.jpg and {depth}NAME.png",
-            found=f"{len(pictures)} pictures and {len(depths)} PNGs without one",
+            found=f"{len(pictures)} pictures and {len(depths)} depth PNGs of other names",
             fix=LAYOUT,
         )
     if len(pairs) < len(pictures):
