@@ -55,15 +55,13 @@ def depth_metrics(
     error = p - t
     log_error = np.log(p) - np.log(t)
     ratio = np.maximum(t / p, p / t)
-    # The variance of log_error; rounding can take it just below zero.
-    variance = max(float(np.mean(log_error**2) - np.mean(log_error) ** 2), 0.0)
     return {
         "abs_rel": float(np.mean(np.abs(error) / t)),
         "sq_rel": float(np.mean(error**2 / t)),
         "rmse": float(np.sqrt(np.mean(error**2))),
         "rmse_log": float(np.sqrt(np.mean(log_error**2))),
         "log10": float(np.mean(np.abs(np.log10(p) - np.log10(t)))),
-        "silog": float(100.0 * np.sqrt(variance)),
+        "silog": float(100.0 * np.std(log_error)),
         "delta1": float(np.mean(ratio < 1.25)),
         "delta2": float(np.mean(ratio < 1.25**2)),
         "delta3": float(np.mean(ratio < 1.25**3)),

@@ -1,158 +1,189 @@
-"""`python -m training evaluate`: a model file measured through the runtime, as a robot runs it.
+"""`python -m training evaluate`: any model measured through the runtime, as a robot runs it.
 
-Each frame goes through the same engine and pipeline as in the node. Beside the model's numbers
-stand those of a constant: the median depth of the whole folder (to compare with unaligned
-depth), and of each frame (to compare with median-scaled depth). No crop is applied.
+Each frame goes through the same engine and pipeline as in the node: checkpoints, ONNX files of this
+or of another house, built engines. Beside the model's numbers stand those of a constant: the median
+depth of the whole data set (to compare with unaligned depth), and of each frame (to compare with
+median-scaled depth).
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Iterable, Mapping
+import sys
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from rich.console import Console
-from rich.progress import track
-from rich.table import Table
 
-from depth_estimation_ros.engines import open_engine
-from depth_estimation_ros.geometry import CameraModel
-from depth_estimation_ros.metrics import constant_median, depth_metrics, mean_metrics
+from depth_estimation_ros.errors import ParameterError
 from depth_estimation_ros.pipeline import DepthPipeline, PipelineSettings
-from training.data.folder import RgbdFolder
-from training.data.sample import Sample
+from training.crops import CROPS
+from training.data.layouts import LAYOUTS
+from training.evaluation.files import as_card_entries, as_csv, as_json, write_file
+from training.evaluation.inputs import (
+    Subject,
+    model_sha256,
+    open_model,
+    parse_options,
+    subjects_of_config,
+    subjects_of_paths,
+)
+from training.evaluation.pictures import picture_sheet
+from training.evaluation.report import Report
+from training.evaluation.score import SetResult, evaluate_set
+from training.evaluation.tables import as_tables
 
-SHOWN = ("abs_rel", "rmse", "silog", "delta1")
-KEPT = ("abs_rel", "rmse", "log10", "silog", "delta1", "delta2", "delta3", "coverage")
-Metrics = dict[str, float]
+EXAMPLES = """\
+examples:
+  python -m training evaluate --model compact --data recordings/desk recordings/hall
+  python -m training evaluate --model runs/nyu/checkpoints/final.ckpt --layout nyu_labelled \\
+      --data nyu_depth_v2_labeled.mat --option split=test --out report/
+  python -m training evaluate --model my.onnx --config config/training/compact.yaml --data DATA
+
+A network of another house needs its card beside it: my.onnx and my.card.yaml (see README).
+Exit code 1 says that something could not be read; what could be is scored all the same.
+"""
+NAMED_UNREADABLE = 5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options of the command."""
-    parser.add_argument("--model", default="compact", help="an .onnx file or a bundled model")
-    parser.add_argument("--data", type=Path, nargs="+", required=True, help="RGB-D folders")
-    parser.add_argument("--cap", type=float, default=10.0, help="farthest scored depth, metres")
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = EXAMPLES
+    parser.add_argument(
+        "--model",
+        default="compact",
+        help="a .ckpt, an .onnx with its card, an engine file, or a bundled model "
+        "(default: compact)",
+    )
+    add_data_arguments(parser)
+    parser.add_argument(
+        "--cap", type=float, help="farthest scored depth, metres (default: the data set's own)"
+    )
+    parser.add_argument(
+        "--crop", choices=CROPS, help="the part that is scored (default: the data set's own)"
+    )
+    parser.add_argument(
+        "--distances",
+        type=float,
+        nargs="+",
+        metavar="M",
+        help="where to cut the table by distance, metres (default: 1 2 4 7 up to a cap of 20 m, "
+        "10 20 40 80 above)",
+    )
+    parser.add_argument(
+        "--flip",
+        action="store_true",
+        help="average each prediction with that for the mirrored picture (takes twice as long)",
+    )
     parser.add_argument(
         "--assumed-hfov",
         type=float,
         default=PipelineSettings().assumed_hfov_deg,
-        help="field of view in degrees for folders without intrinsics",
+        help="field of view in degrees for data without intrinsics (default: %(default)s)",
     )
     parser.add_argument(
-        "--split", default="all frames", help="for the record: which part of the data this is"
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="write report.md, report.json, per_image.csv and pictures here",
     )
-    parser.add_argument("--json", type=Path, help="also write the numbers here, for a model card")
+    parser.add_argument("--csv", type=Path, help="write the metrics of every frame here")
+    parser.add_argument("--json", type=Path, help="write entries for a model card here")
+
+
+def add_data_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the options that name the data."""
+    parser.add_argument(
+        "--data",
+        type=Path,
+        nargs="+",
+        required=True,
+        help="the data sets, all of one layout; with --config the folder that its paths start at",
+    )
+    parser.add_argument(
+        "--layout", choices=sorted(LAYOUTS), help="how their files lie (default: folder)"
+    )
+    parser.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an option of the layout, such as split=test; may be repeated",
+    )
+    parser.add_argument(
+        "--config", type=Path, help="score the validation sets of this training configuration"
+    )
+    parser.add_argument(
+        "--split",
+        help="for the record: which part of the data this is (default: the option split, "
+        "'validation' with --config, else 'all frames')",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measures and prints; returns the exit code."""
-    engine = open_engine(args.model)
+    """Measures, prints and writes; returns the exit code."""
+    subjects = _subjects(args)
+    engine = open_model(args.model)
     pipeline = DepthPipeline(engine, PipelineSettings(assumed_hfov_deg=args.assumed_hfov))
-    results = [evaluate_folder(pipeline, RgbdFolder(path), args.cap) for path in args.data]
+    how = {"cap": args.cap, "crop": args.crop, "flip": args.flip, "distances": args.distances}
+    measured = []
+    for subject in subjects:
+        result = evaluate_set(pipeline, subject.samples, **how)
+        picture = picture_sheet(pipeline, subject.samples, result) if args.out else None
+        measured.append((subject, result, picture))
+        _print(subject, result)
     engine.close()
+    results = [(result, subject.split) for subject, result, _ in measured]
+    if args.csv:
+        write_file(args.csv, as_csv(results))
+    if args.json:
+        entries = [entry for result, split in results for entry in as_card_entries(result, split)]
+        write_file(args.json, as_json(entries))
+    if args.out:
+        sha256 = model_sha256(args.model)
+        Report(args.model, sha256, engine.description, engine.card, measured).write(args.out)
+        print(f"wrote {args.out / 'report.md'}")
+    return _complain([result for result, _ in results])
+
+
+def _subjects(args: argparse.Namespace) -> list[Subject]:
+    if args.config is None:
+        options = parse_options(args.option)
+        return subjects_of_paths(args.data, args.layout or "folder", options, args.split)
+    if args.layout or args.option:
+        raise ParameterError(
+            "--config with --layout or --option", fix="The configuration says these; leave them out"
+        )
+    if len(args.data) != 1:
+        raise ParameterError(
+            "--config with several --data",
+            found=len(args.data),
+            expected="one folder, which the configuration's paths start at",
+        )
+    return subjects_of_config(args.config, args.data[0], args.split)
+
+
+def _print(subject: Subject, result: SetResult) -> None:
     console = Console()
     # A file or pipe has no width of its own; the table must not be cut there.
-    Console(width=console.width if console.is_terminal else 120).print(as_table(results))
-    if args.json:
-        entries = [entry for result in results for entry in as_card_entries(result, args.split)]
-        partial = args.json.with_name(f".{args.json.name}")
-        partial.write_text(json.dumps(entries, indent=1, allow_nan=False) + "\n")
-        partial.replace(args.json)
-    return 0
+    console = Console(width=console.width if console.is_terminal else 140)
+    for table in as_tables(result, subject.split):
+        console.print(table)
+    speed = len(result.frames) / result.seconds
+    console.print(f"{speed:.1f} frames/s; network {result.engine_ms:.1f} ms a frame (median)\n")
 
 
-def evaluate_folder(pipeline: DepthPipeline, folder: RgbdFolder, cap: float) -> dict[str, Any]:
-    """Metrics of one folder, by row: ``unaligned``, ``median``, and the two constants."""
-    rows: dict[str, list[Metrics]] = {"unaligned": [], "median": [], "constant_median": []}
-    frames = range(len(folder))
-    calibrated = True
-    for index in track(frames, description=folder.name, transient=True):
-        sample = folder[index]
-        calibrated = calibrated and sample.intrinsics is not None
-        depth = pipeline.run(sample.rgb, _camera(sample)).depth
-        rows["unaligned"].append(depth_metrics(depth, sample.depth, max_depth=cap))
-        rows["median"].append(depth_metrics(depth, sample.depth, max_depth=cap, align="median"))
-        baseline = constant_median(sample.depth, max_depth=cap)
-        rows["constant_median"].append(depth_metrics(baseline, sample.depth, max_depth=cap))
-    constant = _folder_median(folder, cap)
-    return {
-        "dataset": folder.name,
-        "frames": len(folder),
-        "cap_m": cap,
-        "intrinsics": "known" if calibrated else f"{pipeline.settings.assumed_hfov_deg:g} deg",
-        "rows": {
-            **{name: mean_metrics(values) for name, values in rows.items()},
-            "constant": mean_metrics(
-                [
-                    depth_metrics(np.full_like(s.depth, constant), s.depth, max_depth=cap)
-                    for s in (folder[index] for index in frames)
-                ]
-            ),
-        },
-    }
-
-
-def _camera(sample: Sample) -> CameraModel | None:
-    if sample.intrinsics is None:
-        return None
-    height, width = sample.depth.shape
-    return CameraModel.from_intrinsics(*sample.intrinsics, width, height)
-
-
-def _folder_median(folder: RgbdFolder, cap: float) -> float:
-    depths = (folder[index].depth for index in range(len(folder)))
-    # Every 7th pixel: the median of a folder does not need all of them in memory.
-    scored = [d[(d > 1e-3) & (d < cap)][::7] for d in depths]
-    return float(np.median(np.concatenate(scored)))
-
-
-ROW_TITLES = {
-    "unaligned": ("model", "none"),
-    "constant": ("folder's median", "none"),
-    "median": ("model", "median"),
-    "constant_median": ("frame's median", "median"),
-}
-
-
-def as_table(results: Iterable[Mapping[str, Any]]) -> Table:
-    """The results as a table for a terminal."""
-    table = Table(title="Depth metrics: mean over frames, no crop")
-    for column in ("data", "frames", "cap m", "camera", "predictor", "aligned"):
-        table.add_column(column, overflow="fold")
-    for column in SHOWN:
-        table.add_column(column, justify="right", no_wrap=True, min_width=7)
+def _complain(results: list[SetResult]) -> int:
+    """Names what could not be read; returns the exit code."""
     for result in results:
-        cap, camera = f"{result['cap_m']:g}", result["intrinsics"]
-        lead = [result["dataset"], str(result["frames"]), cap, camera]
-        for row, titles in ROW_TITLES.items():
-            numbers = [f"{result['rows'][row][name]:.3f}" for name in SHOWN]
-            table.add_row(*lead, *titles, *numbers)
-            lead = ["", "", "", ""]
-        table.add_section()
-    return table
-
-
-def as_card_entries(result: Mapping[str, Any], split: str) -> list[dict[str, Any]]:
-    """The results as entries of a model card."""
-    return [
-        {
-            "dataset": result["dataset"],
-            "split": split,
-            "frames": result["frames"],
-            "crop": "none",
-            "cap_m": result["cap_m"],
-            "camera": result["intrinsics"],
-            "predictor": ROW_TITLES[row][0],
-            "alignment": ROW_TITLES[row][1],
-            **{name: _rounded(result["rows"][row][name]) for name in KEPT},
-        }
-        for row in ROW_TITLES
-    ]
-
-
-def _rounded(value: float) -> float | None:
-    """None for a metric without a single scored pixel: JSON has no NaN."""
-    return round(value, 4) if np.isfinite(value) else None
+        if result.unreadable:
+            print(
+                f"error: {result.dataset}: {len(result.unreadable)} frames cannot be read; "
+                f"the numbers are of the other {len(result.frames)}",
+                file=sys.stderr,
+            )
+        for name, error in result.unreadable[:NAMED_UNREADABLE]:
+            print(f"  {name}: {error}", file=sys.stderr)
+        if len(result.unreadable) > NAMED_UNREADABLE:
+            print("  and more: all are named in the report of --out", file=sys.stderr)
+    return int(any(result.unreadable for result in results))

@@ -147,12 +147,12 @@ def test_evaluation_writes_entries_for_a_card(run, capsys):
     arguments = ["--model", run / "tiny.onnx", "--data", run / "room", "--json", report]
     arguments += ["--split", "training"]
     assert main(["evaluate", *map(str, arguments)]) == 0
-    assert "folder's median" in capsys.readouterr().out
+    assert "data set's median" in capsys.readouterr().out
     entries = {(e["predictor"], e["alignment"]): e for e in json.loads(report.read_text())}
     assert len(entries) == 4
     # Each frame is one flat wall: its own median is the whole truth.
     assert entries["frame's median", "median"]["abs_rel"] == 0.0
-    assert entries["folder's median", "none"]["abs_rel"] > 0.1
+    assert entries["data set's median", "none"]["abs_rel"] > 0.1
     assert entries["model", "median"]["frames"] == 8
     assert {entry["split"] for entry in entries.values()} == {"training"}
     checkpoint, out = run / "out" / "checkpoints" / "final.ckpt", run / "measured.onnx"

@@ -1,0 +1,100 @@
+"""What is measured, and on which frames: from the options of the command to engine and data."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from depth_estimation_ros.engines import Engine, open_engine, resolve_model
+from depth_estimation_ros.errors import ParameterError
+from training.config import load_config
+from training.data.layouts import open_dataset
+from training.data.sample import SampleSet
+
+ALL_FRAMES = "all frames"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A data set to be scored, and where it came from.
+
+    ``split`` is for the record: which part of the data this is.
+    """
+
+    samples: SampleSet
+    layout: str
+    path: Path
+    options: dict[str, Any] = field(default_factory=dict)
+    split: str = ALL_FRAMES
+
+
+def open_model(model: str) -> Engine:
+    """A checkpoint (.ckpt) in PyTorch; anything else as the node opens it.
+
+    Raises:
+        ModelError: no such file, or not a model.
+        EngineError: the engine for this kind of file is not available.
+    """
+    if Path(model).suffix == ".ckpt":
+        from training.torch_engine import TorchEngine
+
+        return TorchEngine.from_checkpoint(Path(model))
+    return open_engine(model)
+
+
+def model_sha256(model: str) -> str:
+    """Of the model's file, hexadecimal."""
+    return hashlib.sha256(resolve_model(model).read_bytes()).hexdigest()
+
+
+def subjects_of_paths(
+    paths: Sequence[Path], layout: str, options: dict[str, Any], split: str | None
+) -> list[Subject]:
+    """One data set for each path, all of one layout.
+
+    Raises:
+        DatasetError: the files are not what the layout says.
+        ParameterError: no such layout, or it has no such option.
+    """
+    return [_subject(layout, path, options, split) for path in paths]
+
+
+def subjects_of_config(config: Path, root: Path, split: str | None) -> list[Subject]:
+    """The validation sets of a training configuration, with their files under ``root``.
+
+    Raises:
+        DatasetError: as for :func:`subjects_of_paths`.
+        ParameterError: the configuration is not good, or has no validation sets.
+    """
+    entries = load_config(config).data.validation
+    if not entries:
+        raise ParameterError(f"{config}: data.validation", found="no data sets")
+    return [
+        _subject(entry.layout, root / entry.path, entry.options, split or "validation")
+        for entry in entries
+    ]
+
+
+def parse_options(words: Sequence[str]) -> dict[str, Any]:
+    """``name=value`` words; the values are read as YAML, so numbers are numbers.
+
+    Raises:
+        ParameterError: a word without a name or a ``=``.
+    """
+    options = {}
+    for word in words:
+        name, sign, value = word.partition("=")
+        if not (name and sign):
+            raise ParameterError("--option", found=repr(word), expected="name=value")
+        options[name] = yaml.safe_load(value)
+    return options
+
+
+def _subject(layout: str, path: Path, options: dict[str, Any], split: str | None) -> Subject:
+    samples = open_dataset(layout, path, **options)
+    return Subject(samples, layout, path, options, split or str(options.get("split", ALL_FRAMES)))

@@ -1,0 +1,76 @@
+"""A trained network run by PyTorch behind the runtime's `Engine`, without an export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from depth_estimation_ros.errors import EngineError
+from depth_estimation_ros.model_card import ModelCard
+from training.card import make_card
+from training.checkpoint import load_checkpoint
+from training.networks import DepthNetwork
+
+
+class TorchEngine:
+    """A `DepthNetwork` in float32. Keeps to `depth_estimation_ros.engines.Engine`.
+
+    Args:
+        network: its weights are moved to the device and it is put into evaluation mode.
+        card: of the network's export: uint8 RGB (N, H, W, 3) in, metres out.
+        device: a name of PyTorch; None: the first GPU, or the processor where there is none.
+    """
+
+    def __init__(self, network: DepthNetwork, card: ModelCard, device: str | None = None) -> None:
+        self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self._network: DepthNetwork | None = network.to(self._device).float().eval()
+        self.card = card
+        name = f"{card.name} {card.model_version}".strip()
+        self.description = f"{name} on PyTorch {torch.__version__} ({self._device})"
+
+    @classmethod
+    def from_checkpoint(cls, path: Path, device: str | None = None) -> TorchEngine:
+        """The averaged weights of a checkpoint, with the card that its export would have.
+
+        Raises:
+            ModelError: not a checkpoint of this package's training.
+        """
+        config, network = load_checkpoint(path)
+        return cls(network, make_card(config, network), device)
+
+    def infer(self, batch: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
+        """Runs the network once: see `depth_estimation_ros.engines.Engine.infer`."""
+        if self._network is None:
+            raise EngineError(f"{self.card.name}: the engine is closed", fix="Open it again")
+        self._check(batch)
+        image = torch.from_numpy(np.ascontiguousarray(batch)).to(self._device)
+        with torch.inference_mode():
+            depth = self._network(image.permute(0, 3, 1, 2).float() / 255.0)
+        return depth.float().cpu().numpy()
+
+    def close(self) -> None:
+        """Frees the weights. Calling it twice is harmless."""
+        self._network = None
+
+    def _check(self, batch: npt.NDArray[np.generic]) -> None:
+        spec = self.card.input
+        height, width = batch.shape[1:3] if batch.ndim == 4 else (0, 0)
+        if spec.multiple_of is None:
+            size, fits = (
+                f"{spec.height}, {spec.width}",
+                (height, width) == (spec.height, spec.width),
+            )
+        else:
+            size = f"multiples of {spec.multiple_of}"
+            fits = height * width > 0 and not (
+                height % spec.multiple_of or width % spec.multiple_of
+            )
+        if not fits or batch.shape[3] != 3 or batch.dtype != np.uint8:
+            raise EngineError(
+                f"{self.card.name}: the batch given to the network",
+                found=f"{batch.shape} {batch.dtype}",
+                expected=f"(N, {size}, 3) uint8",
+            )
