@@ -75,11 +75,7 @@ def open_frame_path(
         ParameterError: the parameters do not fit the model.
     """
     at_start = parameters()
-    engine = open_engine(
-        at_start.model,
-        providers=at_start.onnxruntime_providers,
-        threads=at_start.inference_threads,
-    )
+    engine = open_engine(at_start.model, at_start.engine_options(), logger.info)
     try:
         pipeline = DepthPipeline(engine, at_start.pipeline_settings())
         pipeline.warm_up()

@@ -13,6 +13,7 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.node import Node
 
+from depth_estimation_ros.engines.choice import AUTO, BACKENDS, PRECISIONS, EngineOptions
 from depth_estimation_ros.errors import ParameterError
 from depth_estimation_ros.pipeline import PipelineSettings
 from depth_estimation_ros.render import COLOR_MAPS
@@ -45,7 +46,30 @@ class Parameters:
 
     model: str = _parameter(
         "compact",
-        "Network to run: the name of a bundled model (compact) or the path of an ONNX file.",
+        "Network to run: the name of a bundled model (compact), or the path of an ONNX file or of "
+        "a TensorRT engine (.engine, .plan) with its sidecar.",
+        changes=UNCONFIGURED,
+    )
+    backend: str = _parameter(
+        "auto",
+        "What runs the network. auto takes TensorRT where it is installed and has an engine of "
+        "this model for this GPU, else ONNX Runtime; the log says which and why.",
+        changes=UNCONFIGURED,
+        choices=BACKENDS,
+    )
+    device: int = _parameter(
+        0, "Index of the GPU, where one is used.", changes=UNCONFIGURED, limits=(0, 63)
+    )
+    precision: str = _parameter(
+        "fp16",
+        "Of the TensorRT engine that is looked for or built. int8 engines come from the command "
+        "build_engine, which takes pictures of yours to calibrate with.",
+        changes=UNCONFIGURED,
+        choices=PRECISIONS,
+    )
+    build_engine: bool = _parameter(
+        False,
+        "Build a TensorRT engine while configuring if none fits; takes minutes, once.",
         changes=UNCONFIGURED,
     )
     image_transport: str = _parameter(
@@ -105,8 +129,10 @@ class Parameters:
         limits=(0.0, 1000.0),
     )
     onnxruntime_providers: tuple[str, ...] = _parameter(
-        ("CPUExecutionProvider",),
-        "Execution providers of ONNX Runtime in order of preference.",
+        AUTO,
+        "Execution providers of ONNX Runtime in order of preference, such as "
+        "CUDAExecutionProvider, TensorrtExecutionProvider, CPUExecutionProvider. auto takes CUDA "
+        "where ONNX Runtime has it and it starts, else the processor.",
         changes=UNCONFIGURED,
     )
     inference_threads: int = _parameter(
@@ -146,6 +172,17 @@ class Parameters:
                 expected="min_depth < max_depth",
                 fix="Set both at once, or 0 to take the model's",
             )
+
+    def engine_options(self) -> EngineOptions:
+        """The part of the parameters that opening the model needs."""
+        return EngineOptions(
+            backend=self.backend,
+            device=self.device,
+            build_engine=self.build_engine,
+            precision=self.precision,
+            providers=self.onnxruntime_providers,
+            threads=self.inference_threads,
+        )
 
     def pipeline_settings(self) -> PipelineSettings:
         """The part of the parameters that the pipeline needs."""

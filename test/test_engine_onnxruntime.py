@@ -26,7 +26,12 @@ from tiny_models import (
 )
 
 from depth_estimation_ros import engines
-from depth_estimation_ros.engines import bundled_models, open_engine, resolve_model
+from depth_estimation_ros.engines import (
+    EngineOptions,
+    bundled_models,
+    open_engine,
+    resolve_model,
+)
 from depth_estimation_ros.errors import EngineError, ModelError
 from depth_estimation_ros.model_card import EXAMPLE_CARD, METADATA_KEY
 
@@ -100,7 +105,9 @@ def test_the_description_names_model_library_and_device(tmp_path: Path) -> None:
 def test_results_do_not_depend_on_the_number_of_threads(tmp_path: Path) -> None:
     path = red_depth(tmp_path / "red.onnx")
     batch = np.arange(48 * 64 * 3, dtype=np.uint32).astype(np.uint8).reshape(1, 48, 64, 3)
-    one, two = (open_engine(path, threads=threads).infer(batch) for threads in (1, 2))
+    one, two = (
+        open_engine(path, EngineOptions(threads=threads)).infer(batch) for threads in (1, 2)
+    )
     np.testing.assert_array_equal(one, two)
 
 
@@ -112,7 +119,9 @@ def test_a_result_stays_what_it_is_when_the_engine_runs_again(tmp_path: Path) ->
 
 
 def test_the_slow_network_takes_about_the_time_asked_for(tmp_path: Path) -> None:
-    engine = open_engine(slow_depth(tmp_path / "slow.onnx", milliseconds=60.0), threads=1)
+    engine = open_engine(
+        slow_depth(tmp_path / "slow.onnx", milliseconds=60.0), EngineOptions(threads=1)
+    )
     batch = np.zeros((1, 48, 64, 3), np.uint8)
     start = time.perf_counter()
     np.testing.assert_array_equal(engine.infer(batch), 2.0)
@@ -178,7 +187,7 @@ def test_a_failure_inside_the_network_is_an_engine_error(tmp_path: Path) -> None
 def test_a_missing_file_says_where_it_was_looked_for_and_what_is_bundled(tmp_path: Path) -> None:
     message = error_of(tmp_path / "none.onnx")
     assert message.startswith(f"model '{tmp_path}/none.onnx': found no such file (looked for ")
-    assert "expected the path of an .onnx file or a bundled model: " in message
+    assert "expected the path of an .onnx or .engine file or a bundled model: " in message
 
 
 def test_a_name_that_is_not_bundled_says_which_are(
@@ -334,7 +343,7 @@ def test_a_network_of_fixed_size_under_a_card_of_multiples(tmp_path: Path) -> No
 def test_a_provider_that_is_not_available(tmp_path: Path, providers: list[str]) -> None:
     path = constant_depth(tmp_path / "a.onnx")
     with pytest.raises(EngineError) as caught:
-        open_engine(path, providers=providers)
+        open_engine(path, EngineOptions(providers=providers))
     assert f"found {', '.join(providers) or 'none'}, expected some of those" in str(caught.value)
     assert "CPUExecutionProvider" in str(caught.value)
 

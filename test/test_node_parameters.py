@@ -67,6 +67,7 @@ def test_each_parameter_is_described_with_its_type_and_range(
         ("assumed_hfov_deg", 180.0),
         ("color_max_depth", -1.0),
         ("inference_threads", -1),
+        ("device", -1),
         ("diagnostics_period", 0.0),
         ("max_depth", 5),  # an integer where a double belongs
         ("autostart", False),
@@ -88,6 +89,8 @@ def test_value_out_of_range_or_of_another_type_is_refused(
         ("output_size", "camera"),
         ("image_transport", "theora"),
         ("color_map", "jet2000"),
+        ("backend", "openvino"),
+        ("precision", "fp8"),
     ],
 )
 def test_refusal_of_an_unknown_choice_lists_the_known_ones(
@@ -125,6 +128,10 @@ def test_depth_limits_must_be_in_order_and_may_change_together(
         ("image_transport", "compressed"),
         ("onnxruntime_providers", ["CUDAExecutionProvider"]),
         ("inference_threads", 1),
+        ("backend", "onnxruntime"),
+        ("device", 1),
+        ("precision", "fp32"),
+        ("build_engine", True),
         ("diagnostics_period", 2.0),
     ],
 )

@@ -6,15 +6,18 @@ An engine belongs to one thread: open it, run it and close it there.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from depth_estimation_ros.engines.choice import EngineOptions, Log, open_chosen
 from depth_estimation_ros.errors import ModelError
 from depth_estimation_ros.model_card import ModelCard
+
+__all__ = ["Engine", "EngineOptions", "bundled_models", "open_engine", "resolve_model"]
 
 MODELS_DIR = Path(__file__).resolve().parent.parent / "models"
 
@@ -37,7 +40,9 @@ class Engine(Protocol):
             batch: as `card.input` says, for example (N, H, W, 3) uint8 for NHWC.
 
         Returns:
-            (N, H, W) float32, the network's own numbers: not yet scaled to metres.
+            (N, H, W) float32, the network's own numbers: not yet scaled to metres. It stays as it
+            is until the call after the next one, and not beyond `close`: an engine on a GPU writes
+            its results into two buffers in turn. Copy what is to live longer.
 
         Raises:
             EngineError: the batch has another shape or type, or the run failed.
@@ -50,25 +55,22 @@ class Engine(Protocol):
 
 
 def open_engine(
-    model: str | Path,
-    *,
-    providers: Sequence[str] = ("CPUExecutionProvider",),
-    threads: int = 0,
+    model: str | Path, options: EngineOptions | None = None, log: Log | None = None
 ) -> Engine:
-    """Opens a model with the engine that runs its kind of file.
+    """Opens a model with the engine that runs it best here, or with the one that is asked for.
 
     Args:
-        model: name of a bundled model, or path of an .onnx file.
-        providers: ONNX Runtime execution providers, best first. All must be available.
-        threads: for one run of the network; 0 = one per physical core.
+        model: name of a bundled model, path of an .onnx file, or of a TensorRT engine.
+        options: backend, GPU, precision, providers, threads; the default is the best there is.
+        log: told in one line what was chosen and why; the default is this module's logger.
 
     Raises:
-        ModelError: the file is missing, is not ONNX, or does not fit its card.
-        EngineError: a provider is not available.
+        ModelError: the file is missing, cannot be read, or does not fit its card.
+        ParameterError: the options contradict each other or the file.
+        EngineError: what was asked for is not available or does not start.
     """
-    from depth_estimation_ros.engines.onnxruntime import OnnxRuntimeEngine
-
-    return OnnxRuntimeEngine(resolve_model(model), providers=providers, threads=threads)
+    say = log or logging.getLogger(__name__).info
+    return open_chosen(resolve_model(model), options or EngineOptions(), say)
 
 
 def bundled_models() -> list[str]:
@@ -92,7 +94,7 @@ def resolve_model(name_or_path: str | Path) -> Path:
     raise ModelError(
         f"model '{name}'",
         found="a folder" if folder else f"no such file (looked for {_looked(name)})",
-        expected=f"the path of an .onnx file or a bundled model: {_bundled_in_words()}",
+        expected=f"the path of an .onnx or .engine file or a bundled model: {_bundled_in_words()}",
         fix="Correct the parameter 'model'; relative paths start at the working folder",
     )
 

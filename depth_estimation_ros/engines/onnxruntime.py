@@ -14,6 +14,7 @@ from depth_estimation_ros.errors import EngineError, ModelError
 from depth_estimation_ros.model_card import EXAMPLE_CARD, METADATA_KEY, InputSpec, ModelCard
 
 _ORT_TYPES = {"uint8": "tensor(uint8)", "float32": "tensor(float)"}
+_ON_NVIDIA = ("CUDAExecutionProvider", "TensorrtExecutionProvider")
 
 
 class OnnxRuntimeEngine:
@@ -23,6 +24,7 @@ class OnnxRuntimeEngine:
         path: the .onnx file; weights in side files are found beside it.
         providers: execution providers, best first.
         threads: for one run of the network; 0 = one per physical core.
+        device: index of the GPU for providers that use one.
 
     Raises:
         ModelError: not ONNX, no card, or a card that does not fit the network.
@@ -35,10 +37,11 @@ class OnnxRuntimeEngine:
         *,
         providers: Sequence[str] = ("CPUExecutionProvider",),
         threads: int = 0,
+        device: int = 0,
     ) -> None:
-        ort = _import_onnxruntime()
+        ort = import_onnxruntime()
         self._path = path
-        self._session: Any = _open_session(ort, path, list(providers), threads)
+        self._session: Any = _open_session(ort, path, list(providers), threads, device)
         self.card = _read_card(self._session, path)
         self._input, self._output = _check_network(self._session, self.card.input, path)
         name = f"{self.card.name} {self.card.model_version}".strip()
@@ -74,7 +77,12 @@ class OnnxRuntimeEngine:
         self._session = None
 
 
-def _import_onnxruntime() -> Any:
+def import_onnxruntime() -> Any:
+    """The module onnxruntime.
+
+    Raises:
+        EngineError: it is not installed.
+    """
     try:
         import onnxruntime
     except ImportError as error:
@@ -84,7 +92,7 @@ def _import_onnxruntime() -> Any:
     return onnxruntime
 
 
-def _open_session(ort: Any, path: Path, providers: list[str], threads: int) -> Any:
+def _open_session(ort: Any, path: Path, providers: list[str], threads: int, device: int) -> Any:
     available = ort.get_available_providers()
     missing = [provider for provider in providers if provider not in available]
     if missing or not providers:
@@ -102,8 +110,12 @@ def _open_session(ort: Any, path: Path, providers: list[str], threads: int) -> A
     # but 84 instead of 43 beside a busy process, and twice the processor time.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 4  # errors come back as exceptions, and warnings help nobody here
+    with_options = [
+        (provider, {"device_id": str(device)} if provider in _ON_NVIDIA else {})
+        for provider in providers
+    ]
     try:
-        session = ort.InferenceSession(str(path), sess_options=options, providers=providers)
+        session = ort.InferenceSession(str(path), sess_options=options, providers=with_options)
     except Exception as error:  # ORT's own exceptions share no base class
         raise ModelError(
             f"{path}: ONNX Runtime cannot load this file",

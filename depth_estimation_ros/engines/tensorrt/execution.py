@@ -1,0 +1,198 @@
+"""A deserialised engine with its memory: bytes in, depth out, on one stream of one GPU.
+
+Names common to TensorRT 10, 11 and TensorRT-RTX only; what differs is looked up by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from depth_estimation_ros.engines.tensorrt.cuda import Gpu
+from depth_estimation_ros.engines.tensorrt.graph import CudaGraph, capture
+from depth_estimation_ros.engines.tensorrt.shapes import Profile, Shape, check_shape, nbytes
+from depth_estimation_ros.errors import EngineError
+
+_DTYPES = {"UINT8": np.uint8, "FLOAT": np.float32}  # as a model card may name them
+
+
+class Execution:
+    """Runs one engine. All of it belongs to the thread that made `gpu`.
+
+    The first input of a shape runs as it is; the next of the same shape is captured as a CUDA
+    graph, which is launched from then on. Another shape drops the graph and begins anew: a graph
+    holds the addresses and sizes of one shape, and the context is set to one at a time.
+
+    Args:
+        trt: the module tensorrt or tensorrt_rtx.
+        engine: an ICudaEngine with one optimisation profile.
+        gpu: where it was deserialised.
+        name: of the engine file, for messages.
+        last_error: gives what TensorRT logged last, for messages.
+
+    Attributes:
+        profile: the input shapes that it takes.
+        dtype: of the input.
+        graph: "", "CUDA graph", or why there is none.
+
+    Raises:
+        EngineError: the engine has other inputs and outputs than a depth network, or the GPU has
+            no room for it.
+    """
+
+    def __init__(
+        self, trt: Any, engine: Any, gpu: Gpu, name: str, last_error: Callable[[], str]
+    ) -> None:
+        self._gpu, self._name, self._last_error = gpu, name, last_error
+        self._input, self._output = _tensor_names(trt, engine, name)
+        self.dtype = _dtype(engine, self._input, name)
+        if _dtype(engine, self._output, name) != np.float32:
+            raise _other_network(name, f"output '{self._output}' is not float32", "float32 depth")
+        self.profile = Profile(*map(tuple, engine.get_tensor_profile_shape(self._input, 0)))
+        self._context, self.graph = _make_context(trt, engine)
+        if self._context is None:
+            raise self._failed("making an execution context")
+        self._own_graphs = not self.graph
+        self._shape: Shape | None = None
+        self._result: Shape = ()
+        self._graph: CudaGraph | None = None
+        self._turn = 0
+        self._allocate()
+
+    def run(self, batch: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
+        """One inference.
+
+        Args:
+            batch: C-contiguous or not, of `dtype` and a shape within `profile`.
+
+        Returns:
+            The output as the engine shapes it. A view of pinned memory: valid until the call after
+            the next one, and never after `close`.
+
+        Raises:
+            EngineError: the shape is not in the profile, or TensorRT or CUDA failed.
+        """
+        check_shape(self.profile, batch.shape, self._name)
+        with self._gpu.doing("running the network"):
+            again = batch.shape == self._shape
+            if not again:
+                self._set_shape(batch.shape)
+            size = nbytes(batch.shape, self.dtype.itemsize)
+            picture = self._picture[:size]
+            np.copyto(picture.view(self.dtype).reshape(batch.shape), batch)
+            if again and self._graph is None and self._own_graphs:
+                self._capture()
+            self._gpu.upload(self._input_address, picture)
+            if self._graph is not None:
+                self._graph.launch()
+            else:
+                self._enqueue()
+            self._turn = 1 - self._turn
+            depth = self._depths[self._turn][: nbytes(self._result, 4)]
+            self._gpu.download(depth, self._output_address)
+            self._gpu.wait()
+        return depth.view(np.float32).reshape(self._result)
+
+    def close(self) -> None:
+        """Frees graph and context; buffers are freed with the GPU. Twice is harmless."""
+        if self._context is not None:
+            with self._gpu.doing("closing the engine"):
+                self._drop_graph()
+                self._context = None
+
+    def _allocate(self) -> None:
+        """Memory for the largest input and output, once."""
+        self._set_shape(self.profile.largest)
+        size_in = nbytes(self.profile.largest, self.dtype.itemsize)
+        size_out = nbytes(self._result, 4)
+        self._picture = self._gpu.allocate_pinned(size_in)
+        # Two outputs take turns: one is still being read by the caller while the next is written.
+        self._depths = [self._gpu.allocate_pinned(size_out) for _ in range(2)]
+        self._input_address = self._gpu.allocate(size_in)
+        self._output_address = self._gpu.allocate(size_out)
+        for tensor, address in (
+            (self._input, self._input_address),
+            (self._output, self._output_address),
+        ):
+            if not self._context.set_tensor_address(tensor, address):
+                raise self._failed(f"setting the address of '{tensor}'")
+        self._shape = None  # nothing has run yet
+
+    def _set_shape(self, shape: Shape) -> None:
+        self._drop_graph()
+        self._shape = None
+        if not self._context.set_input_shape(self._input, shape):
+            raise self._failed(f"setting the input shape {shape}")
+        self._result = tuple(self._context.get_tensor_shape(self._output))
+        if any(size < 0 for size in self._result):
+            raise self._failed(f"finding the output shape for {shape}")
+        self._shape = shape
+
+    def _capture(self) -> None:
+        try:
+            self._graph = capture(self._gpu.stream, self._enqueue)
+            self.graph = "CUDA graph"
+        except EngineError as error:
+            self._own_graphs = False
+            self.graph = f"no CUDA graph: {error}"
+
+    def _drop_graph(self) -> None:
+        if self._graph is not None:
+            self._graph.close()
+            self._graph = None
+
+    def _enqueue(self) -> None:
+        if not self._context.execute_async_v3(self._gpu.stream):
+            raise self._failed("starting the network")
+
+    def _failed(self, step: str) -> EngineError:
+        reason = self._last_error() or "no reason given"
+        return EngineError(
+            f"{self._name}: TensorRT failed while {step} ({reason})",
+            fix="Activate the node to try again; if that fails too, build the engine anew",
+        )
+
+
+def _tensor_names(trt: Any, engine: Any, name: str) -> tuple[str, str]:
+    """The names of the one input and the one output."""
+    names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
+    inputs = [t for t in names if engine.get_tensor_mode(t) == trt.TensorIOMode.INPUT]
+    outputs = [t for t in names if t not in inputs]
+    if len(inputs) != 1 or len(outputs) != 1:
+        raise _other_network(
+            name, f"inputs {inputs} and outputs {outputs}", "one picture in and one depth map out"
+        )
+    return inputs[0], outputs[0]
+
+
+def _dtype(engine: Any, tensor: str, name: str) -> np.dtype[Any]:
+    kind = engine.get_tensor_dtype(tensor).name
+    if kind not in _DTYPES:
+        raise _other_network(name, f"'{tensor}' of type {kind}", " or ".join(_DTYPES))
+    return np.dtype(_DTYPES[kind])
+
+
+def _make_context(trt: Any, engine: Any) -> tuple[Any, str]:
+    """An execution context, and who makes its CUDA graphs: "" if the caller shall.
+
+    TensorRT-RTX compiles kernels for a shape while it already runs; only it knows when a graph is
+    worth capturing, so there it does that itself.
+    """
+    strategy = getattr(trt, "CudaGraphStrategy", None)
+    if strategy is None:
+        return engine.create_execution_context(), ""
+    config = engine.create_runtime_config()
+    config.cuda_graph_strategy = strategy.WHOLE_GRAPH_CAPTURE
+    return engine.create_execution_context(config), "CUDA graph by TensorRT-RTX"
+
+
+def _other_network(name: str, found: str, expected: str) -> EngineError:
+    return EngineError(
+        f"{name}: the engine is not of a depth network of this package",
+        found=found,
+        expected=expected,
+        fix="Build it from an exported ONNX file: build_engine --help",
+    )
