@@ -1,4 +1,4 @@
-"""Rules for the fields of a file that people write by hand.
+"""Rules for the fields of a file, and the strict reader that applies them.
 
 A rule takes a value as JSON or YAML gives it and returns it in its final type, or raises `Wrong`,
 whose text completes the sentence "expected ...".
@@ -6,13 +6,79 @@ whose text completes the sentence "expected ...".
 
 from __future__ import annotations
 
+import dataclasses
+import difflib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
+
+from depth_estimation_ros.errors import DepthEstimationError
+
+Rules = Mapping[str, Callable[[Any], Any]]
 
 
 class Wrong(Exception):
     """A value that breaks a field's rule; the text says what the rule is."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """How to report a wrong field.
+
+    Attributes:
+        error: the exception to raise.
+        source: the file, for the message.
+        fix: the next step for a field that is missing or wrong.
+    """
+
+    error: type[DepthEstimationError]
+    source: str
+    fix: str
+
+
+def read_fields(
+    cls: type, rules: Rules, fields: Mapping[str, Any], problem: Problem, prefix: str = ""
+) -> dict[str, Any]:
+    """Checks one object of a file against its dataclass.
+
+    Args:
+        cls: the dataclass; its fields without a default must be there.
+        rules: one for each field of `cls`.
+        fields: the object as JSON or YAML gives it.
+        problem: how to report a wrong field.
+        prefix: of field names in messages, "input." for those of an inner object.
+
+    Returns:
+        The values by name, in their final types.
+
+    Raises:
+        problem.error: a field is missing, unknown or breaks its rule.
+    """
+    for name in fields:
+        if name not in rules:
+            near = difflib.get_close_matches(str(name), rules, n=1)
+            raise problem.error(
+                f"{problem.source}: unknown field '{prefix}{name}'",
+                found=repr(fields[name]),
+                expected=f"one of {', '.join(rules)}",
+                fix=f"Did you mean '{prefix}{near[0]}'?" if near else "Take the field out",
+            )
+    values = {}
+    for field in dataclasses.fields(cls):
+        required = field.default is dataclasses.MISSING
+        if field.name not in fields and not required:
+            continue
+        try:
+            values[field.name] = rules[field.name](fields.get(field.name))
+        except Wrong as wrong:
+            raise problem.error(
+                f"{problem.source}: field '{prefix}{field.name}'",
+                found=repr(fields[field.name]) if field.name in fields else "nothing",
+                expected=str(wrong),
+                fix=problem.fix,
+            ) from None
+    return values
 
 
 def text(value: Any) -> str:

@@ -8,9 +8,7 @@ that is missing, unknown or out of range is an error that names it.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -160,9 +158,7 @@ class ModelCard:
         return _read_card(fields, str(path))
 
 
-_Rules = Mapping[str, Callable[[Any], Any]]
-
-_INPUT_RULES: _Rules = {
+_INPUT_RULES: rules.Rules = {
     "height": rules.whole,
     "width": rules.whole,
     "color_order": rules.one_of("rgb", "bgr"),
@@ -172,13 +168,13 @@ _INPUT_RULES: _Rules = {
     "mean": rules.or_null(rules.per_channel(above_zero=False)),
     "std": rules.or_null(rules.per_channel(above_zero=True)),
 }
-_OUTPUT_RULES: _Rules = {
+_OUTPUT_RULES: rules.Rules = {
     "kind": rules.one_of("metric_depth", "inverse_depth", "relative_depth"),
     "unit": rules.one_of("m", "1/m", ""),
     "min_depth": rules.number(0.0, "metres, 0 or more"),
     "max_depth": rules.number(0.0, "metres above 0", above=True),
 }
-_CARD_RULES: _Rules = {
+_CARD_RULES: rules.Rules = {
     "name": rules.some_text,
     "licence": rules.some_text,
     "input": rules.an_object,
@@ -207,41 +203,18 @@ def _read_card(fields: Any, source: str) -> ModelCard:
             fix="Update depth_estimation_ros if the card is newer; export the model again if older",
         )
     fields = {key: value for key, value in fields.items() if key != "card_version"}
-    values = _read_fields(ModelCard, _CARD_RULES, fields, source, "")
+    problem = rules.Problem(ModelError, source, "Mend that field of the model card")
+    values = rules.read_fields(ModelCard, _CARD_RULES, fields, problem)
     values["input"] = InputSpec(
-        **_read_fields(InputSpec, _INPUT_RULES, values["input"], source, "input.")
+        **rules.read_fields(InputSpec, _INPUT_RULES, values["input"], problem, "input.")
     )
     values["output"] = OutputSpec(
-        **_read_fields(OutputSpec, _OUTPUT_RULES, values["output"], source, "output.")
+        **rules.read_fields(OutputSpec, _OUTPUT_RULES, values["output"], problem, "output.")
     )
     card = ModelCard(**values)
     _check_input(card.input, source)
     _check_output(card.output, source)
     return card
-
-
-def _read_fields(cls: type, known: _Rules, fields: Any, source: str, prefix: str) -> dict[str, Any]:
-    """Checks one object of the card; fields without a default in `cls` must be there."""
-    for name in fields:
-        if name not in known:
-            near = difflib.get_close_matches(str(name), known, n=1)
-            raise ModelError(
-                f"{source}: unknown field '{prefix}{name}'",
-                found=repr(fields[name]),
-                expected=f"one of {', '.join(known)}",
-                fix=f"Did you mean '{prefix}{near[0]}'?" if near else "Take the field out",
-            )
-    values = {}
-    for field in dataclasses.fields(cls):
-        required = field.default is dataclasses.MISSING
-        if field.name not in fields and not required:
-            continue
-        try:
-            values[field.name] = known[field.name](fields.get(field.name))
-        except rules.Wrong as wrong:
-            found = repr(fields[field.name]) if field.name in fields else "nothing"
-            raise _field_error(source, prefix + field.name, found, str(wrong)) from None
-    return values
 
 
 def _check_input(spec: InputSpec, source: str) -> None:
