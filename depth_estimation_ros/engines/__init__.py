@@ -27,11 +27,14 @@ class Engine(Protocol):
 
     Attributes:
         card: what it expects and what it gives.
-        description: one line for logs and diagnostics: model, library, device.
     """
 
     card: ModelCard
-    description: str
+
+    @property
+    def description(self) -> str:
+        """One line for logs and diagnostics: model, library, device."""
+        ...
 
     def infer(self, batch: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
         """Runs the network once.

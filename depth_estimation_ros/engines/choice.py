@@ -21,7 +21,7 @@ PRECISIONS = ("fp32", "fp16", "int8")
 ENGINE_SUFFIXES = (".engine", ".plan")
 AUTO = ("auto",)
 TENSORRT_MODULES = ("tensorrt", "tensorrt_rtx", "tensorrt_bindings", "tensorrt_rtx_bindings")
-Log = Callable[[str], None]
+Log = Callable[[str], object]
 
 
 @dataclass(frozen=True)

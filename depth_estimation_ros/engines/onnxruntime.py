@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from depth_estimation_ros.engines.batches import check_batch, to_maps
 from depth_estimation_ros.errors import EngineError, ModelError
 from depth_estimation_ros.model_card import EXAMPLE_CARD, METADATA_KEY, InputSpec, ModelCard
 
@@ -52,7 +53,7 @@ class OnnxRuntimeEngine:
         """Runs the network once: see `engines.Engine.infer`."""
         if self._session is None:
             raise EngineError(f"{self._path.name}: the engine is closed", fix="Open it again")
-        _check_batch(batch, self.card.input, self._path.name)
+        check_batch(batch, self.card.input, self._path.name)
         try:
             (output,) = self._session.run([self._output], {self._input: batch})
         except Exception as error:  # ORT's own exceptions share no base class
@@ -61,16 +62,7 @@ class OnnxRuntimeEngine:
                 f"{_shorten(error)}",
                 fix="Check 'input' in the model card against the network",
             ) from error
-        if output.ndim == 4 and output.shape[1] == 1:
-            output = output[:, 0]
-        if output.ndim != 3 or output.shape[0] != batch.shape[0]:
-            raise EngineError(
-                f"{self._path.name}: the network's output",
-                found=output.shape,
-                expected=f"({batch.shape[0]}, H, W) or ({batch.shape[0]}, 1, H, W)",
-                fix="Export the network with depth as its only output",
-            )
-        return output
+        return to_maps(output, batch.shape[0], self._path.name)
 
     def close(self) -> None:
         """Frees the session. Calling it twice is harmless."""
@@ -191,29 +183,6 @@ def _mismatch(path: Path, what: str, found: object, expected: object) -> ModelEr
         expected=expected,
         fix="Correct the model card, or export the network again",
     )
-
-
-def _check_batch(batch: npt.NDArray[np.generic], spec: InputSpec, name: str) -> None:
-    shape = batch.shape
-    nhwc = spec.layout == "NHWC"
-    good = len(shape) == 4 and shape[3 if nhwc else 1] == 3 and batch.dtype == spec.dtype
-    if good:
-        height, width = shape[1:3] if nhwc else shape[2:4]
-        step = spec.multiple_of
-        if step is None:
-            good = (height, width) == (spec.height, spec.width)
-        else:
-            good = height % step == 0 and width % step == 0 and height > 0 and width > 0
-    if not good:
-        size = f"{spec.height}, {spec.width}"
-        if spec.multiple_of is not None:
-            size = f"multiples of {spec.multiple_of}"
-        raise EngineError(
-            f"{name}: the batch given to the network",
-            found=f"{shape} {batch.dtype}",
-            expected=f"{f'(N, {size}, 3)' if nhwc else f'(N, 3, {size})'} {spec.dtype}",
-            fix="Prepare the picture as 'input' in the model card says",
-        )
 
 
 def _shorten(error: Exception) -> str:

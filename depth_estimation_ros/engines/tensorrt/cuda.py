@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -69,7 +69,7 @@ class Gpu:
             EngineError: CUDA reports an error, another thread than the maker's is at work, or the
                 GPU is closed.
         """
-        self._check_thread(step)
+        self.check_thread(step)
         if self._context is None:
             raise EngineError(f"GPU {self.name} is closed ({step})", fix="Open the engine again")
         try:
@@ -116,20 +116,21 @@ class Gpu:
         """
         if self._context is None:
             return
-        self._check_thread("closing")
-        try:
-            with self.doing("freeing memory"):
-                for array in self._pinned:
-                    array.base.free()  # type: ignore[union-attr]
-                for memory in self._memory:
-                    memory.free()
-                self._stream = None
-        finally:
-            self._pinned, self._memory = [], []
-            context, self._context = self._context, None
-            context.detach()
+        self.check_thread("closing")
+        # After a failure of the GPU, freeing fails too: there is nothing more to be done.
+        with suppress(EngineError), self.doing("freeing memory"):
+            for array in self._pinned:
+                array.base.free()  # type: ignore[union-attr]
+            for memory in self._memory:
+                memory.free()
+        with suppress(EngineError), self.doing("freeing the stream"):
+            self._stream = None
+        self._pinned, self._memory = [], []
+        context, self._context = self._context, None
+        context.detach()
 
-    def _check_thread(self, step: str) -> None:
+    def check_thread(self, step: str) -> None:
+        """Raises EngineError in any thread but the one that made this object."""
         if threading.current_thread() is not self._thread:
             raise EngineError(
                 f"GPU {self.name}: {step}",

@@ -46,7 +46,7 @@ class Execution:
     def __init__(
         self, trt: Any, engine: Any, gpu: Gpu, name: str, last_error: Callable[[], str]
     ) -> None:
-        self._gpu, self._name, self._last_error = gpu, name, last_error
+        self._gpu, self._engine, self._name, self._last_error = gpu, engine, name, last_error
         self._input, self._output = _tensor_names(trt, engine, name)
         self.dtype = _dtype(engine, self._input, name)
         if _dtype(engine, self._output, name) != np.float32:
@@ -97,11 +97,12 @@ class Execution:
         return depth.view(np.float32).reshape(self._result)
 
     def close(self) -> None:
-        """Frees graph and context; buffers are freed with the GPU. Twice is harmless."""
+        """Frees graph, context and engine; buffers are freed with the GPU. Twice is harmless."""
         if self._context is not None:
             with self._gpu.doing("closing the engine"):
                 self._drop_graph()
                 self._context = None
+                self._engine = None
 
     def _allocate(self) -> None:
         """Memory for the largest input and output, once."""
