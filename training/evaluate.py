@@ -178,8 +178,9 @@ def _complain(results: list[SetResult]) -> int:
     for result in results:
         if result.unreadable:
             print(
-                f"error: {result.dataset}: {len(result.unreadable)} frames cannot be read; "
-                f"the numbers are of the other {len(result.frames)}",
+                f"error: {result.dataset}: {len(result.unreadable)} of "
+                f"{len(result.unreadable) + len(result.frames)} frames cannot be read; "
+                "the numbers are of the others",
                 file=sys.stderr,
             )
         for name, error in result.unreadable[:NAMED_UNREADABLE]:

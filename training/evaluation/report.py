@@ -206,7 +206,8 @@ def _set_as_markdown(subject: Subject, result: SetResult, picture: str | None) -
             f"![best, median and worst frame of {result.dataset}]({picture})",
         ]
     if result.unreadable:
-        lines += ["", f"{len(result.unreadable)} frames could not be read and are not scored:", ""]
+        count = len(result.unreadable)
+        lines += ["", f"Not scored, because they could not be read ({count}):", ""]
         lines += [f"- `{name}`: {error}" for name, error in result.unreadable]
     return lines
 
