@@ -16,6 +16,7 @@ from training_checkpoints import tiny_checkpoint
 from depth_estimation_ros.engines import open_engine
 from depth_estimation_ros.model_card import METADATA_KEY
 from training.__main__ import main
+from training.evaluation.inputs import parse_options
 
 HEIGHT, WIDTH = 48, 64
 
@@ -177,6 +178,18 @@ def test_wrong_arguments_are_errors_with_a_next_step(
 ) -> None:
     assert evaluate("--data", room, *arguments) == 1
     assert re.search(message, capsys.readouterr().err)
+
+
+def test_values_of_options_are_json_or_else_text() -> None:
+    words = ["split=test", "height=352", "share=0.5", "mirror=true", "drives=[1, 2]", "day=2011_09"]
+    assert parse_options(words) == {
+        "split": "test",
+        "height": 352,
+        "share": 0.5,
+        "mirror": True,
+        "drives": [1, 2],
+        "day": "2011_09",
+    }
 
 
 def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:

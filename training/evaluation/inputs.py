@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from depth_estimation_ros.engines import Engine, open_engine, resolve_model
 from depth_estimation_ros.errors import ParameterError
@@ -81,7 +80,8 @@ def subjects_of_config(config: Path, root: Path, split: str | None) -> list[Subj
 
 
 def parse_options(words: Sequence[str]) -> dict[str, Any]:
-    """``name=value`` words; the values are read as YAML, so numbers are numbers.
+    """``name=value`` words. A value that is JSON (a number, true, a list) counts as that; else
+    it is text. So 2011_09_26 stays what it is, which YAML would take for a number.
 
     Raises:
         ParameterError: a word without a name or a ``=``.
@@ -91,7 +91,10 @@ def parse_options(words: Sequence[str]) -> dict[str, Any]:
         name, sign, value = word.partition("=")
         if not (name and sign):
             raise ParameterError("--option", found=repr(word), expected="name=value")
-        options[name] = yaml.safe_load(value)
+        try:
+            options[name] = json.loads(value)
+        except ValueError:
+            options[name] = value
     return options
 
 
