@@ -12,10 +12,11 @@ from depth_estimation_ros.errors import DepthEstimationError
 
 COMMANDS = {
     "synthesize": ("training.synthetic.write", "render random scenes with exact depth"),
+    "check-data": ("training.check_data", "look at data sets before training on them"),
     "train": ("training.train", "train a network from a YAML configuration"),
     "export": ("training.export", "turn a checkpoint into an ONNX file with its model card"),
     "curve": ("training.curve", "draw the loss and validation curves of a run"),
-    "evaluate": ("training.evaluate", "measure an ONNX file as a robot runs it, on RGB-D folders"),
+    "evaluate": ("training.evaluate", "measure any model as a robot runs it, on any data set"),
     "bag": ("training.bags", "write rosbags with ground truth, rendered or from a recording"),
 }
 

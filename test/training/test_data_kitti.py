@@ -86,7 +86,7 @@ def test_benchmark_depth_is_value_over_256_and_zero_is_unknown(benchmark):
     assert sample.intrinsics == (20.0, 20.0, 6.0, 3.0)
     assert sample.rgb[0, 0].tolist() == [200, 20, 10]
     assert sample.depth.shape == (8, 12)  # no crop of 352x1216 or any other here
-    assert (data.cap_m, data.crop, data.name) == (80.0, "garg", "kitti_depth train")
+    assert (data.cap_m, data.crop, data.name) == (80.0, "garg", "kitti_depth_train")
 
 
 def test_benchmark_has_its_own_split_and_cameras(benchmark):
@@ -109,7 +109,7 @@ def test_an_eigen_split_of_bts_takes_frames_of_both_folders_and_skips_none(bench
     data = open_dataset("kitti_depth", benchmark, split_file="eigen.txt", raw="raw")
     names = [f"{OTHER}/image_02/0000000002", f"{DRIVE}/image_03/0000000003"]
     assert [data.frame_name(i) for i in range(len(data))] == names
-    assert data.name == "kitti_depth eigen"
+    assert data.name == "kitti_depth_eigen"
 
 
 def test_a_split_of_monodepth2_skips_frames_near_the_ends_of_a_drive(benchmark):

@@ -70,10 +70,10 @@ class KittiDepth(SampleSet):
         root = Path(path)
         self._raw = root / raw
         if split_file is None:
-            self.name = f"kitti_depth {split}"
+            self.name = f"kitti_depth_{split}"
             self._pairs = list(_walk(root / split, self._raw, check_cameras(cameras)))
         else:
-            self.name = f"kitti_depth {Path(split_file).stem}"
+            self.name = f"kitti_depth_{Path(split_file).stem}"
             self._pairs = _listed(root, self._raw, root / split_file)
         drives = {(pair.frame.date, pair.frame.camera) for pair in self._pairs}
         self._cameras: dict[tuple[str, int], Intrinsics] = {

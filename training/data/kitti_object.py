@@ -32,7 +32,8 @@ class KittiObject(SampleSet):
     crop = "garg"
 
     def __init__(self, path: str | Path, split: str = "training") -> None:
-        self.name = f"kitti_object {split}"
+        self.name = f"kitti_object_{split}"
+        self._split = split
         folder = Path(path) / split
         pictures, scans = (numbered_files(folder / name) for name in ("image_2", "velodyne"))
         if not pictures or set(pictures) != set(scans):
@@ -54,4 +55,4 @@ class KittiObject(SampleSet):
         return Sample(rgb, depth, camera.intrinsics)
 
     def frame_name(self, index: int) -> str:
-        return self._files[index][0].stem
+        return f"{self._split}/{self._files[index][0].stem}"

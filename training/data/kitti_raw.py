@@ -71,7 +71,7 @@ class KittiRaw(SampleSet):
         cameras: Sequence[int] = (2, 3),
     ) -> None:
         root = Path(path)
-        self.name = "kitti_raw" if split_file is None else f"kitti_raw {Path(split_file).stem}"
+        self.name = "kitti_raw" if split_file is None else f"kitti_raw_{Path(split_file).stem}"
         if split_file is None:
             folders = _drives(root, drives)
             self._recorded = _whole_drives(root, folders, check_cameras(cameras))

@@ -43,7 +43,7 @@ class KittiTwise(SampleSet):
     def __init__(self, path: str | Path, split: str = "train") -> None:
         if split not in ("train", "test"):
             raise ParameterError("kitti_twise: split", found=repr(split), expected="train or test")
-        self.name = f"kitti_twise {split}"
+        self.name = f"kitti_twise_{split}"
         training = Path(path) / "training"
         pictures = numbered_files(training / "image_2")
         depths = _depth_files(training)

@@ -1,0 +1,1 @@
+"""Looks at data sets before a training run is spent on them."""
