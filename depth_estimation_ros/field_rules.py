@@ -71,6 +71,8 @@ def read_fields(
             continue
         try:
             values[field.name] = rules[field.name](fields.get(field.name))
+            if field.name not in fields:
+                raise Wrong("a value, or null")
         except Wrong as wrong:
             raise problem.error(
                 f"{problem.source}: field '{prefix}{field.name}'",

@@ -1,0 +1,42 @@
+"""A sidecar, a machine that it fits, and a wish that it fulfils, for tests to spoil."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tiny_models import tiny_card
+
+from depth_estimation_ros.engines.tensorrt.differences import Environment, Wanted
+from depth_estimation_ros.engines.tensorrt.engine_file import sha256, write_engine_file
+from depth_estimation_ros.engines.tensorrt.shapes import Profile
+from depth_estimation_ros.engines.tensorrt.sidecar import Settings, Sidecar
+
+PLAN = b"the bytes of an engine"
+ONNX_SHA256 = "a" * 64
+PROFILE = Profile((1, 48, 64, 3), (1, 48, 64, 3), (4, 48, 64, 3))
+CARD = tiny_card()
+ORIN = "Orin (nvgpu)"
+
+SIDECAR = Sidecar(
+    model="/models/tiny.onnx",
+    card=CARD,
+    onnx_sha256=ONNX_SHA256,
+    precision="fp16",
+    profile=PROFILE,
+    flavour="tensorrt",
+    tensorrt_version="10.3.0",
+    gpu_name=ORIN,
+    compute_capabilities=("8.7",),
+    cuda_version="12.6",
+    settings=Settings(workspace_mb=1024),
+    plan_sha256=sha256(PLAN),
+    plan_bytes=len(PLAN),
+)
+HERE = Environment("tensorrt", "10.3.0", ORIN, "8.7", "12.6")
+WANTED = Wanted("/models/tiny.onnx", ONNX_SHA256, CARD, "fp16", PROFILE)
+
+
+def written(path: Path, sidecar: Sidecar = SIDECAR, plan: bytes = PLAN) -> Path:
+    """An engine file, as far as anything but TensorRT can tell, and its sidecar."""
+    write_engine_file(path, plan, sidecar)
+    return path
