@@ -122,6 +122,10 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measures, prints and writes; returns the exit code."""
+    if not 0 < args.assumed_hfov < 180:
+        raise ParameterError(
+            "--assumed-hfov", found=f"{args.assumed_hfov:g}", expected="degrees between 0 and 180"
+        )
     subjects = _subjects(args)
     engine = open_model(args.model)
     pipeline = DepthPipeline(engine, PipelineSettings(assumed_hfov_deg=args.assumed_hfov))

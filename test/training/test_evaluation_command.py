@@ -168,6 +168,8 @@ def test_the_validation_sets_of_a_configuration(room: Path, model: Path) -> None
         (["--option", "split"], r"--option: found 'split', expected name=value"),
         (["--option", "nonsense=1"], r"data set folder: .*unexpected keyword argument 'nonsense'"),
         (["--distances", "4", "2"], r"rising numbers"),
+        (["--cap", "0"], r"cap: found 0 m, expected more than 0\.001 m"),
+        (["--assumed-hfov", "200"], r"--assumed-hfov: found 200, expected degrees"),
         (["--model", "missing.ckpt"], r"no checkpoint missing\.ckpt"),
         (["--config", "x.yaml", "--layout", "folder"], r"--config with --layout or --option"),
         (["--config", "x.yaml"], r"no training config x\.yaml"),

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from depth_estimation_ros.errors import DatasetError
+from depth_estimation_ros.errors import DatasetError, ParameterError
 from depth_estimation_ros.metrics import (
     Array,
     constant_median,
@@ -105,10 +105,12 @@ def evaluate_set(
     Raises:
         DatasetError: not one frame can be read.
         EngineError: the network failed.
-        ParameterError: no such crop, or distances that do not rise.
+        ParameterError: no such crop, a cap that leaves nothing, or distances that do not rise.
     """
     cap = samples.cap_m if cap is None else cap
     crop = samples.crop if crop is None else crop
+    if not cap > NEAREST_M:
+        raise ParameterError("cap", found=f"{cap:g} m", expected=f"more than {NEAREST_M:g} m")
     tally = _Tally(crop, cap, distances)
     unreadable: list[tuple[str, str]] = []
     calibrated = True
