@@ -58,6 +58,7 @@ setup(
             "lightning>=2.6",
             "torchmetrics",
             "onnx",
+            "h5py",
             "rosbags",
             "rich",
             "matplotlib",
