@@ -158,6 +158,29 @@ class ModelCard:
         return _read_card(fields, str(path))
 
 
+def card_of_model(text: str | None, path: Path) -> ModelCard:
+    """The card of an ONNX file: the one inside it, else the one in YAML beside it.
+
+    Args:
+        text: what the file's metadata has for `METADATA_KEY`, if anything.
+        path: of the ONNX file.
+
+    Raises:
+        ModelError: there is no card, or it cannot be used.
+    """
+    if text is not None:
+        return ModelCard.from_json(text, str(path))
+    beside = path.with_suffix(".card.yaml")
+    if beside.is_file():
+        return ModelCard.from_yaml_file(beside)
+    raise ModelError(
+        f"{path}: the model has no card, so what its numbers mean is unknown",
+        found=f"no metadata '{METADATA_KEY}' and no file {beside}",
+        expected="one of the two",
+        fix=f"Write {beside} like this one, with this network's values:\n{EXAMPLE_CARD}",
+    )
+
+
 _INPUT_RULES: rules.Rules = {
     "height": rules.whole,
     "width": rules.whole,

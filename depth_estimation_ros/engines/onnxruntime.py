@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from depth_estimation_ros.engines.batches import check_batch, to_maps
 from depth_estimation_ros.errors import EngineError, ModelError
-from depth_estimation_ros.model_card import EXAMPLE_CARD, METADATA_KEY, InputSpec, ModelCard
+from depth_estimation_ros.model_card import METADATA_KEY, InputSpec, card_of_model
 
 _ORT_TYPES = {"uint8": "tensor(uint8)", "float32": "tensor(float)"}
 _ON_NVIDIA = ("CUDAExecutionProvider", "TensorrtExecutionProvider")
@@ -43,7 +43,8 @@ class OnnxRuntimeEngine:
         ort = import_onnxruntime()
         self._path = path
         self._session: Any = _open_session(ort, path, list(providers), threads, device)
-        self.card = _read_card(self._session, path)
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        self.card = card_of_model(metadata.get(METADATA_KEY), path)
         self._input, self._output = _check_network(self._session, self.card.input, path)
         name = f"{self.card.name} {self.card.model_version}".strip()
         asked = ", ".join(provider.removesuffix("ExecutionProvider") for provider in providers)
@@ -124,21 +125,6 @@ def _open_session(ort: Any, path: Path, providers: list[str], threads: int, devi
             fix="Install that provider's libraries, or take it out of 'onnxruntime_providers'",
         )
     return session
-
-
-def _read_card(session: Any, path: Path) -> ModelCard:
-    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
-    if text is not None:
-        return ModelCard.from_json(text, str(path))
-    beside = path.with_suffix(".card.yaml")
-    if beside.is_file():
-        return ModelCard.from_yaml_file(beside)
-    raise ModelError(
-        f"{path}: the model has no card, so what its numbers mean is unknown",
-        found=f"no metadata '{METADATA_KEY}' and no file {beside}",
-        expected="one of the two",
-        fix=f"Write {beside} like this one, with this network's values:\n{EXAMPLE_CARD}",
-    )
 
 
 def _check_network(session: Any, spec: InputSpec, path: Path) -> tuple[str, str]:
