@@ -18,6 +18,7 @@ PYCUDA_DRIVER = {
     "memcpy_htod_async",
     "memcpy_dtoh_async",
     "mem_get_info",
+    "get_driver_version",
 }
 PYCUDA_MEMBERS = {
     "Device": {"count", "name", "compute_capability", "retain_primary_context", "total_memory"},

@@ -32,6 +32,7 @@ class Gpu:
     Attributes:
         name: as NVIDIA calls it, "NVIDIA GeForce RTX 3060".
         compute_capability: "8.6".
+        cuda_version: newest CUDA that the driver runs, "13.0".
 
     Raises:
         EngineError: pycuda, the driver or the GPU is missing.
@@ -42,6 +43,8 @@ class Gpu:
         device = _open_device(self._driver, index)
         self.name: str = device.name()
         self.compute_capability = ".".join(map(str, device.compute_capability()))
+        version = self._driver.get_driver_version()
+        self.cuda_version = f"{version // 1000}.{version % 1000 // 10}"
         self._thread = threading.current_thread()
         self._pinned: list[Bytes] = []
         self._memory: list[Any] = []
@@ -127,7 +130,7 @@ class Gpu:
             self._stream = None
         self._pinned, self._memory = [], []
         context, self._context = self._context, None
-        context.detach()
+        context.detach()  # not current now, as pycuda wants it: it pushes and releases by itself
 
     def check_thread(self, step: str) -> None:
         """Raises EngineError in any thread but the one that made this object."""
@@ -176,9 +179,7 @@ def _open_device(driver: Any, index: int) -> Any:
         raise EngineError(
             "parameter device",
             found=index,
-            expected=f"0 to {count - 1}: {count} GPU{'s' if count > 1 else ''} here"
-            if count
-            else "a GPU: CUDA sees none",
+            expected=f"an index below {count}, the number of GPUs that CUDA sees",
             fix="Correct 'device', or look at CUDA_VISIBLE_DEVICES",
         )
     return driver.Device(index)

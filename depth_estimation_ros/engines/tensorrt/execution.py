@@ -86,15 +86,22 @@ class Execution:
             if again and self._graph is None and self._own_graphs:
                 self._capture()
             self._gpu.upload(self._input_address, picture)
-            if self._graph is not None:
-                self._graph.launch()
-            else:
-                self._enqueue()
+            self.launch()
             self._turn = 1 - self._turn
             depth = self._depths[self._turn][: nbytes(self._result, 4)]
             self._gpu.download(depth, self._output_address)
             self._gpu.wait()
         return depth.view(np.float32).reshape(self._result)
+
+    def launch(self) -> None:
+        """Queues the network alone, on the input of the last `run`; waits for nothing.
+
+        For measuring it without its copies. Only inside `gpu.doing`.
+        """
+        if self._graph is not None:
+            self._graph.launch()
+        else:
+            self._enqueue()
 
     def close(self) -> None:
         """Frees graph, context and engine; buffers are freed with the GPU. Twice is harmless."""

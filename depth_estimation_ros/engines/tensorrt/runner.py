@@ -1,0 +1,120 @@
+"""TensorRtEngine: an engine file of TensorRT or TensorRT-RTX, run through pycuda."""
+
+from __future__ import annotations
+
+import dataclasses
+import traceback
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from depth_estimation_ros.engines.batches import check_batch, to_maps
+from depth_estimation_ros.engines.tensorrt.api import TensorRT
+from depth_estimation_ros.engines.tensorrt.cuda import Gpu
+from depth_estimation_ros.engines.tensorrt.execution import Execution
+from depth_estimation_ros.engines.tensorrt.shapes import input_of_engine
+from depth_estimation_ros.engines.tensorrt.sidecar import Sidecar
+from depth_estimation_ros.errors import EngineError
+from depth_estimation_ros.model_card import ModelCard
+
+
+class TensorRtEngine:
+    """An engine file on one GPU. Keeps to `engines.Engine`.
+
+    It belongs to the thread that makes it: CUDA contexts do. `infer` and `close` from another
+    thread are refused with an EngineError; nothing is run or freed then.
+
+    Args:
+        path: of the engine file, for messages.
+        plan: its contents.
+        sidecar: what it is; already known to fit this TensorRT and this GPU.
+        api: the TensorRT to run it with.
+        gpu: to run it on; from now on the engine's to close, unless making the engine fails.
+
+    Attributes:
+        card: of the network, with the input size that this engine takes.
+
+    Raises:
+        EngineError: TensorRT cannot load the file, it holds another kind of network, or the GPU
+            has no room for it.
+    """
+
+    def __init__(self, path: Path, plan: bytes, sidecar: Sidecar, api: TensorRT, gpu: Gpu) -> None:
+        self._name = path.name
+        self._precision = sidecar.precision
+        self._api = api
+        self._gpu = gpu
+        self._logger = api.logger()
+        self._logger.take_errors()  # of whatever came before
+        self._execution: Execution | None = None
+        try:
+            with gpu.doing(f"loading {path.name}"):
+                self._execution = self._load(path, plan, sidecar.card)
+        except BaseException as error:
+            # The error keeps the frames that it came through, and they keep what was made so far.
+            # That must end here, in its own thread and context, and not wherever the error ends.
+            with suppress(EngineError), gpu.doing("freeing a half-made engine"):
+                traceback.clear_frames(error.__traceback__)
+            raise
+        spec = input_of_engine(sidecar.card.input, self._execution.profile)
+        self.card = dataclasses.replace(sidecar.card, input=spec)
+
+    @property
+    def description(self) -> str:
+        """Model, library, GPU, precision, and whether a CUDA graph is used (after two runs)."""
+        model = f"{self.card.name} {self.card.model_version}".strip()
+        graph = self._execution.graph if self._execution is not None else ""
+        where = ", ".join(part for part in (self._gpu.name, self._precision, graph) if part)
+        return f"{model} on {self._api.title} ({where})"
+
+    def infer(self, batch: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
+        """Runs the network once: see `engines.Engine.infer`.
+
+        The result is a view of pinned memory, overwritten by the call after the next one.
+        """
+        if self._execution is None:
+            raise EngineError(f"{self._name}: the engine is closed", fix="Open it again")
+        check_batch(batch, self.card.input, self._name)
+        return to_maps(self._execution.run(batch), batch.shape[0], self._name)
+
+    def close(self) -> None:
+        """Frees graph, context, engine and memory. Calling it twice is harmless.
+
+        Raises:
+            EngineError: called by another thread than the engine's.
+        """
+        if self._execution is None:
+            return
+        self._gpu.check_thread("closing the engine")
+        execution, self._execution = self._execution, None
+        # After a failure of the GPU, freeing fails too: there is nothing more to be done.
+        with suppress(EngineError):
+            execution.close()
+        self._gpu.close()
+
+    def _load(self, path: Path, plan: bytes, card: ModelCard) -> Execution:
+        try:
+            runtime = self._api.module.Runtime(self._logger)
+            engine = runtime.deserialize_cuda_engine(plan)  # keeps the runtime alive
+        except (TypeError, RuntimeError):  # pybind11's words for a null pointer
+            engine = None
+        if engine is None:
+            raise EngineError(
+                f"{path}: {self._api.title} cannot load this engine",
+                found=f"'{self._last_errors() or 'no reason given'}'",
+                fix="Build it anew on this machine: build_engine --help",
+            )
+        execution = Execution(self._api.module, engine, self._gpu, path.name, self._last_errors)
+        if execution.dtype != np.dtype(card.input.dtype):
+            raise EngineError(
+                f"{path}: the engine's input against its card",
+                found=execution.dtype,
+                expected=card.input.dtype,
+                fix="Build the engine anew: build_engine --help",
+            )
+        return execution
+
+    def _last_errors(self) -> str:
+        return "; ".join(self._logger.take_errors())
