@@ -1,8 +1,13 @@
-"""From a checkpoint of a training run back to its network."""
+"""From a checkpoint of a training run back to its network.
+
+A checkpoint is read as tensors, numbers and texts, never as Python objects: reading one cannot run
+what somebody put into it.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -16,13 +21,14 @@ from training.networks import DepthNetwork
 def load_checkpoint(path: Path) -> tuple[TrainingConfig, DepthNetwork]:
     """The run's configuration and its network with averaged (EMA) weights, on the CPU, in eval.
 
-    Of the two files that ``train`` writes, ``final.ckpt`` has batch normalisation measured for
-    these weights; ``last.ckpt`` is for going on.
+    Of the files that ``train`` writes, ``final.ckpt`` has batch normalisation measured for these
+    weights; ``last.ckpt`` and ``best.ckpt`` are for going on.
 
     Raises:
-        ModelError: if the file is missing or was not written by this package's training.
+        ModelError: if the file is missing, was not written by this package's training, or holds
+            Python objects.
     """
-    state = _read(path)
+    state = read_checkpoint(path)
     try:
         config = parse_config(state["hyper_parameters"]["config"], str(path))
         module = DepthModule(config, with_encoder_weights=False)
@@ -45,22 +51,54 @@ def save_final(module: DepthModule, steps: int, path: Path) -> None:
     partial.replace(path)
 
 
-def load_averaged(module: DepthModule, path: Path) -> None:
-    """Puts the averaged (EMA) weights of a checkpoint into ``module``."""
-    module.load_state_dict(_read(path)["state_dict"])
+def load_averaged(module: DepthModule, path: Path) -> int:
+    """Puts the averaged (EMA) weights of a checkpoint into ``module``; returns the steps done."""
+    state = read_checkpoint(path)
+    module.load_state_dict(state["state_dict"])
+    return int(state["global_step"])
 
 
-def steps_done(path: Path) -> int:
-    """Optimiser steps behind a checkpoint.
+def steps_to_resume(module: DepthModule, path: Path) -> int:
+    """Optimiser steps behind a checkpoint, once it is known that ``module`` can go on from it.
 
     Raises:
-        ModelError: if the file is missing.
+        ModelError: if the file is of another network, or cannot be read.
     """
-    return int(_read(path)["global_step"])
+    state = read_checkpoint(path)
+    own = {name: value.shape for name, value in module.state_dict().items()}
+    kept = {name: value.shape for name, value in state.get("state_dict", {}).items()}
+    if own != kept:
+        differ = sorted(name for name in {*own, *kept} if own.get(name) != kept.get(name))
+        raise ModelError(
+            f"{path} is of another network than the configuration",
+            found=f"{len(differ)} tensors that differ, the first {differ[0]}",
+            expected=f"the network {module.config.network.name} with the same options",
+            fix="Resume with the configuration of the run (config.yaml in its folder).",
+        )
+    if "optimizer_states" not in state:
+        raise ModelError(f"{path} cannot be gone on from", fix="Use last.ckpt or best.ckpt.")
+    return int(state["global_step"])
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """The raw content of a checkpoint.
+
+    Raises:
+        ModelError: no such file, no checkpoint, or one that holds Python objects.
+    """
     if not path.is_file():
         raise ModelError(f"no checkpoint {path}", fix="Train one: python -m training train --help")
-    # Our own file; it holds the configuration beside tensors, which weights_only would refuse.
-    return torch.load(path, map_location="cpu", weights_only=False)
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except UnpicklingError as error:
+        raise ModelError(
+            f"checkpoint {path} is refused",
+            found="Python objects in it, which could run a program while they are read",
+            expected="tensors, numbers and texts, as `python -m training train` writes them",
+            fix="Do not load it. Get the file from its source once more, or train it.",
+        ) from error
+    except (RuntimeError, EOFError, ValueError, OSError) as error:
+        raise ModelError(f"{path} is not a checkpoint, or not the whole of one: {error}") from error
+    if not isinstance(state, dict) or "global_step" not in state:
+        raise ModelError(f"{path} is not a checkpoint of this training")
+    return state

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, Literal
 
 import yaml
 
 from depth_estimation_ros.errors import ParameterError
 from training.data.augment import Augmentation
+from training.schema import build
 
 
 @dataclass(frozen=True)
@@ -23,20 +25,37 @@ class NamedConfig:
 
 @dataclass(frozen=True)
 class DataSetConfig:
-    """One data set: how its files lie, where, its share of the pictures, its layout's options.
+    """One data set. In the file, options of its layout stand beside these keys.
 
-    In the file the options stand beside the other keys; ``path`` is relative to the data root.
+    Attributes:
+        path: relative to the data root that the command names.
+        layout: how its files lie, a name of :data:`training.data.layouts.LAYOUTS`.
+        weight: its share of the training pictures, of the sum of all weights.
+        options: of the layout, for instance ``split``.
+        holdout: share of its scenes kept for validation: under ``training`` these are left out,
+            under ``validation`` the others are. 0 takes all frames in both.
     """
 
     path: str
     layout: str
     weight: float
     options: dict[str, Any]
+    holdout: float = 0.0
 
 
 @dataclass(frozen=True)
 class DataConfig:
-    """What is trained on, at which size, and in which canonical camera (None: none)."""
+    """What is trained on.
+
+    Attributes:
+        height, width: pixels of the network's input.
+        canonical_focal_px: focal length, in pixels at that size, of the camera that depth is
+            given in; None for depth as it is.
+        training, validation: data sets; what is trained on is never validated or tested on.
+        augmentation: how training pictures are changed.
+        validation_frames: so many of the validation frames, evenly spaced, in each validation;
+            None takes all.
+    """
 
     height: int
     width: int
@@ -44,11 +63,28 @@ class DataConfig:
     training: tuple[DataSetConfig, ...]
     validation: tuple[DataSetConfig, ...]
     augmentation: Augmentation
+    validation_frames: int | None = None
 
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """AdamW with linear warm-up and cosine decay to zero over ``steps``."""
+    """How the weights move.
+
+    Attributes:
+        steps: optimiser steps of the whole run.
+        batch_size: pictures in one step, over all devices and parts together: a run learns the
+            same on one device as on many.
+        lr: learning rate of the decoder and head.
+        encoder_lr: learning rate of the encoder.
+        weight_decay: AdamW's decoupled decay, or Adam's L2 penalty.
+        warmup_steps: steps over which the rates rise linearly from 0.
+        gradient_clip: largest norm of the gradient; 0 for no limit.
+        ema_decay: of the running average of weights that is validated and exported, a step; 0
+            keeps the weights themselves.
+        name: ``adamw`` (Loshchilov and Hutter, ICLR 2019) or ``adam`` (Kingma and Ba, ICLR 2015).
+        amsgrad: the variant of Reddi et al., ICLR 2018.
+        schedule: after the warm-up, ``cosine`` or ``linear`` decay to 0 at the last step.
+    """
 
     steps: int
     batch_size: int
@@ -58,20 +94,52 @@ class OptimizerConfig:
     warmup_steps: int
     gradient_clip: float
     ema_decay: float
+    name: Literal["adamw", "adam"] = "adamw"
+    amsgrad: bool = False
+    schedule: Literal["cosine", "linear"] = "cosine"
 
 
 @dataclass(frozen=True)
 class TrainerConfig:
-    """Lightning's precision, data-loader workers, and steps between validations."""
+    """How the run is computed, and how it is watched.
 
-    precision: str
+    Attributes:
+        precision: ``32-true``; ``bf16-mixed`` for GPUs since Ampere and many CPUs; ``16-mixed``
+            for older GPUs.
+        workers: processes of each device that load pictures; 0 loads in the training process.
+        validate_every: steps between validations; a checkpoint is written after each.
+        accumulate_grad_batches: parts that a step is computed in, one after the other, where its
+            pictures do not fit the memory. Batch normalisation sees one part at a time.
+        batch_norm: statistics in training: ``local`` to each device, ``synced`` over all (GPUs
+            only), or ``frozen`` as loaded, for pretrained encoders and very small batches.
+        channels_last: memory layout; faster convolutions on CPUs and tensor cores.
+        monitor: the validation metric that decides which checkpoint is the best.
+        early_stopping: stop after so many validations in a row without a better ``monitor``, and
+            take the best checkpoint for the last; 0 trains to the end.
+    """
+
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"]
     workers: int
     validate_every: int
+    accumulate_grad_batches: int = 1
+    batch_norm: Literal["local", "synced", "frozen"] = "local"
+    channels_last: bool = True
+    monitor: Literal["abs_rel", "rmse", "silog", "delta1"] = "abs_rel"
+    early_stopping: int = 0
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Everything that decides what a run learns."""
+    """Everything that decides what a run learns.
+
+    Attributes:
+        name: of the model, in its card.
+        seed: of the first weights, the order of the pictures and their augmentation.
+        network: a name of :data:`training.networks.NETWORKS` and its options.
+        encoder_weights: ``timm`` starts from timm's pretrained weights; ``none`` at random; or
+            the name of a package with weights (see :mod:`training.encoder_weights`).
+        loss: a name of :data:`training.losses.LOSSES` and its options.
+    """
 
     name: str
     seed: int
@@ -101,47 +169,51 @@ def load_config(path: str | Path) -> TrainingConfig:
 
 def parse_config(values: Any, source: str) -> TrainingConfig:
     """Checks a mapping as read from YAML or kept in a checkpoint; ``source`` names it in errors."""
-    config: TrainingConfig = _build(TrainingConfig, values, source)
-    if config.optimizer.steps % config.trainer.validate_every:
-        raise ParameterError(
-            f"{source}: optimizer.steps",
-            found=config.optimizer.steps,
-            expected=f"a multiple of trainer.validate_every, {config.trainer.validate_every}",
-            fix="A checkpoint is written at each validation; later steps would be lost.",
-        )
+    special = {NamedConfig: _named, DataSetConfig: _data_set}
+    config: TrainingConfig = build(TrainingConfig, values, source, special)
+    _check_values(config, source)
     return config
 
 
-def _build(kind: Any, value: Any, where: str) -> Any:
-    if kind is NamedConfig:
-        return _named(value, where)
-    if kind is DataSetConfig:
-        return _data_set(value, where)
-    if isinstance(kind, type) and is_dataclass(kind):
-        if not isinstance(value, Mapping):
-            raise ParameterError(f"{where} is not a mapping", found=value)
-        names = [field.name for field in fields(kind)]
-        required = [field.name for field in fields(kind) if field.default is MISSING]
-        unknown, missing = set(value) - set(names), set(required) - set(value)
-        if unknown or missing:
-            problem = f"unknown {sorted(unknown)}" if unknown else f"missing {sorted(missing)}"
-            raise ParameterError(f"{where}: {problem}", expected=", ".join(names))
-        hints = get_type_hints(kind)
-        given = [name for name in names if name in value]
-        return kind(
-            **{name: _build(hints[name], value[name], f"{where}: {name}") for name in given}
+def to_mapping(config: TrainingConfig) -> dict[str, Any]:
+    """The configuration as lists, mappings, texts and numbers, as :func:`parse_config` takes it."""
+    return json.loads(json.dumps(asdict(config)))
+
+
+def _check_values(config: TrainingConfig, source: str) -> None:
+    data, how, trainer = config.data, config.optimizer, config.trainer
+    if how.steps % trainer.validate_every:
+        raise ParameterError(
+            f"{source}: optimizer.steps",
+            found=how.steps,
+            expected=f"a multiple of trainer.validate_every, {trainer.validate_every}",
+            fix="A checkpoint is written at each validation; later steps would be lost.",
         )
-    if getattr(kind, "__origin__", None) is tuple:
-        if not isinstance(value, (list, tuple)):
-            raise ParameterError(f"{where} is not a list", found=value)
-        return tuple(_build(kind.__args__[0], item, where) for item in value)
-    accepted = get_args(kind) or (kind,)  # of a union, its members
-    if float in accepted:
-        accepted = (*accepted, int)
-    if isinstance(value, bool) or not isinstance(value, accepted):
-        expected = " or ".join(sorted(member.__name__ for member in accepted))
-        raise ParameterError(f"{where} has a wrong type", found=repr(value), expected=expected)
-    return value
+    if how.batch_size % trainer.accumulate_grad_batches:
+        raise ParameterError(
+            f"{source}: optimizer.batch_size",
+            found=how.batch_size,
+            expected=f"a multiple of accumulate_grad_batches, {trainer.accumulate_grad_batches}",
+        )
+    if data.validation_frames is not None and data.validation_frames < 1:
+        raise ParameterError(
+            f"{source}: data.validation_frames",
+            found=data.validation_frames,
+            expected="1 or more, or null for all",
+        )
+    for entry in (*data.training, *data.validation):
+        if not 0.0 <= entry.holdout < 1.0:
+            raise ParameterError(
+                f"{source}: holdout of {entry.path}", found=entry.holdout, expected="0 <= share < 1"
+            )
+    for key in ("training", "validation"):
+        if not getattr(data, key):
+            raise ParameterError(f"{source}: data.{key} names no data set", expected="one or more")
+    weights = [entry.weight for entry in data.training]
+    if min(weights) < 0.0 or sum(weights) == 0.0:
+        raise ParameterError(
+            f"{source}: weights of data.training", found=weights, expected="0 or more, not all 0"
+        )
 
 
 def _named(value: Any, where: str) -> NamedConfig:
@@ -155,10 +227,8 @@ def _named(value: Any, where: str) -> NamedConfig:
 def _data_set(value: Any, where: str) -> DataSetConfig:
     if not isinstance(value, Mapping):
         raise ParameterError(f"{where} is not a mapping", found=repr(value), expected="path: ...")
-    own = {"layout": "folder", "weight": 1.0, **value}
-    path, layout, weight = (
-        _build(kind, own.pop(key, None), f"{where}: {key}")
-        for key, kind in (("path", str), ("layout", str), ("weight", float))
-    )
+    own = {"layout": "folder", "weight": 1.0, "holdout": 0.0, **value}
+    kinds = {"path": str, "layout": str, "weight": float, "holdout": float}
+    known = {key: build(kind, own.pop(key, None), f"{where}: {key}") for key, kind in kinds.items()}
     # As kept in a checkpoint the options are a mapping of their own.
-    return DataSetConfig(path, layout, weight, dict(own.pop("options", own)))
+    return DataSetConfig(**known, options=dict(own.pop("options", own)))

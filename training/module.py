@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict
 from typing import Any
 
 import lightning
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from depth_estimation_ros.errors import ParameterError
+from depth_estimation_ros.errors import DatasetError, ParameterError
 from depth_estimation_ros.metrics import depth_metrics, mean_metrics
 from training.build import build_named
-from training.config import OptimizerConfig, TrainingConfig
+from training.config import TrainingConfig, to_mapping
 from training.encoder_weights import LITE0_PACKAGE, SOURCES, load_packaged_weights
 from training.losses import LOSSES
 from training.networks import DepthNetwork, build_network
+from training.optimizers import make_optimizer, make_schedule
+from training.trainer.launch import gather, mean_over_processes
 
 LOGGED_METRICS = ("abs_rel", "rmse", "silog", "delta1")
 
@@ -27,50 +27,81 @@ class DepthModule(lightning.LightningModule):
     Args:
         config: the run.
         with_encoder_weights: False when the weights come from a checkpoint anyway.
+
+    Attributes:
+        step_loss: the loss of the last step, the mean over its parts and processes.
     """
 
     def __init__(self, config: TrainingConfig, with_encoder_weights: bool = True) -> None:
         super().__init__()
-        self.save_hyperparameters({"config": asdict(config)})
+        self.save_hyperparameters({"config": to_mapping(config)})
         self.config = config
         self.network = _network(config, with_encoder_weights)
-        # Convolutions on CPUs and tensor cores are fastest with channels last.
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.memory_format = (
+            torch.channels_last if config.trainer.channels_last else torch.contiguous_format
+        )
+        self.network.to(memory_format=self.memory_format)  # type: ignore[call-overload]
         self.loss = build_named("loss", LOSSES, config.loss.name, config.loss.options)
-        self._validation: list[dict[str, float]] = []
+        self.step_loss = torch.tensor(0.0)
+        self._parts: list[Tensor] = []
+        self._validation: dict[int, dict[str, float]] = {}
+        self.train()
 
     def forward(self, image: Tensor) -> Tensor:
-        return self.network(image.contiguous(memory_format=torch.channels_last))
+        return self.network(image.contiguous(memory_format=self.memory_format))
+
+    def train(self, mode: bool = True) -> DepthModule:
+        super().train(mode)
+        if self.config.trainer.batch_norm == "frozen":
+            for part in self.network.modules():
+                if isinstance(part, nn.modules.batchnorm._BatchNorm):
+                    part.eval()
+        return self
 
     def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
         terms = self.loss(self(batch["image"]), batch["depth"], batch["metric"])
-        for name, value in terms.items():
-            self.log(f"train/{name}", value, prog_bar=name == "loss")
+        self._parts.append(torch.stack([value.detach().float() for value in terms.values()]))
+        if len(self._parts) == self.config.trainer.accumulate_grad_batches:
+            self._log_step(list(terms))
         return terms["loss"]
 
-    def validation_step(self, batch: dict[str, Tensor], _: int) -> None:
-        predicted = self(batch["image"]).float().cpu().numpy()
-        depths, metric = batch["depth"].cpu().numpy(), batch["metric"].tolist()
-        for p, depth, known in zip(predicted, depths, metric, strict=True):
+    def _log_step(self, names: list[str]) -> None:
+        values = mean_over_processes(torch.stack(self._parts).mean(dim=0))
+        self._parts.clear()
+        for name, value in zip(names, values, strict=True):
+            self.log(f"train/{name}", value, prog_bar=name == "loss")
+        self.step_loss = values[names.index("loss")]
+
+    def validation_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
+        """Returns the predicted depth (N, H, W), metres, for who shows it."""
+        predicted = self(batch["image"]).float()
+        positions, metric = batch["position"].tolist(), batch["metric"].tolist()
+        pairs = zip(predicted.cpu().numpy(), batch["depth"].cpu().numpy(), strict=True)
+        for position, known, (p, depth) in zip(positions, metric, pairs, strict=True):
             # Without intrinsics the true scale is not known, so unaligned metrics mean nothing.
             if known:
-                metrics = depth_metrics(p, depth, max_depth=self.network.head.max_depth)
-                self._validation.append(metrics)
+                far = self.network.head.max_depth
+                self._validation[position] = depth_metrics(p, depth, max_depth=far)
+        return predicted
 
     def on_validation_epoch_end(self) -> None:
-        metrics = mean_metrics(self._validation)
+        # Each frame counts once, though processes share out an equal number and so some twice.
+        frames = {k: v for part in gather(self._validation) for k, v in part.items()}
         self._validation.clear()
+        metrics = mean_metrics(list(frames.values()))
+        if not metrics:
+            raise DatasetError(
+                "data.validation",
+                found="no frame whose camera is known",
+                expected="metric depth to validate with",
+                fix="With canonical_focal_px a frame without intrinsics has no metric depth.",
+            )
         for name in LOGGED_METRICS:
-            self.log(f"val/{name}", metrics[name], prog_bar=name == "abs_rel")
+            self.log(f"val/{name}", metrics[name], prog_bar=name == "abs_rel", sync_dist=True)
 
     def configure_optimizers(self) -> Any:
-        how = self.config.optimizer
-        encoder = list(self.network.encoder.parameters())
-        known = {id(p) for p in encoder}
-        rest = [p for p in self.network.parameters() if id(p) not in known]
-        groups = [{"params": encoder, "lr": how.encoder_lr}, {"params": rest, "lr": how.lr}]
-        optimizer = torch.optim.AdamW(groups, weight_decay=how.weight_decay)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda s: _cosine(s, how))
+        optimizer = make_optimizer(self.network, self.config.optimizer)
+        schedule = make_schedule(optimizer, self.config.optimizer)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
@@ -87,10 +118,3 @@ def _network(config: TrainingConfig, with_encoder_weights: bool) -> DepthNetwork
     if config.encoder_weights == LITE0_PACKAGE and with_encoder_weights:
         load_packaged_weights(network.encoder)
     return network
-
-
-def _cosine(step: int, how: OptimizerConfig) -> float:
-    if step < how.warmup_steps:
-        return (step + 1) / how.warmup_steps
-    progress = (step - how.warmup_steps) / max(1, how.steps - how.warmup_steps)
-    return 0.5 * (1.0 + math.cos(math.pi * min(1.0, progress)))

@@ -4,145 +4,154 @@ from __future__ import annotations
 
 import argparse
 import logging
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import lightning
-from lightning.pytorch.callbacks import (
-    EMAWeightAveraging,
-    LearningRateMonitor,
-    ModelCheckpoint,
-    RichProgressBar,
-)
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
-from torch.optim.swa_utils import update_bn
-from torch.utils.data import ConcatDataset, DataLoader
 
-from training.checkpoint import load_averaged, save_final, steps_done
-from training.config import DataConfig, DataSetConfig, TrainingConfig, load_config
-from training.data.augment import NO_AUGMENTATION, Augmentation
-from training.data.examples import Examples, balanced_sampler
-from training.data.layouts import open_dataset
+from depth_estimation_ros.errors import DatasetError
+from training.checkpoint import steps_to_resume
+from training.config import DataSetConfig, load_config
 from training.data.sample import SampleSet
 from training.module import DepthModule
+from training.trainer.averaging import write_final
+from training.trainer.fit import make_trainer
+from training.trainer.launch import check_batch, find_launch
+from training.trainer.loaders import (
+    batch_norm_loader,
+    open_sets,
+    training_loader,
+    validation_loader,
+)
+from training.trainer.run_folder import BEST, FINAL, LAST, find_checkpoint, record_start
 
-BATCH_NORM_PASS = (20, 48)  # batches, pictures in each
+EXAMPLES = """\
+examples:
+  one machine, all its GPUs (or its CPU, where there is none):
+    python -m training train --config config/training/nyu.yaml --data DIR --out runs/nyu
+  two of its GPUs (0 and 3):
+    CUDA_VISIBLE_DEVICES=0,3 python -m training train --config ... --data DIR --out DIR --devices 2
+  torchrun, two machines with eight GPUs each; run it on both, with the address of one of them:
+    torchrun --nnodes 2 --nproc-per-node 8 --rdzv-backend c10d --rdzv-endpoint HOST:29500 \\
+      -m training train --config ... --data DIR --out DIR
+  Slurm, the same in a job that may be interrupted and requeued; the folders are on a shared disk:
+    #SBATCH --nodes=2 --ntasks-per-node=8 --gpus-per-node=8 --cpus-per-task=8 --requeue
+    srun python -m training train --config ... --data DIR --out DIR --resume
+
+optimizer.batch_size counts the pictures of one step over all devices, so a run learns the same on
+any number of them. What --out holds afterwards:
+  checkpoints/final.ckpt  for `export` and `evaluate`; best.ckpt and last.ckpt are for --resume
+  curve/, tensorboard/    losses and metrics (python -m training curve), and pictures of predictions
+  config.yaml             the configuration with its defaults, each described in training/config.py
+  starts.json             commands, versions and git commit
+"""
 logger = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options of the command."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = EXAMPLES
     parser.add_argument(
-        "--config", type=Path, default=Path("config/training/compact.yaml"), help="what to train"
+        "--config",
+        type=Path,
+        default=Path("config/training/compact.yaml"),
+        help="what to train (default: %(default)s)",
     )
     parser.add_argument(
-        "--data", type=Path, required=True, help="folder that the config's folders are relative to"
+        "--data", type=Path, required=True, help="folder that the config's paths are relative to"
     )
     parser.add_argument("--out", type=Path, required=True, help="checkpoints and logs go here")
     parser.add_argument(
-        "--resume", action="store_true", help="go on from the last checkpoint in --out"
+        "--resume",
+        action="store_true",
+        help="go on from the last checkpoint in --out, as if there had been no break; begin where "
+        "there is none yet, so that a job that is started again needs no other command",
+    )
+    parser.add_argument(
+        "--devices",
+        type=int,
+        help="GPUs (or processes, on a CPU) of each machine; default: all GPUs, or one process. "
+        "Under torchrun and srun it is known from them",
+    )
+    parser.add_argument(
+        "--nodes", type=int, help="machines; default: 1, or as torchrun and srun say"
     )
 
 
 def run(args: argparse.Namespace) -> int:
     """Trains; returns the exit code."""
     config = load_config(args.config)
-    checkpoint = args.out / "checkpoints" / "last.ckpt"
-    # A resumed run must not draw the pictures of its first part once more, in the same order.
-    seed = config.seed + (steps_done(checkpoint) if args.resume else 0)
-    lightning.seed_everything(seed, workers=True)
-    module = DepthModule(config, with_encoder_weights=not args.resume)
-    trainer = _trainer(config, args.out)
-    how = config.optimizer
-    trainer.fit(
-        module,
-        _training_loader(config, args.data, seed, how.steps, how.batch_size),
-        _validation_loader(config, args.data),
-        ckpt_path=str(checkpoint) if args.resume else None,
-        # Our own checkpoint: it holds the configuration beside the weights.
-        weights_only=False if args.resume else None,
-    )
-    # A run that was complete before leaves its newest weights in the module, not the averaged.
-    load_averaged(module, checkpoint)
-    refresh_batch_norm(module, _training_loader(config, args.data, seed, *BATCH_NORM_PASS))
-    final = checkpoint.with_name("final.ckpt")
-    save_final(module, trainer.global_step, final)
-    logger.info("trained %s; next: python -m training export --checkpoint %s", args.out, final)
+    launch = find_launch(args.devices, args.nodes)
+    # Other processes come when the first has begun to write.
+    checkpoint = find_checkpoint(args.out, args.resume or not launch.first)
+    data = config.data
+    training = open_sets(data.training, args.data, validation=False)
+    validation = open_sets(data.validation, args.data, validation=True)
+    _quieten()
+    lightning.seed_everything(config.seed, verbose=False)
+    module = DepthModule(config, with_encoder_weights=checkpoint is None)
+    start = steps_to_resume(module, checkpoint) if checkpoint else 0
+    trainer = make_trainer(config, args.out, launch)
+    rank, processes = trainer.global_rank, trainer.world_size
+    check_batch(config.optimizer.batch_size, processes, config.trainer.accumulate_grad_batches)
+    if launch.first:
+        device = str(trainer.strategy.root_device)
+        record_start(args.out, config, device=device, processes=processes, from_step=start)
+        _describe(data.training, training, "training")
+        _describe(data.validation, validation, "validation")
+        logger.info("%d process(es) on %s, from step %d", processes, device, start)
+    try:
+        trainer.fit(
+            module,
+            training_loader(config, training, rank=rank, processes=processes, start=start),
+            validation_loader(config, validation, rank=rank, processes=processes),
+            ckpt_path=checkpoint,
+            weights_only=True if checkpoint else None,
+        )
+    except DatasetError as error:
+        raise DatasetError(_last_line(error)) from error
+    if launch.first:
+        early = config.trainer.early_stopping > 0
+        final = args.out / FINAL
+        write_final(
+            module,
+            args.out / (BEST if early else LAST),
+            final,
+            batch_norm_loader(config, training),
+            trainer.strategy.root_device,
+        )
+        logger.info("trained %s; next: python -m training export --checkpoint %s", args.out, final)
     return 0
 
 
-def refresh_batch_norm(module: DepthModule, loader: DataLoader) -> None:
-    """Measures the statistics of batch normalisation anew, for the averaged weights.
-
-    The statistics kept during training are of weights that no longer exist (Izmailov et al.,
-    "Averaging Weights Leads to Wider Optima", UAI 2018, section 3.2). Large batches matter: the
-    variance within a small one leaves out how much pictures differ from each other.
-    """
-    logger.info("measuring batch normalisation for the averaged weights")
-    update_bn((batch["image"] for batch in loader), module)
+def _describe(entries: Sequence[DataSetConfig], sets: Sequence[SampleSet], use: str) -> None:
+    for entry, samples in zip(entries, sets, strict=True):
+        share = f"weight {entry.weight:.2f}" if use == "training" else ""
+        logger.info("%-10s %-34s %7d frames  %s", use, entry.path, len(samples), share)
 
 
-def _trainer(config: TrainingConfig, out: Path) -> lightning.Trainer:
-    how = config.optimizer
-    return lightning.Trainer(
-        default_root_dir=out,
-        max_steps=how.steps,
-        precision=config.trainer.precision,  # type: ignore[arg-type]
-        gradient_clip_val=how.gradient_clip,
-        val_check_interval=config.trainer.validate_every,
-        check_val_every_n_epoch=None,
-        log_every_n_steps=max(1, min(20, how.steps // 100)),
-        # Numbered, so that a resumed run keeps the curve of the part before.
-        logger=[
-            CSVLogger(out, name="curve", flush_logs_every_n_steps=20),
-            TensorBoardLogger(out, name="tensorboard"),
-        ],
-        callbacks=[
-            EMAWeightAveraging(decay=how.ema_decay),
-            ModelCheckpoint(
-                out / "checkpoints",
-                every_n_train_steps=config.trainer.validate_every,
-                save_last=True,
-                save_top_k=0,
-                enable_version_counter=False,
-            ),
-            LearningRateMonitor("step"),
-            RichProgressBar(),
-        ],
+def _quieten() -> None:
+    """Leaves Lightning its warnings, but those that are wrong here, and none of its notices."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in (
+        ".*does not have many workers.*",  # for machines with many cores
+        ".*isinstance.treespec, LeafSpec.*",  # of Lightning about its own code
+        ".*your dataloader is not resumable.*",  # it starts where the checkpoint ends
+        ".*module\\(s\\) in eval mode.*",  # frozen batch normalisation
+        ".*Checkpoint directory .* exists and is not empty.*",  # that of the run that goes on
+        ".*The number of training batches .* is smaller than the logging interval.*",
+    ):
+        warnings.filterwarnings("ignore", message=message)
+
+
+def _last_line(error: Exception) -> str:
+    """What went wrong, without the traceback that a loader's worker puts before it."""
+    return (
+        str(error)
+        .strip()
+        .rpartition("\n")[2]
+        .removeprefix(f"{DatasetError.__module__}.{DatasetError.__name__}: ")
     )
-
-
-def _training_loader(
-    config: TrainingConfig, root: Path, seed: int, batches: int, batch_size: int
-) -> DataLoader:
-    data = config.data
-    sets = [_open(entry, root) for entry in data.training]
-    for samples, entry in zip(sets, data.training, strict=True):
-        logger.info("%-28s %5d frames, weight %.2f", entry.path, len(samples), entry.weight)
-    sampler = balanced_sampler(
-        sets,
-        [entry.weight for entry in data.training],
-        count=batches * batch_size,
-        seed=seed,
-    )
-    return DataLoader(
-        _examples(sets, data, data.augmentation),
-        batch_size=batch_size,
-        sampler=sampler,
-        num_workers=config.trainer.workers,
-        drop_last=True,
-    )
-
-
-def _validation_loader(config: TrainingConfig, root: Path) -> DataLoader:
-    sets = [_open(entry, root) for entry in config.data.validation]
-    return DataLoader(
-        _examples(sets, config.data, NO_AUGMENTATION), batch_size=config.optimizer.batch_size
-    )
-
-
-def _open(entry: DataSetConfig, root: Path) -> SampleSet:
-    return open_dataset(entry.layout, root / entry.path, **entry.options)
-
-
-def _examples(sets: list[SampleSet], data: DataConfig, how: Augmentation) -> Examples:
-    return Examples(ConcatDataset(sets), data.height, data.width, how, data.canonical_focal_px)

@@ -91,6 +91,10 @@ class Cityscapes(SampleSet):
         """``aachen_000000_000019``."""
         return self.frames[index].rpartition("/")[2]
 
+    def scene_name(self, index: int) -> str:
+        """The city."""
+        return self.frames[index].partition("/")[0]
+
     def _file(self, kind: str, end: str, frame: str) -> Path:
         return self.path / kind / self.split / f"{frame}_{kind}{end}"
 

@@ -84,6 +84,12 @@ class NyuCsv(SampleSet):
             return picture.stem.removesuffix("_colors")
         return f"{picture.parent.name}/{picture.stem}"
 
+    def scene_name(self, index: int) -> str:
+        """``basement_0001`` of ``basement_0001a_out``: the letters are parts of one recording."""
+        if self.split == "test":
+            return self.frame_name(index)
+        return Path(self.rows[index][0]).parent.name.removesuffix("_out").rstrip("abcdefghij")
+
 
 def _read_train(file: Path) -> npt.NDArray[np.float32]:
     raw = read_depth_values(file, bits=8, fix=f"Depth of nyu2_train is 8-bit, 255 = 10 m. {FIX}")

@@ -46,3 +46,7 @@ class SampleSet(Dataset[Sample]):
     @abstractmethod
     def frame_name(self, index: int) -> str:
         """What to call a frame in reports: unique within the set."""
+
+    def scene_name(self, index: int) -> str:
+        """The place or drive that a frame is of. Frames of one scene look alike."""
+        return self.frame_name(index).partition("/")[0]

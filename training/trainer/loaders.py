@@ -1,0 +1,122 @@
+"""The data loaders of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import ConcatDataset, DataLoader, Sampler
+
+from training.config import DataSetConfig, TrainingConfig
+from training.data.augment import NO_AUGMENTATION
+from training.data.examples import Examples
+from training.data.holdout import Scenes
+from training.data.layouts import open_dataset
+from training.data.order import StepBatches, draw_order, evenly_spaced
+from training.data.sample import Sample, SampleSet
+
+BATCH_NORM_PASS = (20, 48)  # batches, pictures in each
+BATCH_NORM_SEED = 1  # added to the run's: views that no step has seen
+
+
+def open_sets(entries: Sequence[DataSetConfig], root: Path, *, validation: bool) -> list[SampleSet]:
+    """The data sets of one list of the configuration, less or only the scenes held out."""
+    sets = []
+    for entry in entries:
+        samples = open_dataset(entry.layout, root / entry.path, **entry.options)
+        if entry.holdout:
+            samples = Scenes(samples, entry.holdout, held_out=validation)
+        sets.append(samples)
+    return sets
+
+
+def training_loader(
+    config: TrainingConfig, sets: Sequence[SampleSet], *, rank: int, processes: int, start: int
+) -> DataLoader:
+    """One process' share of all steps from ``start`` (steps done) on."""
+    how = config.optimizer
+    batches = StepBatches(
+        how.steps,
+        how.batch_size,
+        parts=config.trainer.accumulate_grad_batches,
+        rank=rank,
+        processes=processes,
+        start=start,
+    )
+    examples = _drawn(config, sets, how.steps * how.batch_size, config.seed)
+    return _loader(config, examples, batches)
+
+
+def validation_loader(
+    config: TrainingConfig, sets: Sequence[SampleSet], *, rank: int, processes: int
+) -> DataLoader:
+    """One process' share of the validation frames, whole, unchanged, in a fixed order."""
+    data = config.data
+    samples: ConcatDataset[Sample] = ConcatDataset(sets)
+    order = evenly_spaced(len(samples), data.validation_frames)
+    examples = Examples(
+        samples, data.height, data.width, NO_AUGMENTATION, data.canonical_focal_px, order=order
+    )
+    parts = processes * config.trainer.accumulate_grad_batches
+    size = max(1, config.optimizer.batch_size // parts)
+    return _loader(config, examples, _EqualShare(len(order), size, rank, processes))
+
+
+def batch_norm_loader(config: TrainingConfig, sets: Sequence[SampleSet]) -> DataLoader:
+    """Training pictures in large batches, for the statistics of batch normalisation."""
+    count, size = BATCH_NORM_PASS
+    examples = _drawn(config, sets, count * size, config.seed + BATCH_NORM_SEED)
+    batches = StepBatches(count, size, parts=1, rank=0, processes=1, start=0)
+    return _loader(config, examples, batches)
+
+
+class _EqualShare(Sampler[list[int]]):
+    """Every so-manieth position; the last once more where others have one more.
+
+    The processes of a run must go through equally many batches, or one waits for ever.
+    """
+
+    def __init__(self, count: int, batch_size: int, rank: int, processes: int) -> None:
+        rows = -(-count // processes)
+        self.positions = [min(row * processes + rank, count - 1) for row in range(rows)]
+        self.batch_size = batch_size
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for first in range(0, len(self.positions), self.batch_size):
+            yield self.positions[first : first + self.batch_size]
+
+    def __len__(self) -> int:
+        return -(-len(self.positions) // self.batch_size)
+
+
+def _drawn(config: TrainingConfig, sets: Sequence[SampleSet], count: int, seed: int) -> Examples:
+    data = config.data
+    weights = [entry.weight for entry in data.training]
+    order = draw_order([len(samples) for samples in sets], weights, count, seed)
+    return Examples(
+        ConcatDataset(sets),
+        data.height,
+        data.width,
+        data.augmentation,
+        data.canonical_focal_px,
+        order=np.asarray(order),
+        seed=seed,
+    )
+
+
+def _loader(config: TrainingConfig, examples: Examples, batches: Sampler[list[int]]) -> DataLoader:
+    return DataLoader(
+        examples,
+        batch_sampler=batches,
+        num_workers=config.trainer.workers,
+        pin_memory=torch.cuda.is_available(),
+        worker_init_fn=_one_thread,
+    )
+
+
+def _one_thread(_: int) -> None:
+    # Workers share the cores among themselves; OpenCV would start a thread for each core in each.
+    cv2.setNumThreads(0)
