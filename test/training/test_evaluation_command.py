@@ -11,12 +11,14 @@ import onnx
 import pytest
 import yaml
 from tiny_models import red_depth
-from training_checkpoints import tiny_checkpoint
+from training_checkpoints import CONFIG, tiny_checkpoint
 
 from depth_estimation_ros.engines import open_engine
 from depth_estimation_ros.model_card import METADATA_KEY
 from training.__main__ import main
+from training.config import load_config
 from training.evaluation.inputs import parse_options
+from training.trainer.loaders import open_sets
 
 HEIGHT, WIDTH = 48, 64
 
@@ -155,11 +157,35 @@ def test_the_validation_sets_of_a_configuration(room: Path, model: Path) -> None
     root = room.parent / "data"
     (root / "synthetic").mkdir(parents=True)
     room.rename(root / "synthetic" / "val")
-    config = Path(__file__).parents[2] / "config" / "training" / "compact.yaml"
     out = root / "card.json"
-    assert evaluate("--model", model, "--config", config, "--data", root, "--json", out) == 0
+    assert evaluate("--model", model, "--config", CONFIG, "--data", root, "--json", out) == 0
     (entry, *_) = json.loads(out.read_text())
     assert (entry["dataset"], entry["split"]) == ("val", "validation")
+
+
+def test_of_a_set_with_holdout_no_frame_that_was_trained_on_is_scored(
+    tmp_path: Path, model: Path
+) -> None:
+    room = tmp_path / "room"
+    room.mkdir()
+    flat = np.full((HEIGHT, WIDTH), 2.0)
+    for index in range(12):
+        write_frame(room, f"{index:05}", np.full(flat.shape, 32, np.uint8), flat)
+    (room / "info.json").write_text("{}")
+    values = yaml.safe_load(CONFIG.read_text())
+    values["data"]["training"] = [{"path": "room", "weight": 1.0, "holdout": 0.5}]
+    values["data"]["validation"] = [{"path": "room", "holdout": 0.5}]
+    config = tmp_path / "config.yaml"
+    config.write_text(yaml.safe_dump(values))
+    out = tmp_path / "frames.csv"
+    assert evaluate("--model", model, "--config", config, "--data", tmp_path, "--csv", out) == 0
+    scored = {line["frame"] for line in csv.DictReader(out.open())}
+    (trained,) = open_sets(load_config(config).data.training, tmp_path, validation=False)
+    trained_on = {trained.frame_name(index) for index in range(len(trained))}
+    assert len(scored) > 0
+    assert len(trained_on) > 0
+    assert scored.isdisjoint(trained_on)
+    assert len(scored | trained_on) == 12
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from depth_estimation_ros.errors import ParameterError
 from training.config import load_config
 from training.data.layouts import open_dataset
 from training.data.sample import SampleSet
+from training.trainer.loaders import open_sets
 
 ALL_FRAMES = "all frames"
 
@@ -60,11 +61,17 @@ def subjects_of_paths(
         DatasetError: the files are not what the layout says.
         ParameterError: no such layout, or it has no such option.
     """
-    return [_subject(layout, path, options, split) for path in paths]
+    part = split or str(options.get("split", ALL_FRAMES))
+    return [
+        Subject(open_dataset(layout, path, **options), layout, path, options, part)
+        for path in paths
+    ]
 
 
 def subjects_of_config(config: Path, root: Path, split: str | None) -> list[Subject]:
-    """The validation sets of a training configuration, with their files under ``root``.
+    """What a run of a training configuration validates on, with its files under ``root``.
+
+    Of a set with ``holdout`` these are the scenes held out: the others were trained on.
 
     Raises:
         DatasetError: as for :func:`subjects_of_paths`.
@@ -73,9 +80,10 @@ def subjects_of_config(config: Path, root: Path, split: str | None) -> list[Subj
     entries = load_config(config).data.validation
     if not entries:
         raise ParameterError(f"{config}: data.validation", found="no data sets")
+    sets = open_sets(entries, root, validation=True)
     return [
-        _subject(entry.layout, root / entry.path, entry.options, split or "validation")
-        for entry in entries
+        Subject(samples, entry.layout, root / entry.path, entry.options, split or "validation")
+        for samples, entry in zip(sets, entries, strict=True)
     ]
 
 
@@ -96,8 +104,3 @@ def parse_options(words: Sequence[str]) -> dict[str, Any]:
         except ValueError:
             options[name] = value
     return options
-
-
-def _subject(layout: str, path: Path, options: dict[str, Any], split: str | None) -> Subject:
-    samples = open_dataset(layout, path, **options)
-    return Subject(samples, layout, path, options, split or str(options.get("split", ALL_FRAMES)))
