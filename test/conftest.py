@@ -21,6 +21,8 @@ from depth_estimation_ros.dds import (
 if TYPE_CHECKING:
     from ros_helpers import NodeProcess, Tester
 
+    from depth_estimation_ros.engines.tensorrt.api import TensorRT
+
 CONFIG = Path(__file__).resolve().parent.parent / "config"
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -76,3 +78,13 @@ def shared_data() -> Callable[[str], Path]:
         return path
 
     return find
+
+
+@pytest.fixture(scope="session")
+def rtx() -> TensorRT:
+    """TensorRT-RTX, which builds engines on a machine without a GPU."""
+    reason = "needs TensorRT-RTX: pip install tensorrt-rtx-cu13-libs tensorrt-rtx-cu13-bindings"
+    pytest.importorskip("tensorrt_rtx_bindings", reason=reason, exc_type=ImportError)
+    from depth_estimation_ros.engines.tensorrt.api import find_tensorrt
+
+    return find_tensorrt("tensorrt_rtx")

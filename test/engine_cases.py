@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from tiny_models import tiny_card
 
+from depth_estimation_ros.engines.tensorrt.api import TensorRT
+from depth_estimation_ros.engines.tensorrt.builder import build_plan
 from depth_estimation_ros.engines.tensorrt.differences import Environment, Wanted
 from depth_estimation_ros.engines.tensorrt.engine_file import sha256, write_engine_file
+from depth_estimation_ros.engines.tensorrt.request import make_profile
 from depth_estimation_ros.engines.tensorrt.shapes import Profile
 from depth_estimation_ros.engines.tensorrt.sidecar import Settings, Sidecar
+from depth_estimation_ros.model_card import InputSpec
 
 PLAN = b"the bytes of an engine"
 ONNX_SHA256 = "a" * 64
@@ -40,3 +45,15 @@ def written(path: Path, sidecar: Sidecar = SIDECAR, plan: bytes = PLAN) -> Path:
     """An engine file, as far as anything but TensorRT can tell, and its sidecar."""
     write_engine_file(path, plan, sidecar)
     return path
+
+
+def build(
+    api: TensorRT,
+    path: Path,
+    spec: InputSpec = CARD.input,
+    profile: Profile | None = None,
+    **options: Any,
+) -> bytes:
+    """A real build, of one picture of the card's size for an RTX 30 unless told otherwise."""
+    options.setdefault("compute_capabilities", ["8.6"])
+    return build_plan(api, path.read_bytes(), path, spec, profile or make_profile(spec), **options)

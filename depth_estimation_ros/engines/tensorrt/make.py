@@ -1,0 +1,131 @@
+"""One engine, from a model file to engine and sidecar on the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+
+from depth_estimation_ros.engines.tensorrt.api import TensorRT
+from depth_estimation_ros.engines.tensorrt.builder import build_plan
+from depth_estimation_ros.engines.tensorrt.cuda import Gpu
+from depth_estimation_ros.engines.tensorrt.differences import Wanted, build_command
+from depth_estimation_ros.engines.tensorrt.engine_file import sha256, write_engine_file
+from depth_estimation_ros.engines.tensorrt.model_file import ModelFile
+from depth_estimation_ros.engines.tensorrt.progress import Progress
+from depth_estimation_ros.engines.tensorrt.shapes import Profile
+from depth_estimation_ros.engines.tensorrt.sidecar import Settings, Sidecar
+from depth_estimation_ros.errors import EngineError
+
+
+def wanted_engine(model: ModelFile, precision: str, profile: Profile) -> Wanted:
+    """The engine of a model in a precision for input shapes."""
+    return Wanted(model.name, model.sha256, model.card, precision, profile)
+
+
+def in_precision(model: ModelFile, wanted: Wanted) -> bytes:
+    """The ONNX network of a model in float32 or float16.
+
+    Raises:
+        EngineError: int8, which needs pictures; or the package onnx is missing.
+        ModelError: the network cannot be converted.
+    """
+    if wanted.precision == "int8":
+        raise EngineError(
+            f"an int8 engine of {model.name} needs pictures of the robot's camera to be made with",
+            fix=f"Run: {build_command(wanted, None, None)}",
+        )
+    if wanted.precision == "fp32":
+        return model.path.read_bytes()
+    from depth_estimation_ros.precision.graph import load
+    from depth_estimation_ros.precision.half import to_half
+
+    return to_half(load(model.path)).SerializeToString()
+
+
+def make_engine(
+    out: Path,
+    wanted: Wanted,
+    onnx: bytes,
+    source: Path,
+    api: TensorRT,
+    gpu: Gpu | None,
+    *,
+    compute_capabilities: Sequence[str] = (),
+    settings: Settings | None = None,
+    timing_cache: Path | None = None,
+    progress: Progress | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Sidecar:
+    """Builds an engine and writes it with its sidecar.
+
+    TensorRT builds for `gpu`, in whose thread this is called. TensorRT-RTX builds for any GPU of
+    the given compute capabilities, or of that of `gpu`, and needs no GPU for it.
+
+    Args:
+        out: the engine file.
+        wanted: what it shall be.
+        onnx: the network in the wanted precision.
+        source: the ONNX file that it came from.
+        api: the TensorRT to build with.
+        gpu: the GPU of this machine, if any.
+        compute_capabilities: for TensorRT-RTX: "8.6" and so on.
+        settings: of the builder.
+        timing_cache: see `build_plan`.
+        progress: see `build_plan`.
+        cancelled: see `build_plan`.
+
+    Raises:
+        EngineError: as `build_plan`, there is no GPU to build for, or the file cannot be written.
+        ModelError: as `build_plan`.
+    """
+    settings = settings or Settings()
+    ahead = bool(api.compute_capabilities or compute_capabilities)
+    targets = tuple(compute_capabilities) or ((gpu.compute_capability,) if gpu else ())
+    if not targets:
+        raise _no_gpu(api)
+    with nullcontext() if ahead or gpu is None else gpu.doing("building an engine"):
+        plan = build_plan(
+            api,
+            onnx,
+            source,
+            wanted.card.input,
+            wanted.profile,
+            compute_capabilities=targets if ahead else (),
+            workspace_mb=settings.workspace_mb,
+            timing_cache=timing_cache,
+            progress=progress,
+            cancelled=cancelled,
+        )
+    sidecar = Sidecar(
+        model=wanted.model,
+        card=wanted.card,
+        onnx_sha256=wanted.onnx_sha256,
+        precision=wanted.precision,
+        profile=wanted.profile,
+        flavour=api.flavour,
+        tensorrt_version=api.version,
+        gpu_name=None if ahead or gpu is None else gpu.name,
+        compute_capabilities=targets,
+        cuda_version=None if ahead or gpu is None else gpu.cuda_version,
+        settings=settings,
+        plan_sha256=sha256(plan),
+        plan_bytes=len(plan),
+    )
+    write_engine_file(out, plan, sidecar)
+    return sidecar
+
+
+def _no_gpu(api: TensorRT) -> EngineError:
+    if api.compute_capabilities:
+        return EngineError(
+            f"{api.title} has to know for which GPU it builds",
+            found="no GPU here, and no compute capability given",
+            expected=f"some of {', '.join(api.compute_capabilities)}",
+            fix="Give it with --compute-capability (12.0: RTX 50; 8.9: RTX 40; 8.6: RTX 30; "
+            "8.0: A100; 7.5: RTX 20)",
+        )
+    return EngineError(
+        f"{api.title} builds on the GPU that the engine is for, and there is none here",
+        fix="Run build_engine on the robot itself",
+    )
