@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from training.build import build_named
 from training.networks.base import DepthNetwork
+from training.networks.basic import Basic
+from training.networks.dinov2_dpt import DinoV2Dpt
 from training.networks.enc_dec_irv2 import EncDecIRv2
 from training.networks.timm_unet import TimmUNet
 
 NETWORKS: dict[str, Callable[..., DepthNetwork]] = {
+    "basic": Basic,
     "enc_dec_irv2": EncDecIRv2,
+    "enc_dec_irv2_attention": partial(EncDecIRv2, attention=True),
+    "dinov2_dpt": DinoV2Dpt,
     "timm_unet": TimmUNet,
 }
 

@@ -11,13 +11,17 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from training.networks.attention import AttentionGate
 
-def _batch_norm(channels: int) -> nn.BatchNorm2d:
+
+def batch_norm(channels: int) -> nn.BatchNorm2d:
+    """Batch normalisation as the paper's framework sets it."""
     # Keras' defaults in torch's terms: its momentum 0.99 is torch's 0.01.
     return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
 
 
-def _conv_act(channels_in: int, channels_out: int) -> nn.Sequential:
+def conv_act(channels_in: int, channels_out: int) -> nn.Sequential:
+    """3x3 convolution that keeps the size, and LeakyReLU 0.2."""
     return nn.Sequential(
         nn.Conv2d(channels_in, channels_out, kernel_size=3, padding=1),
         nn.LeakyReLU(0.2, inplace=True),
@@ -28,21 +32,28 @@ class UpBlock(nn.Module):
     """Doubles the resolution and merges one skip.
 
     ``(N, C, H, W)`` and a skip ``(N, S, 2H, 2W)`` become ``(N, channels, 2H, 2W)``.
+
+    Args:
+        gated: the skip goes through an :class:`AttentionGate` first.
     """
 
-    def __init__(self, channels_in: int, channels_skip: int, channels: int) -> None:
+    def __init__(self, channels_in: int, channels_skip: int, channels: int, gated: bool) -> None:
         super().__init__()
         self.upsample = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
-        self.reduce = _conv_act(channels_in, channels)
+        self.reduce = conv_act(channels_in, channels)
+        self.gate = AttentionGate(channels_skip, channels) if gated else None
         self.merge = nn.Sequential(
-            *_conv_act(channels + channels_skip, channels),
-            _batch_norm(channels),
-            *_conv_act(channels, channels),
-            _batch_norm(channels),
+            *conv_act(channels + channels_skip, channels),
+            batch_norm(channels),
+            *conv_act(channels, channels),
+            batch_norm(channels),
         )
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        return self.merge(torch.cat([self.reduce(self.upsample(x)), skip], dim=1))
+        x = self.reduce(self.upsample(x))
+        if self.gate is not None:
+            skip = self.gate(skip, x)
+        return self.merge(torch.cat([x, skip], dim=1))
 
 
 class Decoder(nn.Module):
@@ -50,16 +61,20 @@ class Decoder(nn.Module):
 
     Args:
         bottleneck: channels of the deepest encoder feature.
-        skips: channels of the skips, deepest first; the last is the input image's 3.
+        skips: channels of the skips, deepest first.
         widths: channels of each block, as many as there are skips.
+        gated: how many of the skips, from the deepest on, have an attention gate.
     """
 
-    def __init__(self, bottleneck: int, skips: Sequence[int], widths: Sequence[int]) -> None:
+    def __init__(
+        self, bottleneck: int, skips: Sequence[int], widths: Sequence[int], gated: int = 0
+    ) -> None:
         super().__init__()
         if len(skips) != len(widths):
             raise ValueError(f"decoder needs a width per skip: {len(widths)} != {len(skips)}")
         inputs = [bottleneck, *widths[:-1]]
-        self.blocks = nn.ModuleList(map(UpBlock, inputs, skips, widths))
+        gates = [index < gated for index in range(len(skips))]
+        self.blocks = nn.ModuleList(map(UpBlock, inputs, skips, widths, gates))
         self.channels = widths[-1]
 
     def forward(self, bottleneck: Tensor, skips: Sequence[Tensor]) -> Tensor:

@@ -78,6 +78,11 @@ class EncDecIRv2(DepthNetwork):
     """The paper's network: image ``(N, 3, H, W)`` float 0..1 RGB to depth ``(N, H, W)`` metres.
 
     H and W are multiples of 16. 31,138,753 trainable parameters.
+
+    Args:
+        pretrained: start from timm's ImageNet weights.
+        widths: channels of the decoder's blocks, deepest first.
+        attention: gates on the encoder's three skips. The last skip, the picture itself, has none.
     """
 
     multiple_of = 16
@@ -91,10 +96,13 @@ class EncDecIRv2(DepthNetwork):
         min_depth: float = 0.0,
         max_depth: float = 10.0,
         scale: Scale = "linear",
+        attention: bool = False,
     ) -> None:
         super().__init__()
         self.encoder = InceptionResNetV2Encoder(pretrained)
-        self.decoder = Decoder(self.encoder.bottleneck, (*self.encoder.skips, 3), widths)
+        skips = self.encoder.skips
+        gated = len(skips) if attention else 0
+        self.decoder = Decoder(self.encoder.bottleneck, (*skips, 3), widths, gated)
         self.head = DepthHead(self.decoder.channels, min_depth, max_depth, scale)
 
     def forward(self, image: Tensor) -> Tensor:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import timm
-import torch
 from torch import Tensor
 
 from training.networks.base import DepthNetwork
 from training.networks.decoder import Decoder
 from training.networks.head import DepthHead, Scale
+from training.networks.normalize import Normalize
 
 
 class TimmUNet(DepthNetwork):
@@ -26,9 +26,6 @@ class TimmUNet(DepthNetwork):
         pretrained: start from timm's ImageNet weights.
         mean, std: normalisation of the image; by default that of timm's weights.
     """
-
-    mean: Tensor
-    std: Tensor
 
     def __init__(
         self,
@@ -55,16 +52,10 @@ class TimmUNet(DepthNetwork):
         channels = pyramid.feature_info.channels()
         self.decoder = Decoder(channels[-1], (*reversed(channels[:-1]), 3), widths)
         self.head = DepthHead(self.decoder.channels, min_depth, max_depth, scale)
-        # Not persistent: properties of the configuration, not of the trained weights.
         weights = pyramid.pretrained_cfg
-        self.register_buffer("mean", _per_channel(mean or weights["mean"]), persistent=False)
-        self.register_buffer("std", _per_channel(std or weights["std"]), persistent=False)
+        self.normalize = Normalize(mean or weights["mean"], std or weights["std"])
 
     def forward(self, image: Tensor) -> Tensor:
-        x = (image - self.mean) / self.std
+        x = self.normalize(image)
         *skips, bottleneck = self.encoder(x)
         return self.head(self.decoder(bottleneck, [*reversed(skips), x]))
-
-
-def _per_channel(values: Sequence[float]) -> Tensor:
-    return torch.tensor(values).view(1, 3, 1, 1)
