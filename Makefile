@@ -53,16 +53,19 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check $(PIP_ARGS)
 SOURCES := $(shell find depth_estimation_ros launch config resource -type f ! -name "*.pyc")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint clean python
+.PHONY: help demo test gpu-check bench lint clean python
 
 help: ## show this list
-	@awk -F ":.*## " '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ":.*## " '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/.package ## the real node on a recording (or on INPUT=...), results in demo_out/
 	@$(BIN)/depth_estimation_demo $(if $(INPUT),--input "$(INPUT)") $(ARGS)
 
 test: .venv-test/.ready ## all tests, on the CPU
 	@$(TEST_BIN)/python -m pytest $(ARGS)
+
+gpu-check: .venv-test/.ready ## what needs an NVIDIA GPU: tests and a table of times (ARGS=--help)
+	@$(TEST_BIN)/python test/gpu/check.py $(ARGS)
 
 bench: .venv-test/.ready ## what the node costs beside the network
 	@$(TEST_BIN)/python test/bench/node_overhead.py $(ARGS)

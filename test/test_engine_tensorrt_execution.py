@@ -179,6 +179,14 @@ def test_without_graphs_every_run_is_an_ordinary_one_and_the_reason_is_kept(
     assert runner.graph == "no CUDA graph: CUDA graphs need cuda-bindings"
 
 
+def test_the_network_is_timed_alone_without_copies_and_waited_for_once(recorder: Recorder) -> None:
+    runner = opened(recorder)
+    runner.run(batch())
+    recorder.calls.clear()
+    assert runner.time_alone(3) > 0.0
+    assert recorder.calls == ["wait", "enqueue", "enqueue", "enqueue", "wait"]
+
+
 def test_results_take_turns_between_two_buffers(recorder: Recorder) -> None:
     runner = opened(recorder)
     first, second, third = (runner.run(batch()) for _ in range(3))

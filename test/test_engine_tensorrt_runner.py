@@ -12,14 +12,20 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tiny_models import tiny_card
+from nvidia import has_driver
+from tiny_models import constant_depth, tiny_card
 
 from depth_estimation_ros.engines.tensorrt import open as opening
 from depth_estimation_ros.engines.tensorrt.api import TensorRT, find_tensorrt
 from depth_estimation_ros.engines.tensorrt.engine_file import sha256, write_engine_file
-from depth_estimation_ros.engines.tensorrt.open import open_engine_file
+from depth_estimation_ros.engines.tensorrt.open import open_engine_file, open_from_cache
 from depth_estimation_ros.engines.tensorrt.shapes import Profile
-from depth_estimation_ros.engines.tensorrt.sidecar import Settings, Sidecar, sidecar_path
+from depth_estimation_ros.engines.tensorrt.sidecar import (
+    Settings,
+    Sidecar,
+    read_sidecar,
+    sidecar_path,
+)
 from depth_estimation_ros.errors import EngineError
 
 PLAN = b"ftrt? not what TensorRT wrote" * 40
@@ -119,6 +125,44 @@ def test_an_engine_for_another_gpu_never_reaches_tensorrt_and_lets_go_of_the_gpu
     assert "NVIDIA GeForce RTX 3060 here has 8.6" in said
     assert "--precision fp32" in said
     assert gpu.closed == 1
+
+
+def test_without_an_engine_in_the_cache_the_error_has_the_command_that_makes_it(
+    tmp_path: Path, gpu: NoGpu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = TensorRT(None, "tensorrt_rtx", "1.7.1.116")
+    monkeypatch.setattr(opening, "find_tensorrt", lambda: api)
+    monkeypatch.setenv("DEPTH_ESTIMATION_ENGINE_CACHE", str(tmp_path / "cache"))
+    model = constant_depth(tmp_path / "tiny.onnx")
+    with pytest.raises(EngineError) as caught:
+        open_from_cache(model, 0, "fp16", False, print)
+    said = str(caught.value)
+    assert said.startswith(f"no fp16 engine of {model} for this machine in {tmp_path}/cache")
+    assert f"--model {model} --precision fp16 --size 48x64" in said
+    assert "'build_engine'" in said
+    with pytest.raises(EngineError, match=r"an int8 engine of .* needs pictures"):
+        open_from_cache(model, 0, "int8", True, print)
+    assert gpu.closed == 2
+
+
+def test_a_build_that_is_allowed_is_made_for_this_gpu_kept_and_found_again(
+    tmp_path: Path, gpu: NoGpu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Built by the real TensorRT-RTX, up to the step that needs a driver: loading it."""
+    pytest.importorskip("tensorrt_rtx_bindings", reason="needs TensorRT-RTX")
+    if has_driver():
+        pytest.skip("with a driver the engine would load: test/gpu does that")
+    monkeypatch.setenv("DEPTH_ESTIMATION_ENGINE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(opening, "find_tensorrt", lambda: find_tensorrt("tensorrt_rtx"))
+    model = constant_depth(tmp_path / "tiny.onnx")
+    said: list[str] = []
+    for _ in range(2):
+        with pytest.raises(EngineError, match="cannot load this engine"):
+            open_from_cache(model, 0, "fp32", True, said.append)
+    (engine,) = (tmp_path / "cache").glob("*.engine")
+    assert read_sidecar(engine).compute_capabilities == ("8.6",)
+    assert said.count(f"TensorRT engine from the cache: {engine}") == 2
+    assert gpu.closed == 2
 
 
 def test_what_tensorrt_rtx_says_of_a_foreign_file_is_in_the_error(path: Path, gpu: NoGpu) -> None:

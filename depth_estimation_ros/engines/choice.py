@@ -150,14 +150,8 @@ def _open_tensorrt(path: Path, options: EngineOptions, log: Log) -> Engine:
             "(Jetson: sudo apt install python3-libnvinfer && pip install pycuda). Without a GPU "
             "give the ONNX file and backend auto or onnxruntime",
         )
-    from depth_estimation_ros.engines.tensorrt.open import open_engine_file
+    from depth_estimation_ros.engines.tensorrt.open import open_engine_file, open_from_cache
 
-    if path.suffix not in ENGINE_SUFFIXES:
-        raise EngineError(
-            f"{path.name} is no TensorRT engine",
-            expected="a file .engine or .plan",
-            fix="Build one of it and give that as the model: build_engine --help",
-        )
-    engine = open_engine_file(path, options.device)
-    log(f"running on {engine.description}")
-    return engine
+    if path.suffix in ENGINE_SUFFIXES:
+        return open_engine_file(path, options.device)
+    return open_from_cache(path, options.device, options.precision, options.build_engine, log)

@@ -1,0 +1,53 @@
+"""The times of TensorRT engines, with and without what the host does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from builds import build
+from networks import export_random, size_for
+from timing import Row, times_of
+
+from depth_estimation_ros.engines.tensorrt.open import open_engine_file
+
+if TYPE_CHECKING:
+    from parts import Wanted
+
+NETWORKS = ("enc_dec_irv2", "compact")
+PRECISIONS = ("fp32", "fp16", "int8")
+
+
+def engine_rows(wanted: Wanted, folder: Path) -> Iterator[Row]:
+    """A row for each network, precision and batch; each batch has an engine of its own."""
+    for name in NETWORKS:
+        height, width = size_for(name, *wanted.size)
+        model = export_random(name, height, width, folder)
+        for precision in PRECISIONS:
+            for batch in wanted.batches:
+                path = build(model, precision, (batch, batch, batch), (height, width), folder)
+                yield measure(path, name, precision, batch, wanted.rounds)
+
+
+def measure(path: Path, name: str, precision: str, batch: int, rounds: int) -> Row:
+    """Times of one engine for a full batch."""
+    engine = open_engine_file(path, 0)
+    try:
+        spec = engine.card.input
+        shape = (batch, spec.height, spec.width, 3)
+        picture = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+        times = times_of(lambda: engine.infer(picture), rounds)
+        return Row(
+            network=name,
+            size=f"{spec.height}x{spec.width}",
+            runtime="TensorRT" + (" graph" if "no CUDA graph" not in engine.description else ""),
+            precision=precision,
+            batch=batch,
+            p50=float(np.percentile(times, 50)),
+            p99=float(np.percentile(times, 99)),
+            gpu=engine.time_alone(rounds),
+        )
+    finally:
+        engine.close()
