@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from engine_cases import HERE, PLAN, SIDECAR, WANTED, written
 
-from depth_estimation_ros.engines.tensorrt import cache
+from depth_estimation_ros.engines.tensorrt import cache, engine_file
 from depth_estimation_ros.engines.tensorrt.cache import (
     building,
     cache_directory,
@@ -31,6 +31,10 @@ TEST = Path(__file__).resolve().parent
 SMALLER = dataclasses.replace(
     WANTED, profile=Profile((1, 48, 64, 3), (1, 48, 64, 3), (1, 48, 64, 3))
 )
+
+
+def never(path: Path) -> None:
+    raise AssertionError("built all the same")
 
 
 class TestDirectory:
@@ -167,19 +171,18 @@ class TestBuild:
     def test_a_directory_that_cannot_be_made_is_known_before_building(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
 
-        def never(path: Path) -> None:
-            raise AssertionError("built for nothing")
-
         with pytest.raises(EngineError, match=r"cannot be written.*DEPTH_ESTIMATION_ENGINE_CACHE"):
             find_or_build(tmp_path / "file" / "cache", WANTED, HERE, never)
 
     def test_a_full_disk_is_known_before_building(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        usage = cache.shutil.disk_usage(tmp_path)._replace(free=0)
-        monkeypatch.setattr(cache.shutil, "disk_usage", lambda path: usage)
+        def full(descriptor: int) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(engine_file.os, "fsync", full)
         with pytest.raises(EngineError, match="No space left on device"):
-            find_or_build(tmp_path, WANTED, HERE, written)
+            find_or_build(tmp_path, WANTED, HERE, never)
 
 
 OTHER_PROCESS = """
@@ -227,9 +230,6 @@ class TestTwoProcesses:
             said.append(words)
             assert other.stdin is not None
             threading.Timer(0.05, lambda: (other.stdin.write("\n"), other.stdin.flush())).start()
-
-        def never(path: Path) -> None:
-            raise AssertionError("built twice")
 
         found = find_or_build(tmp_path / "cache", WANTED, HERE, never, say=let_the_other_finish)
         assert found.plan == PLAN

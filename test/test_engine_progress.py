@@ -63,10 +63,10 @@ def test_bars_are_nested_and_go_when_their_phase_ends() -> None:
     ]
     shown.finish("Timing tactics")
     shown.finish("Computing profile costs")
-    shown.finish("Building engine")  # the outermost stays, full or not
+    shown.finish("Building engine")  # the outermost stays, and is full now
     shown.finish("Building engine")
     shown.step("Timing tactics", 3)
-    assert [task.description for task in bars.tasks] == ["Building engine"]
+    assert [(task.description, task.completed) for task in bars.tasks] == [("Building engine", 6)]
 
 
 class TestBuild:

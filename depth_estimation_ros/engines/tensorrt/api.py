@@ -66,6 +66,15 @@ class TensorRT:
         return self.flavour == "tensorrt"
 
     @property
+    def computes_in_int8(self) -> bool:
+        """Whether convolutions run in int8.
+
+        RTX has int8 for the weights of matrix products only, as its support matrix says: it takes
+        the network, but computes in float32 what int8 would have rounded.
+        """
+        return self.flavour == "tensorrt"
+
+    @property
     def compute_capabilities(self) -> tuple[str, ...]:
         """Those that this release builds for without having that GPU, "8.6"; none but in RTX."""
         kinds = getattr(self.module, "ComputeCapability", None)
@@ -73,6 +82,22 @@ class TensorRT:
             return ()
         names = (name for name in kinds.__members__ if name.startswith("SM"))
         return tuple(f"{name[2:-1]}.{name[-1]}" for name in names)
+
+    def check_compute_capabilities(self, wanted: Sequence[str]) -> None:
+        """Raises EngineError if this TensorRT cannot build for one of these GPUs from here.
+
+        Args:
+            wanted: "8.6" and so on.
+        """
+        if not self.compute_capabilities:
+            raise EngineError(
+                f"{self.title} builds only for the GPU of the machine it runs on",
+                found=f"compute capability {', '.join(wanted)} asked for",
+                fix="Build on the machine with that GPU, or with TensorRT-RTX: "
+                f"{INSTALL['tensorrt_rtx']}",
+            )
+        if refused := [one for one in wanted if one not in self.compute_capabilities]:
+            raise self._refusal(refused)
 
     def set_compute_capabilities(self, config: Any, wanted: Sequence[str]) -> None:
         """Makes a build for these GPUs instead of the one in this machine.
@@ -84,27 +109,15 @@ class TensorRT:
         Raises:
             EngineError: this TensorRT cannot build for one of them.
         """
-        if not self.compute_capabilities:
-            raise EngineError(
-                f"{self.title} builds only for the GPU of the machine it runs on",
-                found=f"compute capability {', '.join(wanted)} asked for",
-                fix="Build on the machine with that GPU, or with TensorRT-RTX: "
-                f"{INSTALL['tensorrt_rtx']}",
-            )
-        refused = [one for one in wanted if one not in self.compute_capabilities]
-        if not refused:
-            config.num_compute_capabilities = len(wanted)
-            for index, one in enumerate(wanted):
-                kind = getattr(self.module.ComputeCapability, "SM" + one.replace(".", ""))
-                if not config.set_compute_capability(kind, index):
-                    refused.append(one)
+        self.check_compute_capabilities(wanted)
+        config.num_compute_capabilities = len(wanted)
+        refused = []
+        for index, one in enumerate(wanted):
+            kind = getattr(self.module.ComputeCapability, "SM" + one.replace(".", ""))
+            if not config.set_compute_capability(kind, index):
+                refused.append(one)
         if refused:
-            raise EngineError(
-                f"{self.title} cannot build for compute capability {', '.join(refused)}",
-                expected=f"some of {', '.join(self.compute_capabilities)}",
-                fix="Jetson Orin (8.7) and H100 or H200 (9.0) need TensorRT itself: build on the "
-                f"machine with that GPU, after {INSTALL['tensorrt']}",
-            )
+            raise self._refusal(refused)
 
     def logger(self) -> Any:
         """The ILogger of this process, with `take_errors()` beside TensorRT's own.
@@ -112,6 +125,14 @@ class TensorRT:
         TensorRT keeps the first logger it is given for good, so there is one.
         """
         return _logger(self.module)
+
+    def _refusal(self, refused: Sequence[str]) -> EngineError:
+        return EngineError(
+            f"{self.title} cannot build for compute capability {', '.join(refused)}",
+            expected=f"some of {', '.join(self.compute_capabilities)}",
+            fix="Jetson Orin (8.7) and H100 or H200 (9.0) need TensorRT itself: build on the "
+            f"machine with that GPU, after {INSTALL['tensorrt']}",
+        )
 
 
 def find_tensorrt(flavour: Flavour | None = None) -> TensorRT:

@@ -12,7 +12,6 @@ import json
 import logging
 import os
 import re
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,7 +25,7 @@ from depth_estimation_ros.engines.tensorrt.differences import (
     build_command,
     differences,
 )
-from depth_estimation_ros.engines.tensorrt.engine_file import cannot_write, load_engine_file
+from depth_estimation_ros.engines.tensorrt.engine_file import check_writable, load_engine_file
 from depth_estimation_ros.engines.tensorrt.sidecar import Sidecar, read_sidecar
 from depth_estimation_ros.errors import EngineError
 
@@ -159,15 +158,8 @@ def building(
     Raises:
         EngineError: the directory cannot be written to, its disk is full, or `cancelled` said so.
     """
-    lock = path.with_name(path.name + ".lock")
-    try:
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        file = lock.open("wb")
-        if shutil.disk_usage(lock.parent).free == 0:
-            raise OSError(28, "No space left on device")
-    except OSError as error:
-        raise cannot_write(path, error) from error
-    with file:
+    check_writable(path)
+    with path.with_name(path.name + ".lock").open("wb") as file:
         waiting = False
         while not _lock(file.fileno()):
             if not waiting:

@@ -69,14 +69,30 @@ def replace_file(path: Path, contents: bytes) -> None:
         temporary.chmod(0o644)
         temporary.rename(path)
     except OSError as error:
-        raise cannot_write(path, error, len(contents)) from error
+        raise _cannot_write(path, error, len(contents)) from error
     finally:
         if temporary is not None:
             with suppress(OSError):
                 temporary.unlink()
 
 
-def cannot_write(path: Path, error: OSError, nbytes: int | None = None) -> EngineError:
+def check_writable(path: Path) -> None:
+    """Finds out before a long build whether its result can be written.
+
+    Raises:
+        EngineError: the disk is full or the folder cannot be written to.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent) as file:
+            file.write(bytes(4096))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+
+
+def _cannot_write(path: Path, error: OSError, nbytes: int | None = None) -> EngineError:
     """The error for a file that cannot be written, with what to do."""
     size = f" of {nbytes / 1e6:.0f} MB" if nbytes else ""
     return EngineError(

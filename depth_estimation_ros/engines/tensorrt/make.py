@@ -43,6 +43,29 @@ def in_precision(model: ModelFile, wanted: Wanted) -> bytes:
     return to_half(load(model.path)).SerializeToString()
 
 
+def check_target(
+    api: TensorRT, gpu: Gpu | None, compute_capabilities: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """The compute capabilities that an engine is to be built for.
+
+    Args:
+        api: the TensorRT to build with.
+        gpu: the GPU of this machine, if any.
+        compute_capabilities: asked for instead of it.
+
+    Raises:
+        EngineError: this TensorRT cannot build for them, or none is known.
+    """
+    if compute_capabilities:
+        api.check_compute_capabilities(compute_capabilities)
+        return tuple(compute_capabilities)
+    if gpu is None:
+        raise _no_gpu(api)
+    if api.compute_capabilities:
+        api.check_compute_capabilities([gpu.compute_capability])
+    return (gpu.compute_capability,)
+
+
 def make_engine(
     out: Path,
     wanted: Wanted,
@@ -80,10 +103,8 @@ def make_engine(
         ModelError: as `build_plan`.
     """
     settings = settings or Settings()
-    ahead = bool(api.compute_capabilities or compute_capabilities)
-    targets = tuple(compute_capabilities) or ((gpu.compute_capability,) if gpu else ())
-    if not targets:
-        raise _no_gpu(api)
+    targets = check_target(api, gpu, compute_capabilities)
+    ahead = bool(api.compute_capabilities)
     with nullcontext() if ahead or gpu is None else gpu.doing("building an engine"):
         plan = build_plan(
             api,

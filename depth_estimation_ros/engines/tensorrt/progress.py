@@ -64,12 +64,14 @@ class BarProgress:
 
     def __init__(self, bars: Any) -> None:
         self._bars = bars
-        self._tasks: dict[str, tuple[Any, int]] = {}
+        self._tasks: dict[str, tuple[Any, int]] = {}  # the bar, and how deep it is nested
+        self._totals: dict[str, int] = {}
 
     def start(self, phase: str, parent: str | None, steps: int) -> None:
         depth = self._tasks[parent][1] + 1 if parent in self._tasks else 0
         task = self._bars.add_task("  " * depth + phase, total=steps)
         self._tasks[phase] = (task, depth)
+        self._totals[phase] = steps
 
     def step(self, phase: str, done: int) -> None:
         if phase in self._tasks:
@@ -77,8 +79,12 @@ class BarProgress:
 
     def finish(self, phase: str) -> None:
         task, depth = self._tasks.pop(phase, (None, 0))
-        if task is not None and depth > 0:
+        if task is None:
+            return
+        if depth > 0:
             self._bars.remove_task(task)
+        else:  # TensorRT does not tell of its last step
+            self._bars.update(task, completed=self._totals.pop(phase))
 
 
 def make_monitor(api: TensorRT, progress: Progress, cancelled: Callable[[], bool]) -> Any:
