@@ -80,7 +80,7 @@ def test_without_the_driver_the_error_speaks_of_the_driver_not_of_pycuda(tmp_pat
 def test_without_cuda_bindings_a_graph_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(sys.modules, "cuda", None)
+    monkeypatch.setitem(sys.modules, "cuda.bindings", None)
     with pytest.raises(EngineError, match=r"CUDA graphs need cuda-bindings.*pip install cuda-bind"):
         graph.capture(0, lambda: None)
 

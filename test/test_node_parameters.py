@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -171,6 +172,21 @@ def test_unknown_provider_keeps_the_node_unconfigured(
     values = tester.diagnostics(node, lambda v: v["level"] == "2")
     assert "NoSuchProvider" in values["last_error"]
     assert "CPUExecutionProvider" in values["last_error"]
+
+
+@pytest.mark.skipif(find_spec("pycuda") is not None, reason="pycuda is installed here")
+def test_tensorrt_asked_for_where_it_is_not_keeps_the_node_unconfigured_and_auto_goes_on(
+    node: NodeProcess, tester: Tester, red_model: str
+) -> None:
+    tester.bring(node, "unconfigured", model=red_model, backend="tensorrt")
+    assert tester.change(node, "configure") is False
+    values = tester.diagnostics(node, lambda v: v["level"] == "2")
+    assert "red.onnx cannot run on TensorRT: " in values["last_error"]
+    assert "pycuda" in values["last_error"]
+    log_before = len(node.log)
+    tester.bring(node, "inactive", model=red_model, backend="auto")
+    assert "; not on TensorRT: " in node.log[log_before:]
+    assert "Traceback" not in node.log
 
 
 def test_bad_values_at_start_keep_the_node_alive_and_unconfigured_until_set_right(

@@ -53,8 +53,12 @@ class Gpu:
             self._context: Any = device.retain_primary_context()
         except self._driver.Error as error:
             raise _failed("making a context", self.name, error) from error
-        with self.doing("making a stream"):
-            self._stream = self._driver.Stream()
+        try:
+            with self.doing("making a stream"):
+                self._stream = self._driver.Stream()
+        except EngineError:
+            self.close()
+            raise
 
     @property
     def stream(self) -> int:
@@ -130,7 +134,9 @@ class Gpu:
             self._stream = None
         self._pinned, self._memory = [], []
         context, self._context = self._context, None
-        context.detach()  # not current now, as pycuda wants it: it pushes and releases by itself
+        # Never left to the garbage collector: pycuda releases a primary context only by this call,
+        # which pushes it by itself.
+        context.detach()
 
     def check_thread(self, step: str) -> None:
         """Raises EngineError in any thread but the one that made this object."""

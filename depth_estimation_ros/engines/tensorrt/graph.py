@@ -57,9 +57,11 @@ def capture(stream: int, work: Callable[[], None]) -> CudaGraph:
     _check(driver.cuStreamBeginCapture(handle, mode), "beginning a CUDA graph")
     try:
         work()
-    except BaseException:
-        driver.cuStreamEndCapture(handle)  # whatever it says: the stream leaves capture mode
-        raise
+    except Exception as error:  # pycuda's errors and TensorRT's have no common base
+        status, *begun = driver.cuStreamEndCapture(handle)  # the stream leaves capture mode
+        if status == 0:
+            driver.cuGraphDestroy(*begun)
+        raise EngineError(f"recording a CUDA graph failed ({error})") from error
     (graph,) = _check(driver.cuStreamEndCapture(handle), "ending a CUDA graph")
     try:
         (executable,) = _check(driver.cuGraphInstantiate(graph, 0), "making a CUDA graph")
