@@ -1,8 +1,16 @@
 """`python -m training export`: a checkpoint becomes one ONNX file that explains itself.
 
 The graph takes camera bytes, ``image`` (N, H, W, 3) uint8 RGB, and gives ``depth`` (N, H, W)
-float32; normalisation is inside. Weights are stored in half precision behind a Cast, which
-ONNX Runtime and TensorRT fold when they load the file: half the size, float32 arithmetic.
+float32 metres; normalisation is inside, and so is the model card. Before the file gets its name,
+ONNX Runtime runs it against PyTorch on pictures of two sizes, and it is not written if they differ
+by more than the limits in `depth_estimation_ros.precision.parity`.
+
+fp32 computes in float32 but stores its weights as float16, half the size; fp16 and int8 compute in
+fewer bits. int8 needs --calibration, a folder with pictures that look like what the robot will see
+and that are not those it is judged on. A robot's own TensorRT engine is better made from the fp32
+file, by build_engine.
+
+example: python -m training export --checkpoint runs/nyu/checkpoints/final.ckpt --out nyu.onnx
 """
 
 from __future__ import annotations
@@ -10,40 +18,64 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 import torch
-from onnx import TensorProto, helper, numpy_helper
-from torch import Tensor, nn
+from rich.progress import track
+from torch import nn
 
-from depth_estimation_ros.errors import ModelError, ParameterError
-from depth_estimation_ros.model_card import METADATA_KEY, ModelCard
+from depth_estimation_ros.errors import ParameterError
+from depth_estimation_ros.model_card import ModelCard
+from depth_estimation_ros.pipeline import Rgb
+from depth_estimation_ros.precision.half import to_half
+from depth_estimation_ros.precision.parity import LIMITS, Parity
+from depth_estimation_ros.precision.pictures import drawn_pictures, network_batch, read_pictures
+from depth_estimation_ros.precision.quantize import to_int8
 from training.card import make_card
 from training.checkpoint import load_checkpoint
+from training.export_parity import compare_with_torch, report
 from training.networks import DepthNetwork
+from training.onnx_graph import to_onnx
 
-OPSET = 17
+CALIBRATION_PICTURES = 64
+PARITY_PICTURES = 16
 logger = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options of the command."""
+    parser.description = __doc__
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--checkpoint", type=Path, required=True, help="a .ckpt written by train")
     parser.add_argument("--out", type=Path, required=True, help="the .onnx file to write")
-    parser.add_argument("--name", help="the model's name on its card; default: the config's")
+    parser.add_argument(
+        "--precision", choices=tuple(LIMITS), default="fp32", help="arithmetic (default: fp32)"
+    )
+    parser.add_argument(
+        "--calibration",
+        type=Path,
+        metavar="FOLDER",
+        help=f"colour pictures: {CALIBRATION_PICTURES} to calibrate int8, {PARITY_PICTURES} others "
+        "to compare with PyTorch on (default: drawn ones to compare on, and no int8)",
+    )
+    parser.add_argument(
+        "--force", action="store_true", help="write the file even if it differs from PyTorch"
+    )
+    parser.add_argument("--name", help="the model's name on its card (default: the config's)")
     parser.add_argument("--model-version", default="1", help="the card's model_version")
     parser.add_argument("--licence", default="MIT", help="SPDX name for the weights")
     parser.add_argument(
         "--output-max-depth",
         type=float,
         default=80.0,
-        help="metres in the canonical camera beyond which the output means 'out of range'",
+        help="metres in the canonical camera beyond which the output means 'out of range' "
+        "(default: 80, or the network's own end if that is nearer)",
     )
     parser.add_argument(
-        "--training-data", nargs="*", help="names for the card; default: the config's data sets"
+        "--training-data", nargs="*", help="names for the card (default: the config's data sets)"
     )
     parser.add_argument(
         "--metrics", type=Path, nargs="*", default=[], help="files written by evaluate --json"
@@ -64,37 +96,18 @@ def run(args: argparse.Namespace) -> int:
         metrics=[entry for path in args.metrics for entry in _read_metrics(path)],
     )
     round_weights(network)
-    export(network, card, args.out)
+    pictures = None
+    if args.calibration is not None:
+        pictures = list(read_pictures(args.calibration, CALIBRATION_PICTURES + PARITY_PICTURES))
+    export(network, card, args.out, args.precision, pictures, force=args.force)
     size = args.out.stat().st_size / 1e6
     logger.info(
-        "wrote %s (%.1f MB); next: python -m training evaluate --model %s --data FOLDER",
+        "wrote %s (%s, %.1f MB); next: python -m training evaluate --help",
         args.out,
+        args.precision,
         size,
-        args.out,
     )
     return 0
-
-
-def _read_metrics(path: Path) -> list[dict[str, Any]]:
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise ParameterError(
-            f"--metrics {path} cannot be read ({error})",
-            fix="Write it with: python -m training evaluate --json FILE.",
-        ) from error
-
-
-class _FromBytes(nn.Module):
-    """A network that takes (N, H, W, 3) uint8."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, image: Tensor) -> Tensor:
-        # Cast first: TensorRT cannot transpose bytes.
-        return self.network(image.float().permute(0, 3, 1, 2) / 255.0)
 
 
 def round_weights(network: nn.Module) -> None:
@@ -108,56 +121,77 @@ def round_weights(network: nn.Module) -> None:
                 parameter.copy_(parameter.half().float())
 
 
-def export(network: DepthNetwork, card: ModelCard, path: Path) -> None:
+def export(
+    network: DepthNetwork,
+    card: ModelCard,
+    path: Path,
+    precision: str = "fp32",
+    pictures: Sequence[Rgb] | None = None,
+    *,
+    force: bool = False,
+) -> Parity:
     """Writes ``network`` (on the CPU) as ONNX with ``card`` in its metadata, atomically.
 
     Any batch size, and any height and width that are multiples of ``card.input.multiple_of``.
 
+    Args:
+        network: compared with the file as it is; see :func:`round_weights`.
+        card: of the network; the file's says fp16 or int8 in its version.
+        path: of the file.
+        precision: fp32, fp16 or int8.
+        pictures: (H, W, 3) uint8 RGB; the last fifth of them is for the comparison with PyTorch,
+            the others are for calibration. None: drawn ones, which int8 refuses.
+        force: write the file even if its depth is too far from PyTorch's.
+
+    Returns:
+        How far the file is from PyTorch.
+
     Raises:
-        ModelError: if the exported graph is not valid ONNX.
+        ModelError: the graph is not valid ONNX, or too far from PyTorch; nothing is written then.
+        ParameterError: no pictures for int8.
     """
-    network = network.eval().float()
+    calibration, held_out = _share_out(pictures, precision, card)
+    model = to_onnx(network, card)
+    if precision == "fp16":
+        model = to_half(model)
+    elif precision == "int8":
+        shown = track(calibration, description="calibrating int8", transient=True)
+        model = to_int8(model, (network_batch(rgb, card.input, nominal=True) for rgb in shown))
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    image = torch.zeros(1, card.input.height, card.input.width, 3, dtype=torch.uint8)
-    axes = {0: "batch", 1: "height", 2: "width"}
-    torch.onnx.export(
-        _FromBytes(network),
-        (image,),
-        str(partial),
-        input_names=["image"],
-        output_names=["depth"],
-        dynamic_axes={"image": axes, "depth": axes},
-        opset_version=OPSET,
-        dynamo=False,
-        # Keeps batch normalisation apart, as both runtimes fold it themselves; folded here, the
-        # weights would no longer be those that `round_weights` rounded.
-        training=torch.onnx.TrainingMode.PRESERVE,
-        do_constant_folding=False,
-    )
-    model = onnx.load(partial)
-    store_weights_as_half(model)
-    del model.metadata_props[:]
-    helper.set_model_props(model, {METADATA_KEY: card.to_json()})
+    partial = path.with_name(f".{path.name}")
     try:
-        onnx.checker.check_model(model, full_check=True)
-    except onnx.checker.ValidationError as error:
-        partial.unlink()
-        raise ModelError(f"the export of {card.name} is not valid ONNX: {error}") from error
-    onnx.save(model, partial)
-    partial.replace(path)
+        onnx.save(model, partial)
+        parity = compare_with_torch(network, card, partial, held_out)
+        report(parity, precision, path, force)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return parity
 
 
-def store_weights_as_half(model: onnx.ModelProto) -> None:
-    """Moves float32 convolution weights, in place, to float16 initializers behind a Cast."""
-    graph = model.graph
-    casts = []
-    for tensor in graph.initializer:
-        if tensor.data_type != TensorProto.FLOAT or len(tensor.dims) < 2:
-            continue
-        name = tensor.name
-        half = numpy_helper.to_array(tensor).astype(np.float16)
-        tensor.CopyFrom(numpy_helper.from_array(half, f"{name}_half"))
-        casts.append(helper.make_node("Cast", [f"{name}_half"], [name], to=TensorProto.FLOAT))
-    for index, cast in enumerate(casts):
-        graph.node.insert(index, cast)
+def _share_out(
+    pictures: Sequence[Rgb] | None, precision: str, card: ModelCard
+) -> tuple[Sequence[Rgb], Sequence[Rgb]]:
+    """Pictures for calibration, and others to compare with PyTorch on."""
+    if pictures is None:
+        if precision == "int8":
+            raise ParameterError(
+                "int8 is calibrated on pictures",
+                found="none",
+                expected="a folder of some that look like what the robot will see",
+                fix="Give it with --calibration FOLDER",
+            )
+        return (), drawn_pictures(card.input)
+    share = CALIBRATION_PICTURES / (CALIBRATION_PICTURES + PARITY_PICTURES)
+    split = max(1, round(share * len(pictures)))
+    return pictures[:split], pictures[split:] or pictures
+
+
+def _read_metrics(path: Path) -> list[dict[str, Any]]:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ParameterError(
+            f"--metrics {path} cannot be read ({error})",
+            fix="Write it with: python -m training evaluate --json FILE.",
+        ) from error

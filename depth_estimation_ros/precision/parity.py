@@ -103,9 +103,7 @@ def check_parity(parity: Parity, precision: str, what: str, fix: str) -> None:
     # Written so that NaN fails.
     if parity.abs_rel <= limit.abs_rel and parity.delta1 >= limit.delta1 and not parity.unknown:
         return
-    unknown = (
-        f", {100 * parity.unknown:.2g} % of the pixels without depth" if parity.unknown else ""
-    )
+    unknown = f", {100 * parity.unknown:.2g} % of pixels without depth" if parity.unknown else ""
     raise ModelError(
         f"{what}: {precision} is too far from float32",
         found=f"abs_rel {parity.abs_rel:.2g}, delta1 {parity.delta1:.4f}, "

@@ -56,3 +56,18 @@ def network_batch(rgb: Rgb, spec: InputSpec, *, nominal: bool = False) -> npt.ND
     height, width = rgb.shape[:2]
     size = (spec.height, spec.width) if nominal else network_size(height, width, spec)
     return to_input(resize_image(rgb, *size), spec)
+
+
+def drawn_pictures(spec: InputSpec, count: int = 4) -> list[Rgb]:
+    """Pictures of random soft spots, the same each time, for want of real ones.
+
+    Every other one is twice as wide, so that a network of free size is seen at two sizes.
+    """
+    rng = np.random.default_rng(0)
+    pictures: list[Rgb] = []
+    for index in range(count):
+        size = (spec.width, spec.height) if index % 2 == 0 else (2 * spec.width, spec.height)
+        spots = rng.integers(0, 256, (6, 8, 3), np.uint8)
+        picture = cv2.resize(spots, size, interpolation=cv2.INTER_CUBIC)
+        pictures.append(np.asarray(picture, np.uint8))
+    return pictures

@@ -45,7 +45,9 @@ def to_int8(
     TensorRT and ONNX Runtime read it: activations symmetric (zero point 0) a tensor, weights
     symmetric a channel, biases float32. The range of an activation is from the smallest to the
     largest value in calibration; percentiles and entropy did no better. Everything between the
-    layers, the first `FIRST_LAYERS`, and the head stay float32. The file is half of float16's.
+    layers, the first `FIRST_LAYERS`, the head, and products of two activations stay float32; a
+    residual or skip that reads a layer's input reads the rounded one. The file is about half of
+    float16's.
 
     Args:
         model: float32, not changed.
@@ -83,8 +85,6 @@ def to_int8(
                     "QuantizeBias": False,
                     # A layer's output is what the next layer's input is, after the activation.
                     "OpTypesToExcludeOutputQuantization": list(_QUANTIZED),
-                    # Attention's products have no weights, and small numbers that matter.
-                    "MatMulConstBOnly": True,
                     "QDQOpTypePerChannelSupportToAxis": {"MatMul": 1},
                 },
             )
@@ -125,8 +125,15 @@ class _Reader:
 
 def _kept(graph: onnx.GraphProto, keep_fp32: Collection[str]) -> set[str]:
     layers = [node.name for node in graph.node if node.op_type in LAYERS]
+    # Attention's products of two activations: the softmax's small numbers matter there.
+    weights = {tensor.name for tensor in graph.initializer}
+    without = {
+        node.name
+        for node in graph.node
+        if node.op_type in _QUANTIZED and node.input[1] not in weights
+    }
     asked = {node.name for node in graph.node if {node.name, node.op_type} & set(keep_fp32)}
-    return head(graph) | set(layers[:FIRST_LAYERS]) | asked
+    return head(graph) | set(layers[:FIRST_LAYERS]) | without | asked
 
 
 @contextlib.contextmanager
