@@ -9,6 +9,7 @@ NAME = "depth_estimation_ros"
 EXECUTABLES = {
     "depth_estimation_node": f"{NAME}.cli:node",
     "depth_estimation_demo": f"{NAME}.cli:demo",
+    "build_engine": f"{NAME}.cli:build_engine",
 }
 
 data_files = [
@@ -51,6 +52,8 @@ setup(
             "ros-lifecycle-msgs",
         ],
         "demo": ["rosbags", "rich"],
+        # NVIDIA GPUs; pycuda is compiled with the CUDA toolkit. Jetson has its own TensorRT.
+        "tensorrt": ["tensorrt", "pycuda", "cuda-bindings", "onnx", "rich"],
         "train": [
             "torch",
             "timm>=1.0",

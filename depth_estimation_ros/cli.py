@@ -44,6 +44,15 @@ def demo() -> int:
     return main()
 
 
+def build_engine() -> int:
+    """build_engine: a TensorRT engine from an ONNX file."""
+    if _lacks("build_engine", "rich"):
+        return 1
+    from depth_estimation_ros.build_engine.command import main
+
+    return main()
+
+
 def _lacks(command: str, *modules: str) -> bool:
     """Whether one of the modules is missing; then says so, and what to do."""
     missing = [name for name in modules if find_spec(name) is None]

@@ -36,6 +36,14 @@ def test_the_node_says_that_ros_is_not_sourced() -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_build_engine_says_what_to_install() -> None:
+    done = run_bare("-m", "depth_estimation_ros.build_engine", "--help")
+    assert done.returncode == 1
+    assert "build_engine needs rich: not installed" in done.stderr
+    assert "pip install rich" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_only_what_is_missing_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from engine_cases import build
+from engine_layers import convolution_types
 from tiny_models import float_nchw, red_depth, tiny_card
 
 from depth_estimation_ros.engines import resolve_model
@@ -20,6 +21,9 @@ from depth_estimation_ros.engines.tensorrt.model_file import ModelFile, read_mod
 from depth_estimation_ros.engines.tensorrt.request import make_profile
 from depth_estimation_ros.engines.tensorrt.sidecar import Settings
 from depth_estimation_ros.errors import EngineError
+from depth_estimation_ros.precision.graph import load
+from depth_estimation_ros.precision.pictures import drawn_pictures, network_batch
+from depth_estimation_ros.precision.quantize import to_int8
 
 GPUS = ("7.5", "8.0", "8.6", "8.9", "12.0")
 PROFILE = make_profile(tiny_card().input)
@@ -89,16 +93,26 @@ class TestNetworks:
         assert sidecar.card == compact.card
         assert sidecar.profile.largest == (4, 192, 256, 3)
 
-    def test_float16_is_half_as_large(self, rtx: TensorRT, compact: ModelFile) -> None:
-        sizes = {}
-        profile = make_profile(compact.card.input)
-        for precision in ("fp32", "fp16"):
-            network = in_precision(compact, wanted_engine(compact, precision, profile))
-            spec = compact.card.input
-            sizes[precision] = len(
-                build_plan(rtx, network, compact.path, spec, profile, compute_capabilities=["8.6"])
-            )
-        assert 0.45 < sizes["fp16"] / sizes["fp32"] < 0.6
+    def test_every_layer_computes_in_the_precision_that_was_asked_for(
+        self, rtx: TensorRT, compact: ModelFile, tmp_path: Path
+    ) -> None:
+        """The network has 64 convolutions; TensorRT may merge two that read the same."""
+        spec = compact.card.input
+        batches = (network_batch(rgb, spec, nominal=True) for rgb in drawn_pictures(spec, 2))
+        profile = make_profile(spec)
+        networks = {
+            "fp32": in_precision(compact, wanted_engine(compact, "fp32", profile)),
+            "fp16": in_precision(compact, wanted_engine(compact, "fp16", profile)),
+            "int8": to_int8(load(compact.path), batches).SerializeToString(),
+        }
+        types = {
+            precision: convolution_types(rtx, onnx, tmp_path, spec)
+            for precision, onnx in networks.items()
+        }
+        assert types["fp32"] == {"Float": 64}
+        assert types["fp16"]["Half"] >= 60
+        assert types["fp16"]["Float"] == 1  # the head
+        assert types["int8"] == {"Int8": 60, "Float": 4}  # the first three and the head
 
     def test_int8_needs_pictures(self, compact: ModelFile) -> None:
         wanted = wanted_engine(compact, "int8", make_profile(compact.card.input))

@@ -66,15 +66,6 @@ class TensorRT:
         return self.flavour == "tensorrt"
 
     @property
-    def computes_in_int8(self) -> bool:
-        """Whether convolutions run in int8.
-
-        RTX has int8 for the weights of matrix products only, as its support matrix says: it takes
-        the network, but computes in float32 what int8 would have rounded.
-        """
-        return self.flavour == "tensorrt"
-
-    @property
     def compute_capabilities(self) -> tuple[str, ...]:
         """Those that this release builds for without having that GPU, "8.6"; none but in RTX."""
         kinds = getattr(self.module, "ComputeCapability", None)

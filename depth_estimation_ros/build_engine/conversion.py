@@ -1,0 +1,96 @@
+"""The network in the wanted precision, and how far its depth is from that of float32."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from depth_estimation_ros.build_engine.pictures import own_pictures, split
+from depth_estimation_ros.engines.onnxruntime import OnnxRuntimeEngine
+from depth_estimation_ros.engines.tensorrt.differences import Wanted
+from depth_estimation_ros.engines.tensorrt.make import in_precision
+from depth_estimation_ros.engines.tensorrt.model_file import ModelFile
+from depth_estimation_ros.engines.tensorrt.shapes import input_of_engine
+from depth_estimation_ros.errors import ParameterError
+from depth_estimation_ros.model_card import InputSpec
+from depth_estimation_ros.pipeline import Rgb
+from depth_estimation_ros.precision.graph import load
+from depth_estimation_ros.precision.parity import Parity, compare
+from depth_estimation_ros.precision.pictures import drawn_pictures, network_batch
+from depth_estimation_ros.precision.quantize import to_int8
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A network ready for the builder.
+
+    Attributes:
+        onnx: the file's bytes, in the wanted precision.
+        parity: against float32, both on ONNX Runtime; None: it is float32.
+        compared_on: the pictures that parity was measured on, in words.
+    """
+
+    onnx: bytes
+    parity: Parity | None
+    compared_on: str
+
+
+def convert(
+    model: ModelFile, wanted: Wanted, calibration: str | None, image_topic: str = ""
+) -> Converted:
+    """Converts a model, at the size that the engine is best at, and measures what it costs.
+
+    Args:
+        model: float32.
+        wanted: the engine that shall be built of it.
+        calibration: folder or recording of the robot's camera; int8 needs it, float16 is compared
+            on it. Without it float16 is compared on drawn pictures.
+        image_topic: of the recording, where it has several.
+
+    Raises:
+        ParameterError: int8 without pictures, or pictures that cannot be used.
+        BagError: the recording cannot be read.
+        ModelError: the network cannot be converted.
+        EngineError: the package onnx is missing, or ONNX Runtime fails on the network.
+    """
+    if wanted.precision == "fp32":
+        return Converted(in_precision(model, wanted), None, "")
+    spec = input_of_engine(wanted.card.input, wanted.profile)
+    if calibration is not None:
+        for_calibration, for_comparison = split(own_pictures(calibration, image_topic))
+        compared_on = f"{len(for_comparison)} pictures of {calibration}"
+    elif wanted.precision == "int8":
+        raise ParameterError(
+            "--calibration",
+            found="nothing",
+            expected="a folder or a recording with about 100 pictures of the robot's camera",
+            fix="int8 needs them to measure the range of every layer",
+        )
+    else:
+        for_calibration, for_comparison = [], drawn_pictures(spec)
+        compared_on = "drawn pictures; give --calibration for those of the robot's camera"
+    if wanted.precision == "int8":
+        batches = (network_batch(rgb, spec) for rgb in for_calibration)
+        onnx = to_int8(load(model.path), batches).SerializeToString()
+    else:
+        onnx = in_precision(model, wanted)
+    return Converted(onnx, _parity(model, onnx, spec, for_comparison), compared_on)
+
+
+def _parity(model: ModelFile, onnx: bytes, spec: InputSpec, pictures: Sequence[Rgb]) -> Parity:
+    with tempfile.TemporaryDirectory(prefix="build_engine_") as folder:
+        path = Path(folder) / "converted.onnx"
+        path.write_bytes(onnx)
+        # Where the card is not in the network itself; JSON is YAML too.
+        path.with_suffix(".card.yaml").write_text(model.card.to_json())
+        reference, candidate = OnnxRuntimeEngine(model.path), OnnxRuntimeEngine(path)
+        try:
+            reference.card = dataclasses.replace(reference.card, input=spec)
+            candidate.card = dataclasses.replace(candidate.card, input=spec)
+            return compare(reference, candidate, pictures)
+        finally:
+            reference.close()
+            candidate.close()

@@ -1,0 +1,95 @@
+"""Pictures of the robot's own camera, from a folder or a recording."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from depth_estimation_ros.errors import ImageError, ParameterError
+from depth_estimation_ros.messages import decode_compressed, decode_image
+from depth_estimation_ros.pipeline import Rgb
+from depth_estimation_ros.precision.pictures import read_pictures
+
+BAG_SUFFIXES = (".mcap", ".db3", ".bag")
+CALIBRATED, COMPARED = 100, 20  # at most
+
+
+def own_pictures(source: str, image_topic: str = "") -> list[Rgb]:
+    """Up to `CALIBRATED` + `COMPARED` pictures from all over a folder or a recording.
+
+    Args:
+        source: a folder with pictures, a rosbag2 directory, .mcap, .db3, or .bag of ROS 1.
+        image_topic: of the recording, where it has several.
+
+    Returns:
+        (H, W, 3) uint8 RGB each, in no order.
+
+    Raises:
+        ParameterError: there is no such place, or too few pictures in it.
+        BagError: the recording cannot be read, or leaves a choice of topics.
+    """
+    path = Path(source).expanduser()
+    if not path.exists():
+        raise ParameterError(
+            "--calibration",
+            found=f"'{source}': nothing there",
+            expected="a folder with pictures or a recording",
+        )
+    count = CALIBRATED + COMPARED
+    pictures = (
+        _from_bag(path, image_topic, count) if _is_bag(path) else list(read_pictures(path, count))
+    )
+    if len(pictures) < 2:
+        raise ParameterError(
+            f"pictures in {path}",
+            found=len(pictures),
+            expected=f"at least 2, better {CALIBRATED}",
+            fix="Give more frames of the robot's own camera",
+        )
+    return pictures
+
+
+def split(pictures: list[Rgb]) -> tuple[list[Rgb], list[Rgb]]:
+    """Those to calibrate with and, one in six but at most `COMPARED`, others to compare on."""
+    compared = min(COMPARED, -(-len(pictures) // 6))
+    return pictures[compared:], pictures[:compared]
+
+
+def _is_bag(path: Path) -> bool:
+    if path.is_dir():
+        return (path / "metadata.yaml").exists() or any(path.glob("*.mcap"))
+    return path.suffix in BAG_SUFFIXES
+
+
+def _from_bag(path: Path, image_topic: str, count: int) -> list[Rgb]:
+    """Pictures drawn over the whole recording, the same ones each time; damaged ones are left out.
+
+    Raises:
+        BagError: as `own_pictures`.
+        ParameterError: rosbags is not installed.
+    """
+    if find_spec("rosbags") is None:
+        raise ParameterError(
+            "--calibration", found=f"the recording {path}", fix="Run: pip install rosbags"
+        )
+    from depth_estimation_ros.demo.bag_file import open_bag, raw_messages
+    from depth_estimation_ros.demo.sources import SourceOptions
+    from depth_estimation_ros.demo.topic_choice import IMAGE_TYPES, choose
+
+    options = SourceOptions(str(path), image_topic=image_topic)
+    pictures: list[Rgb] = []
+    with open_bag(path) as reader:
+        topic = choose(reader, str(path), options).image
+        drawn = set(np.random.default_rng(0).permutation(topic.count)[:count].tolist())
+        decode = decode_image if IMAGE_TYPES[topic.msgtype] == "raw" else decode_compressed
+        for index, (connection, _, raw) in enumerate(raw_messages(reader, topic.name)):
+            if index in drawn:
+                message: Any = reader.deserialize(raw, connection.msgtype)
+                try:
+                    pictures.append(np.array(decode(message)))
+                except ImageError:
+                    continue
+    return [pictures[index] for index in np.random.default_rng(1).permutation(len(pictures))]

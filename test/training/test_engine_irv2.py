@@ -1,0 +1,74 @@
+"""The paper's network, exported, is built by TensorRT-RTX for every GPU in all precisions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from engine_cases import build
+from engine_layers import convolution_types
+
+from depth_estimation_ros.engines.tensorrt.api import TensorRT
+from depth_estimation_ros.engines.tensorrt.make import in_precision, wanted_engine
+from depth_estimation_ros.engines.tensorrt.model_file import ModelFile, read_model_file
+from depth_estimation_ros.engines.tensorrt.request import make_profile
+from depth_estimation_ros.model_card import InputSpec, ModelCard, OutputSpec
+from depth_estimation_ros.precision.graph import load
+from depth_estimation_ros.precision.pictures import drawn_pictures, network_batch
+from depth_estimation_ros.precision.quantize import to_int8
+from training.export import export
+from training.networks import build_network
+
+GPUS = ("7.5", "8.0", "8.6", "8.9", "12.0")
+
+
+@pytest.fixture(scope="module")
+def irv2(rtx: TensorRT, tmp_path_factory: pytest.TempPathFactory) -> ModelFile:
+    """With random weights; exported at a small size, which is quicker and changes no layer."""
+    torch.manual_seed(0)
+    network = build_network("enc_dec_irv2", pretrained=False)
+    card = ModelCard(
+        name="enc_dec_irv2",
+        licence="MIT",
+        input=InputSpec(96, 128, "rgb", "uint8", "NHWC", network.multiple_of),
+        output=OutputSpec("metric_depth", "m", 0.1, 10.0),
+    )
+    path = tmp_path_factory.mktemp("irv2") / "irv2.onnx"
+    export(network, card, path)
+    return read_model_file(path)
+
+
+def float32(model: ModelFile) -> bytes:
+    return in_precision(model, wanted_engine(model, "fp32", make_profile(model.card.input)))
+
+
+def float16(model: ModelFile) -> bytes:
+    return in_precision(model, wanted_engine(model, "fp16", make_profile(model.card.input)))
+
+
+def int8(model: ModelFile) -> bytes:
+    spec = model.card.input
+    batches = (network_batch(rgb, spec, nominal=True) for rgb in drawn_pictures(spec, 1))
+    return to_int8(load(model.path), batches).SerializeToString()
+
+
+@pytest.mark.parametrize(
+    ("convert", "kind", "float_layers"),
+    [(float32, "Float", 201), (float16, "Half", 1), (int8, "Int8", 4)],
+)
+def test_it_is_built_and_computes_in_the_precision_asked_for(
+    irv2: ModelFile,
+    rtx: TensorRT,
+    tmp_path: Path,
+    convert: Callable[[ModelFile], bytes],
+    kind: str,
+    float_layers: int,
+) -> None:
+    network = convert(irv2)
+    types = convolution_types(rtx, network, tmp_path, irv2.card.input)
+    assert types["Float"] == float_layers
+    assert types[kind] > 170
+    path = tmp_path / "network.onnx"
+    assert len(build(rtx, path, irv2.card.input, compute_capabilities=GPUS)) > 30_000_000
