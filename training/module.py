@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import lightning
@@ -89,11 +90,11 @@ class DepthModule(lightning.LightningModule):
         frames = {k: v for part in gather(self._validation) for k, v in part.items()}
         self._validation.clear()
         metrics = mean_metrics(list(frames.values()))
-        if not metrics:
+        if math.isnan(metrics.get("abs_rel", math.nan)):
             raise DatasetError(
                 "data.validation",
-                found="no frame whose camera is known",
-                expected="metric depth to validate with",
+                found="no frame with metric depth within the network's range",
+                expected="depth to validate with",
                 fix="With canonical_focal_px a frame without intrinsics has no metric depth.",
             )
         for name in LOGGED_METRICS:

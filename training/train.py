@@ -138,10 +138,10 @@ def _quieten() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in (
         ".*does not have many workers.*",  # for machines with many cores
+        ".*create .* worker processes in total.*",  # for machines with few
         ".*isinstance.treespec, LeafSpec.*",  # of Lightning about its own code
         ".*your dataloader is not resumable.*",  # it starts where the checkpoint ends
         ".*module\\(s\\) in eval mode.*",  # frozen batch normalisation
-        ".*Checkpoint directory .* exists and is not empty.*",  # that of the run that goes on
         ".*The number of training batches .* is smaller than the logging interval.*",
     ):
         warnings.filterwarnings("ignore", message=message)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import lightning
 import torch
@@ -12,7 +12,6 @@ from lightning.pytorch.callbacks import (
     EarlyStopping,
     EMAWeightAveraging,
     LearningRateMonitor,
-    ModelCheckpoint,
     RichProgressBar,
 )
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
@@ -20,15 +19,8 @@ from lightning.pytorch.plugins.environments import SLURMEnvironment
 
 from training.config import TrainingConfig
 from training.trainer.callbacks import FiniteLoss, PredictionPictures, SeededSteps
+from training.trainer.checkpoints import Checkpoints
 from training.trainer.launch import Launch
-from training.trainer.run_folder import BEST
-
-
-class MovableCheckpoint(ModelCheckpoint):
-    """Knows its best checkpoint again though the folder of the run was moved or copied."""
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        super().load_state_dict({**state_dict, "dirpath": self.dirpath})
 
 
 class StepProgressBar(RichProgressBar):
@@ -73,21 +65,14 @@ def make_trainer(config: TrainingConfig, out: Path, launch: Launch) -> lightning
 
 def _callbacks(config: TrainingConfig, out: Path) -> list[Callback]:
     own = config.trainer
-    watched, mode = f"val/{own.monitor}", "max" if own.monitor == "delta1" else "min"
+    watched = f"val/{own.monitor}"
+    mode: Literal["min", "max"] = "max" if own.monitor == "delta1" else "min"
     callbacks: list[Callback] = [
         SeededSteps(config.seed),
         FiniteLoss(own.precision),
         PredictionPictures(),
         EMAWeightAveraging(decay=config.optimizer.ema_decay),
-        MovableCheckpoint(
-            (out / BEST).parent,
-            filename=BEST.stem,
-            monitor=watched,
-            mode=mode,
-            save_last=True,
-            save_on_train_epoch_end=False,
-            enable_version_counter=False,
-        ),
+        Checkpoints(out, watched, mode),
         LearningRateMonitor("step"),
         StepProgressBar(),
     ]

@@ -1,0 +1,84 @@
+"""Which pictures a run sees, and when."""
+
+import numpy as np
+import pytest
+
+from depth_estimation_ros.errors import DatasetError
+from training.data.augment import Augmentation
+from training.data.examples import Examples
+from training.data.holdout import Scenes
+from training.data.order import StepBatches, draw_order, evenly_spaced
+from training.data.sample import Sample, SampleSet
+
+
+class Rooms(SampleSet):
+    name = "rooms"
+
+    def __init__(self, rooms=200, frames=3):
+        self.names = [f"room_{room}/{frame}" for room in range(rooms) for frame in range(frames)]
+
+    def __len__(self):
+        return len(self.names)
+
+    def __getitem__(self, index):
+        rgb = np.random.default_rng(index).integers(0, 256, (12, 16, 3), np.uint8)
+        return Sample(rgb, np.full((12, 16), index + 1.0, np.float32), (10.0, 10.0, 7.5, 5.5))
+
+    def frame_name(self, index):
+        return self.names[index]
+
+
+def test_all_frames_of_a_set_come_before_one_comes_again():
+    order = draw_order([10], [1.0], 25, seed=5)
+    assert sorted(order[:10]) == sorted(order[10:20]) == list(range(10))
+    assert order[:10].tolist() != order[10:20].tolist()
+
+
+def test_a_longer_run_begins_as_a_shorter_one():
+    short, long = (draw_order([7, 30], [0.3, 0.7], count, seed=5) for count in (40, 90))
+    np.testing.assert_array_equal(short, long[:40])
+    assert (draw_order([7, 30], [0.3, 0.7], 40, seed=6) != short).any()
+
+
+def test_the_parts_of_all_processes_are_the_step():
+    def batches(parts, processes, start=0):
+        shares = [
+            list(StepBatches(5, 8, parts=parts, rank=rank, processes=processes, start=start))
+            for rank in range(processes)
+        ]
+        return np.concatenate([np.concatenate(part) for part in zip(*shares, strict=True)])
+
+    np.testing.assert_array_equal(batches(1, 1), np.arange(40))
+    np.testing.assert_array_equal(batches(2, 2), np.arange(40))
+    np.testing.assert_array_equal(batches(2, 2, start=3), np.arange(24, 40))
+
+
+def test_an_example_depends_on_its_position_alone():
+    rooms, how = Rooms(4), Augmentation()
+    order = draw_order([len(rooms)], [1.0], 30, seed=1)
+    row, again = (Examples(rooms, 8, 8, how, None, order=order, seed=1) for _ in range(2))
+    for position in (17, 3):
+        assert (row[position]["image"] == again[position]["image"]).all()
+    positions = np.flatnonzero(order == order[17])  # the same frame later is another view of it
+    assert (row[positions[0]]["image"] != row[positions[-1]]["image"]).any()
+
+
+def test_the_held_out_scenes_are_the_rest_of_the_kept():
+    rooms = Rooms()
+    kept, held_out = (Scenes(rooms, 0.2, held_out=held_out) for held_out in (False, True))
+    assert sorted(kept.indices + held_out.indices) == list(range(600))
+    scenes = [{part.scene_name(i) for i in range(len(part))} for part in (kept, held_out)]
+    assert not scenes[0] & scenes[1]
+    assert 0.1 < len(scenes[1]) / 200 < 0.3
+    assert held_out.frame_name(0) == rooms.frame_name(held_out.indices[0])
+    assert set(Scenes(rooms, 0.1, held_out=True).indices) < set(held_out.indices)
+
+
+def test_a_holdout_that_leaves_nothing_is_an_error():
+    with pytest.raises(DatasetError, match=r"holdout 0\.0001 leaves nothing: found 2 scenes"):
+        Scenes(Rooms(2), 0.0001, held_out=True)
+
+
+def test_validation_frames_are_evenly_spaced():
+    assert evenly_spaced(10, 4).tolist() == [0, 2, 5, 7]
+    assert evenly_spaced(3, 4).tolist() == evenly_spaced(3, None).tolist() == [0, 1, 2]
