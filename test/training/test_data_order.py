@@ -69,14 +69,15 @@ def test_the_held_out_scenes_are_the_rest_of_the_kept():
     assert sorted(kept.indices + held_out.indices) == list(range(600))
     scenes = [{part.scene_name(i) for i in range(len(part))} for part in (kept, held_out)]
     assert not scenes[0] & scenes[1]
-    assert 0.1 < len(scenes[1]) / 200 < 0.3
+    assert len(scenes[1]) == 40
     assert held_out.frame_name(0) == rooms.frame_name(held_out.indices[0])
     assert set(Scenes(rooms, 0.1, held_out=True).indices) < set(held_out.indices)
 
 
-def test_a_holdout_that_leaves_nothing_is_an_error():
-    with pytest.raises(DatasetError, match=r"holdout 0\.0001 leaves nothing: found 2 scenes"):
-        Scenes(Rooms(2), 0.0001, held_out=True)
+def test_of_few_scenes_one_is_held_out():
+    assert len(Scenes(Rooms(2), 0.01, held_out=True)) == len(Scenes(Rooms(2), 0.01, held_out=False))
+    with pytest.raises(DatasetError, match=r"holdout 0\.5 leaves nothing: found 1 scene"):
+        Scenes(Rooms(1), 0.5, held_out=False)
 
 
 def test_validation_frames_are_evenly_spaced():

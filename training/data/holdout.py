@@ -15,12 +15,12 @@ from training.data.sample import Sample, SampleSet
 class Scenes(SampleSet):
     """The frames of some scenes of another set, in its order.
 
-    Which scenes are held out depends on their names alone, so that the kept and the held out never
-    meet, on any machine.
+    Which scenes are held out depends on their names alone, so that the kept and the held out of one
+    data set never meet, and are the same on every machine.
 
     Args:
         samples: the whole set.
-        share: of the scenes that are held out, between 0 and 1.
+        share: of the scenes that are held out, between 0 and 1; one scene at least.
         held_out: True for the scenes that are held out, False for all others.
 
     Raises:
@@ -32,12 +32,12 @@ class Scenes(SampleSet):
         self.name = f"{samples.name} ({'held-out' if held_out else 'kept'} scenes)"
         self.cap_m, self.crop = samples.cap_m, samples.crop
         scenes = [samples.scene_name(index) for index in range(len(samples))]
-        chosen = {scene for scene in set(scenes) if _is_held_out(scene, share) == held_out}
-        self.indices = [index for index, scene in enumerate(scenes) if scene in chosen]
+        chosen = _held_out(set(scenes), share)
+        self.indices = [i for i, scene in enumerate(scenes) if (scene in chosen) == held_out]
         if not self.indices:
             raise DatasetError(
                 f"{self.name}: holdout {share} leaves nothing",
-                found=f"{len(set(scenes))} scenes, all {'kept' if held_out else 'held out'}",
+                found=f"{len(set(scenes))} scene(s)",
                 fix="Choose another share, or name a data set of its own under data: validation.",
             )
 
@@ -54,6 +54,7 @@ class Scenes(SampleSet):
         return self.samples.scene_name(self.indices[index])
 
 
-def _is_held_out(scene: str, share: float) -> bool:
-    # The checksum, unlike Python's own hash, is the same in every process.
-    return zlib.crc32(scene.encode()) < share * 2**32
+def _held_out(scenes: set[str], share: float) -> set[str]:
+    # By a checksum, which unlike Python's own hash is the same in every process.
+    shuffled = sorted(scenes, key=lambda scene: (zlib.crc32(scene.encode()), scene))
+    return set(shuffled[: max(1, round(share * len(scenes)))])
