@@ -17,6 +17,7 @@ COMMANDS = {
     "export": ("training.export", "turn a checkpoint into an ONNX file with its model card"),
     "curve": ("training.curve", "draw the loss and validation curves of a run"),
     "evaluate": ("training.evaluate", "measure any model as a robot runs it, on any data set"),
+    "ablation": ("training.ablation", "train several configurations and set them side by side"),
     "bag": ("training.bags", "write rosbags with ground truth, rendered or from a recording"),
 }
 

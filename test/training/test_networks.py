@@ -8,6 +8,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from depth_estimation_ros.errors import ParameterError
+from training.cost import count_macs
 from training.networks import build_network
 from training.networks.head import DepthHead
 
@@ -94,6 +95,10 @@ def test_irv2_taps_are_padded_to_powers_of_two(irv2, size, bottleneck, skips):
     assert [tuple(tap.shape[2:]) for tap in taps] == skips
     assert [tap.shape[1] for tap in taps] == [256, 80, 32]
     assert depth.shape == (1, *size)
+
+
+def test_irv2_costs_21_5_billion_multiplications_at_the_papers_size(irv2):
+    assert count_macs(irv2, 240, 320) == 21_542_309_472
 
 
 @torch.no_grad()
