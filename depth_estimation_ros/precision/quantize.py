@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 Batch = npt.NDArray[np.generic]
 
 # Layers next to the picture see its full contrast and pass every error on. For the bundled model,
-# on 40 frames outside calibration and evaluation, the worst frame's delta1 to float32 was 0.967
-# with all layers in int8, and 1.000 with the first three in float32.
+# on 40 frames outside calibration, abs_rel to float32 is 0.025 without this and 0.019 with it.
 FIRST_LAYERS = 3
 # ConvTranspose stays as it is: its output channels are its weights' second axis, which ONNX
 # Runtime's quantiser does not know, and it is a small part of any network here.
@@ -43,11 +42,13 @@ def to_int8(
 
     Written as QuantizeLinear/DequantizeLinear around the input and the weights of each layer, as
     TensorRT and ONNX Runtime read it: activations symmetric (zero point 0) a tensor, weights
-    symmetric a channel, biases float32. The range of an activation is from the smallest to the
-    largest value in calibration; percentiles and entropy did no better. Everything between the
-    layers, the first `FIRST_LAYERS`, the head, and products of two activations stay float32; a
-    residual or skip that reads a layer's input reads the rounded one. The file is about half of
-    float16's.
+    symmetric a channel, biases float32. Everything between the layers, the first `FIRST_LAYERS`,
+    the head, and products of two activations stay float32; a residual or skip that reads a layer's
+    input reads the rounded one. The file is about half of float16's.
+
+    The range of an activation is from the smallest to the largest value in calibration. ONNX
+    Runtime's entropy and percentile calibrations hold every tensor of all pictures at once; for
+    the bundled model abs_rel to float32 is 0.018 and 0.014 with them, and 0.019 without.
 
     Args:
         model: float32, not changed.
