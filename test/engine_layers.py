@@ -19,7 +19,9 @@ from depth_estimation_ros.model_card import InputSpec
 _LAYER = re.compile(r"Name: (\S+), LayerType: (\w+), Inputs: \[ \{.*?Datatype: (\w+)", re.DOTALL)
 
 
-def convolution_types(api: TensorRT, onnx: bytes, folder: Path, spec: InputSpec) -> Counter[str]:
+def convolution_types(
+    api: TensorRT, onnx: bytes, folder: Path, spec: InputSpec, gpu: str = "8.6"
+) -> Counter[str]:
     """How many convolutions read float32 ("Float"), float16 ("Half") and int8 ("Int8")."""
 
     class Listener(api.module.ILogger):  # type: ignore[misc]
@@ -48,7 +50,7 @@ def convolution_types(api: TensorRT, onnx: bytes, folder: Path, spec: InputSpec)
     path = folder / "network.onnx"
     path.write_bytes(onnx)
     module = SimpleNamespace(**{**vars(api.module), "Builder": Detailed})
-    build(Listening(module, api.flavour, api.version), path, spec)
+    build(Listening(module, api.flavour, api.version), path, spec, compute_capabilities=[gpu])
     kinds = Counter()
     for name, kind, datatype in _LAYER.findall("\n".join(listener.text)):
         # Alone, or "Corr" with what follows it fused into one kernel.

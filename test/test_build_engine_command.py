@@ -14,13 +14,19 @@ from engine_cases import HERE, WANTED, written
 from tiny_models import red_depth
 
 from depth_estimation_ros.build_engine import command, conversion, listing
+from depth_estimation_ros.engines import resolve_model
 from depth_estimation_ros.engines.tensorrt.api import TensorRT
 from depth_estimation_ros.engines.tensorrt.cache import DIRECTORY_VARIABLE, cached_path
+from depth_estimation_ros.engines.tensorrt.differences import Wanted
 from depth_estimation_ros.engines.tensorrt.engine_file import load_engine_file
+from depth_estimation_ros.engines.tensorrt.make import wanted_engine
+from depth_estimation_ros.engines.tensorrt.model_file import ModelFile, read_model_file
+from depth_estimation_ros.engines.tensorrt.request import make_profile
 from depth_estimation_ros.engines.tensorrt.sidecar import sidecar_path
-from depth_estimation_ros.errors import EngineError
+from depth_estimation_ros.errors import EngineError, ModelError
 from depth_estimation_ros.precision.parity import Parity
 
+FAR = Parity(pictures=4, abs_rel=0.3, delta1=0.5, max_rel=2.0, unknown=0.0)
 FOR_RTX_30 = ["--compute-capability", "86"]
 
 
@@ -51,6 +57,38 @@ def pictures(tmp_path: Path) -> Path:
 
 def run(*arguments: object) -> int:
     return command.main([str(argument) for argument in arguments])
+
+
+class TestUnattended:
+    """As the node converts when it builds by itself."""
+
+    def wanted(self, precision: str) -> tuple[ModelFile, Wanted]:
+        model = read_model_file(resolve_model("compact"), "compact")
+        return model, wanted_engine(model, precision, make_profile(model.card.input))
+
+    def test_float16_is_compared_and_told(self) -> None:
+        said: list[str] = []
+        onnx = conversion.convert_unattended(*self.wanted("fp16"), said.append)
+        assert len(onnx) > 5_000_000
+        assert len(said) == 1
+        assert said[0].startswith("fp16 against fp32 on 4 drawn pictures: abs_rel 0.00")
+
+    def test_float16_too_far_from_float32_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(conversion, "compare", lambda *_: FAR)
+        message = r"fp16 is too far.*Set 'precision' to fp32.*--model compact .* --force"
+        with pytest.raises(ModelError, match=message):
+            conversion.convert_unattended(*self.wanted("fp16"), print)
+
+    def test_float32_is_the_file_itself(self) -> None:
+        model, wanted = self.wanted("fp32")
+        said: list[str] = []
+        onnx = conversion.convert_unattended(model, wanted, said.append)
+        assert onnx == model.path.read_bytes()
+        assert said == []
+
+    def test_int8_is_for_the_command(self) -> None:
+        with pytest.raises(EngineError, match=r"build_engine .*--calibration FOLDER_OR_BAG"):
+            conversion.convert_unattended(*self.wanted("int8"), print)
 
 
 @pytest.mark.usefixtures("rtx")
@@ -102,8 +140,7 @@ class TestBuild:
         monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
-        far = Parity(pictures=4, abs_rel=0.3, delta1=0.5, max_rel=2.0, unknown=0.0)
-        monkeypatch.setattr(conversion, "compare", lambda *_: far)
+        monkeypatch.setattr(conversion, "compare", lambda *_: FAR)
         out = tmp_path / "tiny.engine"
         assert run("--model", tiny, "--out", out, *FOR_RTX_30) == 1
         shown = " ".join(capsys.readouterr().out.split())

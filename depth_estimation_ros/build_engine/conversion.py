@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from depth_estimation_ros.build_engine.pictures import own_pictures, split
 from depth_estimation_ros.engines.onnxruntime import OnnxRuntimeEngine
-from depth_estimation_ros.engines.tensorrt.differences import Wanted
+from depth_estimation_ros.engines.tensorrt.differences import Wanted, build_command
 from depth_estimation_ros.engines.tensorrt.make import in_precision
 from depth_estimation_ros.engines.tensorrt.model_file import ModelFile
 from depth_estimation_ros.engines.tensorrt.shapes import input_of_engine
@@ -18,7 +18,7 @@ from depth_estimation_ros.errors import ParameterError
 from depth_estimation_ros.model_card import InputSpec
 from depth_estimation_ros.pipeline import Rgb
 from depth_estimation_ros.precision.graph import load
-from depth_estimation_ros.precision.parity import Parity, compare
+from depth_estimation_ros.precision.parity import Parity, check_parity, compare
 from depth_estimation_ros.precision.pictures import drawn_pictures, network_batch
 from depth_estimation_ros.precision.quantize import to_int8
 
@@ -78,6 +78,31 @@ def convert(
     else:
         onnx = in_precision(model, wanted)
     return Converted(onnx, _parity(model, onnx, spec, for_comparison), compared_on)
+
+
+def convert_unattended(model: ModelFile, wanted: Wanted, say: Callable[[str], object]) -> bytes:
+    """The network in the wanted precision, for a node that builds by itself.
+
+    Args:
+        model: float32.
+        wanted: the engine that shall be built of it: fp32 or fp16.
+        say: told how far float16's depth is from float32's.
+
+    Raises:
+        EngineError: int8, which needs pictures; the package onnx is missing.
+        ModelError: the network cannot be converted, or float16 is too far from float32.
+    """
+    if wanted.precision == "int8":
+        return in_precision(model, wanted)  # says what to do instead
+    converted = convert(model, wanted, None)
+    if (parity := converted.parity) is not None:
+        say(
+            f"{wanted.precision} against fp32 on {parity.pictures} drawn pictures: "
+            f"abs_rel {parity.abs_rel:.2g}, delta1 {parity.delta1:.4f}"
+        )
+        fix = f"Set 'precision' to fp32, or force it: {build_command(wanted, None, None)} --force"
+        check_parity(parity, wanted.precision, wanted.model, fix)
+    return converted.onnx
 
 
 def _parity(model: ModelFile, onnx: bytes, spec: InputSpec, pictures: Sequence[Rgb]) -> Parity:

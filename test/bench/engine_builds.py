@@ -17,7 +17,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import mean
 
 from rich.console import Console
 
@@ -40,6 +42,17 @@ CALIBRATED_ON = 2  # pictures
 console = Console(stderr=True)
 
 
+@dataclass(frozen=True)
+class Build:
+    """What one build took and gave."""
+
+    seconds: float
+    processor_seconds: float
+    peak_mb: float
+    engine_mb: float
+    input: str
+
+
 def main() -> int:
     """Builds everything and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -47,47 +60,54 @@ def main() -> int:
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
-        print(json.dumps(measure(Path(options.one[0]), options.one[1])))
+        print(json.dumps(asdict(measure(Path(options.one[0]), options.one[1]))))
         return 0
-    print(f"Built by {find_tensorrt('tensorrt_rtx').title}.\n")
-    print("| network | input | precision | compute capability | s | peak memory, MB | engine, MB |")
-    print("|---|---|---|---:|---:|---:|---:|", flush=True)
+    print(f"Built by {find_tensorrt('tensorrt_rtx').title}, one engine for each GPU.\n")
+    gpus = " | ".join(f"MB for {gpu}" for gpu in options.gpus)
+    print(f"| network | input | precision | s | processor, s | peak memory, MB | {gpus} |")
+    print("|---|---|---|---:|---:|---:|" + "---:|" * len(options.gpus), flush=True)
     with tempfile.TemporaryDirectory() as folder:
         for model in (resolve_model("compact"), export_irv2(Path(folder) / "enc_dec_irv2.onnx")):
             for precision in PRECISIONS:
                 path = convert(model, precision, Path(folder))
-                for gpu in options.gpus:
-                    print_row(model.stem, precision, gpu, path)
+                print_row(model.stem, precision, [run(path, gpu) for gpu in options.gpus])
     return 0
 
 
-def print_row(network: str, precision: str, gpu: str, path: Path) -> None:
-    """One line of the table, from a process of its own."""
+def run(path: Path, gpu: str) -> Build:
+    """One build in a process of its own."""
     command = [sys.executable, __file__, "--one", str(path), gpu]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True)
-    row = json.loads(done.stdout)
+    return Build(**json.loads(done.stdout))
+
+
+def print_row(network: str, precision: str, builds: list[Build]) -> None:
+    """One line: means of the times, the largest peak, and every size."""
+    sizes = " | ".join(f"{build.engine_mb:.1f}" for build in builds)
     print(
-        f"| {network} | {row['size']} | {precision} | {gpu} | {row['seconds']:.1f} | "
-        f"{row['peak_mb']:.0f} | {row['plan_mb']:.1f} |",
+        f"| {network} | {builds[0].input} | {precision} | "
+        f"{mean(build.seconds for build in builds):.1f} | "
+        f"{mean(build.processor_seconds for build in builds):.1f} | "
+        f"{max(build.peak_mb for build in builds):.0f} | {sizes} |",
         flush=True,
     )
 
 
-def measure(path: Path, gpu: str) -> dict[str, float | str]:
+def measure(path: Path, gpu: str) -> Build:
     """Builds one engine for one picture at the size on the card."""
-    model = read_model_file(path)
-    profile = make_profile(model.card.input)
+    spec = read_model_file(path).card.input
+    profile = make_profile(spec)
     api = find_tensorrt("tensorrt_rtx")
     network = path.read_bytes()
-    spec = model.card.input
-    began = time.perf_counter()
+    began, processor = time.perf_counter(), time.process_time()
     plan = build_plan(api, network, path, spec, profile, compute_capabilities=[gpu])
-    return {
-        "seconds": time.perf_counter() - began,
-        "peak_mb": peak_mb(),
-        "plan_mb": len(plan) / 1e6,
-        "size": f"{spec.height}x{spec.width}",
-    }
+    return Build(
+        seconds=time.perf_counter() - began,
+        processor_seconds=time.process_time() - processor,
+        peak_mb=peak_mb(),
+        engine_mb=len(plan) / 1e6,
+        input=f"{spec.height}x{spec.width}",
+    )
 
 
 def peak_mb() -> float:

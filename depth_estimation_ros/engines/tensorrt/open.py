@@ -14,7 +14,7 @@ from depth_estimation_ros.engines.tensorrt.cache import (
 from depth_estimation_ros.engines.tensorrt.cuda import Gpu
 from depth_estimation_ros.engines.tensorrt.differences import check_fits, this_machine
 from depth_estimation_ros.engines.tensorrt.engine_file import load_engine_file
-from depth_estimation_ros.engines.tensorrt.make import in_precision, make_engine, wanted_engine
+from depth_estimation_ros.engines.tensorrt.make import make_engine, wanted_engine
 from depth_estimation_ros.engines.tensorrt.model_file import read_model_file
 from depth_estimation_ros.engines.tensorrt.progress import LogProgress
 from depth_estimation_ros.engines.tensorrt.request import make_profile
@@ -73,10 +73,13 @@ def open_from_cache(
         directory = cache_directory()
 
         def make(out: Path) -> None:
+            # The builder's room lies above this one and is entered only where one is built.
+            from depth_estimation_ros.build_engine.conversion import convert_unattended
+
             make_engine(
                 out,
                 wanted,
-                in_precision(model, wanted),
+                convert_unattended(model, wanted, log),
                 path,
                 api,
                 gpu,
