@@ -12,6 +12,8 @@ from training.trainer.launch import Launch, check_batch, find_launch
 # Batch normalisation is over the pictures of one process, so that it would see other batches.
 FROZEN = {"batch_norm": "frozen", "validate_every": 6}
 
+SRUN = {"SLURM_NTASKS": "8", "SLURM_NTASKS_PER_NODE": "4", "SLURM_NNODES": "2"}
+
 
 @pytest.fixture(scope="module")
 def room(tmp_path_factory):
@@ -64,16 +66,21 @@ def test_what_started_the_processes_says_how_many_there_are():
     assert find_launch(2, None, {"LOCAL_RANK": "1"}) == Launch(2, 1, False, "command")
     torchrun = {"TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "16", "LOCAL_WORLD_SIZE": "8"}
     assert find_launch(None, None, {**torchrun, "RANK": "9"}) == Launch(8, 2, False, "torchrun")
-    srun = {"SLURM_NTASKS": "8", "SLURM_NNODES": "2", "SLURM_PROCID": "0"}
+    srun = {**SRUN, "SLURM_PROCID": "0"}
     assert find_launch(None, None, srun) == Launch(4, 2, True, "srun")
     shell = {**srun, "SLURM_JOB_NAME": "bash"}
     assert find_launch(None, None, shell) == Launch("auto", 1, True, "command")
 
 
 def test_a_command_line_that_contradicts_the_launcher_is_refused():
-    srun = {"SLURM_NTASKS": "8", "SLURM_NNODES": "2", "SLURM_PROCID": "0"}
     with pytest.raises(ParameterError, match="--devices 2: found 4 started by srun"):
-        find_launch(2, None, srun)
+        find_launch(2, None, SRUN)
+
+
+def test_a_job_that_leaves_the_sharing_out_to_slurm_is_refused():
+    srun = {key: value for key, value in SRUN.items() if key != "SLURM_NTASKS_PER_NODE"}
+    with pytest.raises(ParameterError, match="found --ntasks=8, expected --ntasks-per-node"):
+        find_launch(None, None, srun)
 
 
 def test_a_batch_that_cannot_be_shared_out_is_refused():

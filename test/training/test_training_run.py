@@ -95,14 +95,14 @@ def test_a_run_goes_on_where_it_stopped(run, tmp_path):
     arguments = ["--config", tmp_path / "longer.yaml", "--data", run, "--out", tmp_path / "out"]
     assert main(["train", *map(str, arguments), "--resume"]) == 0
     for name in ("last.ckpt", "final.ckpt"):
-        saved = torch.load(tmp_path / "out" / "checkpoints" / name, weights_only=False)
+        saved = torch.load(tmp_path / "out" / "checkpoints" / name, weights_only=True)
         assert saved["global_step"] == 36
 
 
 def test_the_final_weights_are_the_averaged_ones_with_their_own_batch_statistics(run):
     folder = run / "out" / "checkpoints"
-    last = torch.load(folder / "last.ckpt", weights_only=False)["state_dict"]
-    final = torch.load(folder / "final.ckpt", weights_only=False)["state_dict"]
+    last = torch.load(folder / "last.ckpt", weights_only=True)["state_dict"]
+    final = torch.load(folder / "final.ckpt", weights_only=True)["state_dict"]
     assert final.keys() == last.keys()
     changed = {name for name, value in final.items() if not torch.equal(value, last[name])}
     assert changed
@@ -189,7 +189,7 @@ def test_whole_numbers_pass_for_decimal_ones(tmp_path):
 
 
 def test_a_card_that_the_runtime_would_refuse_is_not_written(run, tmp_path, capsys):
-    checkpoint = torch.load(run / "out" / "checkpoints" / "final.ckpt", weights_only=False)
+    checkpoint = torch.load(run / "out" / "checkpoints" / "final.ckpt", weights_only=True)
     checkpoint["hyper_parameters"]["config"]["data"]["height"] = 40
     torch.save(checkpoint, tmp_path / "odd.ckpt")
     out = tmp_path / "odd.onnx"

@@ -48,6 +48,12 @@ def find_launch(
         found = Launch(local, machines, environment["RANK"] == "0", "torchrun")
     # In a shell that Slurm gave (salloc, srun --pty bash) the processes are ours to start.
     elif "SLURM_NTASKS" in environment and not _interactive(environment):
+        if environment["SLURM_NTASKS"] != "1" and "SLURM_NTASKS_PER_NODE" not in environment:
+            raise ParameterError(
+                "the Slurm job",
+                found=f"--ntasks={environment['SLURM_NTASKS']}",
+                expected="--ntasks-per-node, with --nodes: equally many on each machine",
+            )
         machines = int(environment.get("SLURM_NNODES", "1"))
         local = int(environment["SLURM_NTASKS"]) // machines
         found = Launch(local, machines, environment.get("SLURM_PROCID", "0") == "0", "srun")
