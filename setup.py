@@ -67,6 +67,11 @@ setup(
             "matplotlib",
             "tensorboard",
         ],
+        # Builds engines ahead of time, on a machine without a GPU: 96 MB, for the tests of that.
+        "tensorrt-test": [
+            f"{package}==1.7.1.116; platform_machine == 'x86_64' and sys_platform == 'linux'"
+            for package in ("tensorrt-rtx-cu13-libs", "tensorrt-rtx-cu13-bindings")
+        ],
         "test": ["pytest", "ruff", "mypy", "types-PyYAML", "colcon-common-extensions"],
     },
 )
