@@ -12,7 +12,7 @@ from training_runs import CONFIG, arguments, changed, curve, train, write_room
 
 from training.__main__ import main
 from training.config import load_config, parse_config
-from training.module import DepthModule
+from training.module import LOGGED_METRICS, DepthModule
 from training.optimizers import make_optimizer, rate_factor
 
 # Spares the last pass of a run, which measures batch normalisation.
@@ -77,18 +77,19 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint(room, m
     assert saved["global_step"] == 2
 
 
-def test_a_run_stops_early_and_ends_with_its_best_weights(room):
-    # A rate this high makes the network worse, validation after validation.
-    worse = changed(
-        optimizer={"lr": 0.2, "encoder_lr": 0.2, "warmup_steps": 0, "gradient_clip": 0.0},
-        trainer={**FROZEN, "validate_every": 1, "early_stopping": 2, "monitor": "delta1"},
+@pytest.mark.parametrize(("monitor", "best"), [("delta1", 2), ("abs_rel", 1)])
+def test_a_run_stops_early_and_ends_with_its_best_weights(room, monkeypatch, monitor, best):
+    values = [0.9, 0.3, 0.6, 0.5, 0.4, 0.7]  # the first before any step
+    script = iter(values)
+    monkeypatch.setattr(
+        "training.module.mean_metrics", lambda _: dict.fromkeys(LOGGED_METRICS, next(script))
     )
-    run = train(room, "early", worse)
-    scores = curve(run, "val/delta1")
-    best = int(np.argmax(scores))
-    assert len(scores) == best + 3 < 12
-    final = torch.load(run / "checkpoints" / "final.ckpt", weights_only=True)
-    assert final["global_step"] == best + 1
+    watched = {"validate_every": 1, "early_stopping": 2, "monitor": monitor}
+    run = train(room, f"early_{monitor}", changed(trainer={**FROZEN, **watched}))
+    np.testing.assert_allclose(curve(run, f"val/{monitor}"), values[1 : best + 3])
+    for name in ("best", "final"):
+        saved = torch.load(run / "checkpoints" / f"{name}.ckpt", weights_only=True)
+        assert saved["global_step"] == best
 
 
 def test_a_broken_picture_is_named_without_a_traceback(room, capsys):
