@@ -53,10 +53,10 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check $(PIP_ARGS)
 SOURCES := $(shell find depth_estimation_ros launch config resource -type f ! -name "*.pyc")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test gpu-check bench lint clean python
+.PHONY: help demo test gpu-check bench bench-training lint clean python
 
 help: ## show this list
-	@awk -F ":.*## " '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ":.*## " '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/.package ## the real node on a recording (or on INPUT=...), results in demo_out/
 	@$(BIN)/depth_estimation_demo $(if $(INPUT),--input "$(INPUT)") $(ARGS)
@@ -67,8 +67,12 @@ test: .venv-test/.ready ## all tests, on the CPU
 gpu-check: .venv-test/.ready ## what needs an NVIDIA GPU: tests and a table of times (ARGS=--help)
 	@$(TEST_BIN)/python test/gpu/check.py $(ARGS)
 
-bench: .venv-test/.ready ## what the node costs beside the network
+bench: .venv-test/.ready ## what the node costs beside the network; how fast training steps are
 	@$(TEST_BIN)/python test/bench/node_overhead.py $(ARGS)
+	@$(TEST_BIN)/python test/bench/training_speed.py
+
+bench-training: .venv-test/.ready ## the latter alone (ARGS=--help)
+	@$(TEST_BIN)/python test/bench/training_speed.py $(ARGS)
 
 lint: .venv-test/.ready ## ruff and mypy
 	@$(TEST_BIN)/python -m ruff check .
