@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from training.config import TrainingConfig, to_mapping
-from training.cost import Cost
+from training.cost import ROUNDS, Cost
 from training.evaluation.files import as_card_entries
 from training.evaluation.score import SetResult
 from training.evaluation.words import TITLES, main_rows, number, protocol
@@ -48,8 +48,8 @@ def as_markdown(candidates: Sequence[Candidate], paths: Sequence[str]) -> str:
         "",
         "One line for each configuration. GMACs: multiply-accumulates of one picture in "
         "convolutions and matrix products, in thousands of millions. CPU ms: one picture on ONNX "
-        f"Runtime, float32, one thread of {processor()}, median of 20. All at the size of "
-        "training.",
+        f"Runtime, float32, one thread of {processor()}, fastest of {ROUNDS}. All at the size "
+        "of training.",
         "",
         _line(
             *("network", "encoder", "weights before", "loss", "steps x pictures", "seed"),
