@@ -13,6 +13,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import torch
 import yaml
 
 from training.__main__ import main
@@ -90,7 +91,10 @@ def curve(run: Path, name: str) -> np.ndarray:
 def start_process(
     command: list[str], environment: dict[str, str] | None = None, kill_at: int | None = None
 ) -> multiprocessing.process.BaseProcess:
-    """The command in a process of its own, on the CPU, killed in the middle of step ``kill_at``."""
+    """The command in a process of its own, on the CPU, killed in the middle of step ``kill_at``.
+
+    It computes on one thread: sums over several threads round differently.
+    """
     context = multiprocessing.get_context("forkserver")
     # The server loads the libraries once, and each process begins as a copy of it.
     context.set_forkserver_preload(["training.train"])
@@ -101,6 +105,7 @@ def start_process(
 
 def _command(command: list[str], environment: dict[str, str], kill_at: int | None) -> None:
     os.environ.update({"CUDA_VISIBLE_DEVICES": "", **environment})
+    torch.set_num_threads(1)
     if kill_at is not None:
         from training.module import DepthModule
 
