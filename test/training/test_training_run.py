@@ -4,12 +4,12 @@ import csv
 import json
 import shutil
 
-import cv2
 import numpy as np
 import onnxruntime
 import pytest
 import torch
 import yaml
+from training_runs import write_room
 
 from depth_estimation_ros.engines import open_engine
 from depth_estimation_ros.errors import DepthEstimationError
@@ -51,20 +51,6 @@ CONFIG = {
     },
     "trainer": {"precision": "32-true", "workers": 0, "validate_every": 12},
 }
-
-
-def write_room(path):
-    """Eight frames of walls whose brightness tells their distance."""
-    path.mkdir()
-    rng = np.random.default_rng(0)
-    for index in range(8):
-        metres = rng.uniform(0.5, 4.0)
-        grey = np.clip(60.0 * metres + rng.normal(0, 3, (40, 80, 3)), 0, 255).astype(np.uint8)
-        cv2.imwrite(str(path / f"{index:05}.jpg"), grey)
-        depth = np.full((40, 80), round(metres * 1000), np.uint16)
-        cv2.imwrite(str(path / f"{index:05}.png"), depth)
-    camera = {"fx": 60.0, "fy": 60.0, "cx": 39.5, "cy": 19.5}
-    (path / "info.json").write_text(json.dumps({"intrinsics_px": camera}))
 
 
 @pytest.fixture(scope="module")
