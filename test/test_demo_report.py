@@ -16,7 +16,7 @@ pytest.importorskip("rclpy", reason="needs ROS 2 (rclpy)")
 
 from depth_estimation_ros.demo import report, topics
 from depth_estimation_ros.demo.open_source import open_source
-from depth_estimation_ros.demo.recording import Recording, paired, sampled
+from depth_estimation_ros.demo.recording import Recording
 from depth_estimation_ros.demo.session import DemoOptions, Outcome
 from depth_estimation_ros.demo.sources import Source, SourceOptions
 from depth_estimation_ros.model_card import ModelCard
@@ -135,32 +135,6 @@ def test_the_summary_counts_frames_and_takes_latency_and_memory_from_the_node(
     assert summary["engine"] == "E"
     assert summary["model"] == "tiny 1"
     assert summary["ground_truth_frames"] == 2
-
-
-def test_truth_is_paired_with_the_nearest_frame_within_20_ms(tmp_path: Path) -> None:
-    late = [TIMES[0] + 19_000_000, TIMES[1] + 21_000_000, TIMES[2] - 19_000_000]
-    path = recordings.write_bag(
-        tmp_path / "source",
-        {
-            "/image": [recordings.png_image(recordings.picture(i), t) for i, t in enumerate(TIMES)],
-            "/truth": [recordings.float_depth(recordings.depth(i), t) for i, t in enumerate(late)],
-        },
-    )
-    source = open_source(SourceOptions(input=str(path)))
-    bag = recorded(tmp_path / "bag", [recordings.depth(i) for i in range(FRAMES)], values={})
-    with Recording.open(bag, "compressed") as recording:
-        pairs = list(paired(recording, source))
-    assert [stamp for stamp, _, _ in pairs] == [TIMES[0], TIMES[2]]
-    for _, depth, truth in pairs:
-        np.testing.assert_array_equal(depth, truth)
-
-
-def test_depth_is_compared_at_the_pixels_of_the_truth() -> None:
-    depth = np.arange(24, dtype=np.float32).reshape(4, 6)
-    np.testing.assert_array_equal(sampled(depth, (4, 6)), depth)
-    np.testing.assert_array_equal(sampled(depth, (2, 3)), depth[1::2, 1::2])
-    np.testing.assert_array_equal(sampled(depth, (4, 2)), depth[:, [1, 4]])
-    np.testing.assert_array_equal(sampled(depth, (8, 12)), depth.repeat(2, 0).repeat(2, 1))
 
 
 def test_pictures(ten_percent_too_far: Recording, source: Source, tmp_path: Path) -> None:

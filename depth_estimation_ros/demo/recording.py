@@ -1,4 +1,4 @@
-"""Reads back what the recorder wrote, and pairs it with the ground truth of the source."""
+"""Reads back what the recorder wrote."""
 
 from __future__ import annotations
 
@@ -13,14 +13,10 @@ from rosbags.highlevel import AnyReader
 
 from depth_estimation_ros import messages
 from depth_estimation_ros.demo import topics
-from depth_estimation_ros.demo.sources import Source, stamp_of
+from depth_estimation_ros.demo.sources import stamp_of
 
 Depth = npt.NDArray[np.float32]
 Picture = npt.NDArray[np.uint8]
-
-# Two cameras of one rig rarely expose at the very same time; 20 ms is what TUM's RGB-D benchmark
-# allows between colour and depth.
-PAIR_TOLERANCE_NS = 20_000_000
 
 
 class Recording:
@@ -84,32 +80,3 @@ class Recording:
         for connection, _, raw in self._raw(topic, stamp, stamp + 1):
             return self._reader.deserialize(raw, connection.msgtype)
         return None
-
-
-def paired(recording: Recording, source: Source) -> Iterator[tuple[int, Depth, Depth]]:
-    """Stamp, depth and ground truth of the frames that have one, both (h, w) of the truth's size.
-
-    The truth of a frame is the nearest in time, within `PAIR_TOLERANCE_NS`.
-    """
-    truths = source.ground_truth()
-    before: tuple[int, Depth] | None = None
-    after = next(truths, None)
-    for stamp, depth in recording.depths():
-        while after is not None and after[0] < stamp:
-            before, after = after, next(truths, None)
-        candidates = [truth for truth in (before, after) if truth is not None]
-        nearest = min(candidates, key=lambda truth: abs(truth[0] - stamp), default=None)
-        if nearest is not None and abs(nearest[0] - stamp) <= PAIR_TOLERANCE_NS:
-            yield stamp, sampled(depth, nearest[1].shape), nearest[1]
-
-
-def sampled(depth: Depth, shape: tuple[int, ...]) -> Depth:
-    """The depth at the centres of the pixels of a picture of this (height, width).
-
-    Nearest pixels: a blend of two depths is a depth that nobody measured.
-    """
-    rows, columns = (
-        np.minimum(((np.arange(n) + 0.5) * (m / n)).astype(np.int64), m - 1)
-        for n, m in zip(shape, depth.shape, strict=True)
-    )
-    return depth[np.ix_(rows, columns)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +13,18 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from depth_estimation_ros import comparison
+from depth_estimation_ros.comparison import Pair, paired, sampled
 from depth_estimation_ros.demo.environment import ros_name
-from depth_estimation_ros.demo.recording import Recording, paired, sampled
+from depth_estimation_ros.demo.recording import Recording
 from depth_estimation_ros.demo.session import DemoOptions, Outcome
 from depth_estimation_ros.demo.sources import Source
 from depth_estimation_ros.engines import open_engine, resolve_model
-from depth_estimation_ros.metrics import constant_median, depth_metrics, mean_metrics
+from depth_estimation_ros.metrics import depth_metrics
 from depth_estimation_ros.model_card import ModelCard
 from depth_estimation_ros.render import PreviewRow, cloud_picture, preview
 
 ROWS = 5  # of the preview
-SAMPLES = 20_000  # of each ground truth image, for the median over all of them
 
 Depth = npt.NDArray[np.float32]
 
@@ -72,7 +73,7 @@ def summarize(
 
 
 def accuracy(recording: Recording, source: Source, max_depth: float) -> dict[str, Any]:
-    """Errors against the ground truth: mean over images of the mean over pixels.
+    """Errors against the ground truth, as `comparison.Accuracy` explains them, for JSON.
 
     Args:
         recording: what the node answered.
@@ -80,32 +81,24 @@ def accuracy(recording: Recording, source: Source, max_depth: float) -> dict[str
         max_depth: metres; truth beyond it is not scored.
 
     Returns:
-        abs_rel and delta1 as predicted, and with the median of each image aligned; and what two
-        constants would score: one for the whole recording (the median of all its truth), and one
-        for each image (its own median: no model, but the truth itself, says how large that is).
+        abs_rel and delta1 as predicted, median-scaled, and of the two constants; None where there
+        is nothing to score.
     """
-    as_predicted, aligned, per_image, samples = [], [], [], []
-    for _, depth, truth in paired(recording, source):
-        as_predicted.append(depth_metrics(depth, truth, max_depth=max_depth))
-        aligned.append(depth_metrics(depth, truth, max_depth=max_depth, align="median"))
-        constant = constant_median(truth, max_depth=max_depth)
-        per_image.append(depth_metrics(constant, truth, max_depth=max_depth))
-        known = truth[(truth > 1e-3) & (truth < max_depth)]
-        samples.append(known[:: max(1, known.size // SAMPLES)])
-    everything = np.concatenate(samples) if samples else np.empty(0)
-    median = float(np.median(everything)) if everything.size else math.nan
-    one_for_all = [
-        depth_metrics(np.full(truth.shape, median, np.float32), truth, max_depth=max_depth)
-        for _, _, truth in paired(recording, source)
-    ]
+
+    def pairs() -> Iterator[Pair]:
+        for _, depth, truth in paired(recording.depths(), source.ground_truth()):
+            yield sampled(depth, truth.shape), truth
+
+    found = comparison.accuracy(pairs, max_depth)
+    aligned = _scores(found.median_scaled)
     return {
-        **_scores(as_predicted),
-        **{f"{name}_median_scaled": value for name, value in _scores(aligned).items()},
-        "constant_median": {**_scores(one_for_all), "metres": _number(median)},
-        "constant_median_per_image": _scores(per_image),
-        "ground_truth_frames": len(as_predicted),
-        "ground_truth_coverage": _number(mean_metrics(as_predicted).get("coverage")),
-        "ground_truth_cap_m": max_depth if as_predicted else None,
+        **_scores(found.as_predicted),
+        **{f"{name}_median_scaled": value for name, value in aligned.items()},
+        "constant_median": {**_scores(found.one_constant), "metres": _number(found.constant_m)},
+        "constant_median_per_image": _scores(found.constant_per_image),
+        "ground_truth_frames": found.images,
+        "ground_truth_coverage": _number(found.as_predicted.get("coverage")),
+        "ground_truth_cap_m": max_depth if found.images else None,
     }
 
 
@@ -120,7 +113,8 @@ def write_pictures(
     if not stamps:
         return []
     chosen = [stamps[round(i)] for i in np.linspace(0, len(stamps) - 1, min(ROWS, len(stamps)))]
-    truths = {stamp: truth for stamp, _, truth in paired(recording, source) if stamp in chosen}
+    pairs = paired(((stamp, None) for stamp in stamps), source.ground_truth())
+    truths = {stamp: truth for stamp, _, truth in pairs if stamp in chosen}
     rows = [
         PreviewRow(
             rgb=image,
@@ -164,8 +158,7 @@ def _caption(
     return f"{time}   AbsRel {scores['abs_rel']:.3f}   delta1 {scores['delta1']:.3f}"
 
 
-def _scores(images: list[dict[str, float]]) -> dict[str, float | None]:
-    means = mean_metrics(images)
+def _scores(means: dict[str, float]) -> dict[str, float | None]:
     return {name: _number(means.get(name)) for name in ("abs_rel", "delta1")}
 
 

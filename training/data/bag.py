@@ -12,8 +12,8 @@ import numpy.typing as npt
 from rosbags.highlevel import AnyReader
 
 from depth_estimation_ros import messages
+from depth_estimation_ros.comparison import PAIR_TOLERANCE_NS, sampled
 from depth_estimation_ros.demo.bag_file import nearest
-from depth_estimation_ros.demo.recording import PAIR_TOLERANCE_NS, sampled
 from depth_estimation_ros.demo.topic_choice import (
     IMAGE_TYPES,
     OWN_DEPTH,
