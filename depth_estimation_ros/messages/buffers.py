@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -66,16 +65,3 @@ def image_rows(msg: Any, dtype: DTypeLike, channels: int, rows: int | None = Non
         pixels = pixels[..., 0]
     # A recording hands out slices of the serialised message, which may start at any byte.
     return np.require(pixels, pixel, ["C", "ALIGNED"])
-
-
-def writable_data(msg: Any, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-    """Give a new rclpy message zeroed ``data`` of this shape; a view of it to write to.
-
-    The message's own array("B") grows in place, because assigning to ``data`` (or passing it to the
-    constructor) copies it: 4 ms for a cloud of 5 MB with an array, 100 ms and more with bytes or
-    ndarray where rclpy checks each element.
-    """
-    data = msg.data
-    data.append(0)
-    data *= math.prod(shape) * np.dtype(dtype).itemsize
-    return np.frombuffer(data, dtype).reshape(shape)

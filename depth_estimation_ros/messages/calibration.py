@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from array import array
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from depth_estimation_ros.errors import CalibrationError
 from depth_estimation_ros.geometry import CameraModel
-
-if TYPE_CHECKING:
-    from sensor_msgs.msg import CameraInfo
-    from std_msgs.msg import Header
+from depth_estimation_ros.messages.kinds import ROS, Kind
 
 
 def camera_model(info: Any) -> CameraModel:
@@ -62,17 +58,20 @@ def check_matches(camera: CameraModel, height: int, width: int) -> None:
     )
 
 
-def camera_info(camera: CameraModel, header: Header) -> CameraInfo:
-    """A CameraInfo of exactly this camera: full size, no ROI, no binning."""
-    from sensor_msgs.msg import CameraInfo
-
-    return CameraInfo(
-        header=header,
+def camera_info(camera: CameraModel, header: Any, kind: Kind = ROS) -> Any:
+    """A sensor_msgs/CameraInfo of exactly this camera: full size, no ROI, no binning."""
+    full = {"x_offset": 0, "y_offset": 0, "height": 0, "width": 0, "do_rectify": False}
+    return kind.new(
+        "sensor_msgs/msg/CameraInfo",
+        header=kind.header(header),
         width=camera.width,
         height=camera.height,
         distortion_model=camera.distortion_model,
-        d=array("d", camera.D),
+        d=kind.doubles(camera.D),
         k=camera.K.ravel(),
         r=camera.R.ravel(),
         p=camera.P.ravel(),
+        binning_x=0,
+        binning_y=0,
+        roi=kind.new("sensor_msgs/msg/RegionOfInterest", **full),
     )

@@ -1,51 +1,55 @@
-"""Organised coloured point clouds: PointCloud2 with x, y, z, rgb."""
+"""Coloured point clouds: PointCloud2 with x, y, z, rgb."""
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from depth_estimation_ros.errors import ImageError
-from depth_estimation_ros.messages.buffers import writable_data
-
-if TYPE_CHECKING:
-    from sensor_msgs.msg import PointCloud2
-    from std_msgs.msg import Header
+from depth_estimation_ros.messages.kinds import ROS, Kind
 
 _FIELDS = ("x", "y", "z", "rgb")
 _FLOAT32 = 7  # sensor_msgs/PointField.FLOAT32
 _ROWS = 32
 
 
-def point_cloud(points: NDArray[np.float32], rgb: NDArray[np.uint8], header: Header) -> PointCloud2:
-    """An organised cloud of points (H, W, 3) float32 metres and colours (H, W, 3) uint8 RGB.
+def point_cloud(
+    points: NDArray[np.float32], rgb: NDArray[np.uint8], header: Any, kind: Kind = ROS
+) -> Any:
+    """A sensor_msgs/PointCloud2 of points (float32 metres) and their colours (uint8 RGB).
 
-    A point is 16 bytes: x, y, z and rgb as float32, where the bits of rgb are 0x00RRGGBB as PCL and
-    RViz read them. is_dense is False: invalid points are NaN.
+    Both are (H, W, 3) for an organised cloud, or (N, 3) for an unorganised one, which gets a height
+    of 1. A point is 16 bytes: x, y, z and rgb as float32, where the bits of rgb are 0x00RRGGBB as
+    PCL and RViz read them. is_dense is False: invalid points are NaN.
 
     Raises:
         ImageError: points and colours differ in size.
     """
-    from sensor_msgs.msg import PointCloud2, PointField
-
     if points.shape != rgb.shape:
         raise ImageError(
             "Points and colours of the cloud differ in size",
             found=f"points {points.shape}, colours {rgb.shape}",
-            expected="the same (H, W, 3)",
+            expected="the same (H, W, 3) or (N, 3)",
             fix="Resize the picture to the size of the depth first.",
         )
+    if points.ndim == 2:
+        points, rgb = points[np.newaxis], rgb[np.newaxis]
     height, width = points.shape[:2]
-    cloud = PointCloud2(
-        header=header,
+    cloud, buffer = kind.with_room(
+        "sensor_msgs/msg/PointCloud2",
+        (height, width, 4),
+        np.float32,
+        header=kind.header(header),
         height=height,
         width=width,
         fields=[
-            PointField(name=name, offset=4 * i, datatype=_FLOAT32, count=1)
+            kind.new(
+                "sensor_msgs/msg/PointField", name=name, offset=4 * i, datatype=_FLOAT32, count=1
+            )
             for i, name in enumerate(_FIELDS)
         ],
         is_bigendian=sys.byteorder == "big",
@@ -53,7 +57,8 @@ def point_cloud(points: NDArray[np.float32], rgb: NDArray[np.uint8], header: Hea
         row_step=16 * width,
         is_dense=False,
     )
-    buffer = writable_data(cloud, (height, width, 4), np.float32)
+    if buffer.size == 0:  # OpenCV takes no empty pictures
+        return cloud
     # Some rows at a time, so that what is made on the way stays in the processor's cache.
     for first in range(0, height, _ROWS):
         rows = slice(first, first + _ROWS)

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from depth_estimation_ros.errors import ImageError
-from depth_estimation_ros.messages.buffers import image_bytes, image_rows, writable_data
-
-if TYPE_CHECKING:
-    from sensor_msgs.msg import Image
-    from std_msgs.msg import Header
+from depth_estimation_ros.messages.buffers import image_bytes, image_rows
+from depth_estimation_ros.messages.kinds import ROS, Kind
 
 Picture = NDArray[np.uint8]
 
@@ -41,21 +38,19 @@ def decode_image(msg: Any) -> Picture:
     return decoder(msg)
 
 
-def color_image(rgb: Picture, header: Header) -> Image:
-    """An rgb8 Image of (H, W, 3) uint8 RGB, with the header as it is."""
-    from sensor_msgs.msg import Image
-
+def color_image(rgb: Picture, header: Any, kind: Kind = ROS) -> Any:
+    """An rgb8 sensor_msgs/Image of (H, W, 3) uint8 RGB, with this stamp and frame_id."""
     height, width = rgb.shape[:2]
-    image = Image(
-        header=header,
+    return kind.with_data(
+        "sensor_msgs/msg/Image",
+        rgb,
+        header=kind.header(header),
         height=height,
         width=width,
         encoding="rgb8",
         is_bigendian=int(sys.byteorder == "big"),
         step=3 * width,
     )
-    writable_data(image, (height, width, 3), np.uint8)[...] = rgb
-    return image
 
 
 def _packed(channels: int, conversion: int | None) -> Callable[[Any], Picture]:

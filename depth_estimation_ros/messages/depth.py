@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from depth_estimation_ros.errors import ImageError, ParameterError
-from depth_estimation_ros.messages.buffers import image_rows, writable_data
+from depth_estimation_ros.messages.buffers import image_rows
 from depth_estimation_ros.messages.compressed import decode_bytes
-
-if TYPE_CHECKING:
-    from sensor_msgs.msg import Image
-    from std_msgs.msg import Header
+from depth_estimation_ros.messages.kinds import ROS, Kind
 
 Depth = NDArray[np.float32]
 
@@ -62,8 +59,8 @@ def decode_depth(msg: Any) -> Depth:
     )
 
 
-def depth_image(depth: Depth, header: Header, encoding: str) -> Image:
-    """An Image of metres (H, W) float32: 32FC1 as they are, or 16UC1 in millimetres.
+def depth_image(depth: Depth, header: Any, encoding: str, kind: Kind = ROS) -> Any:
+    """A sensor_msgs/Image of metres (H, W) float32: as they are (32FC1) or in millimetres (16UC1).
 
     16UC1 is rounded to the nearest millimetre; what it cannot say (NaN, +-Inf, negative, more than
     65.535 m) is 0, which there means invalid.
@@ -71,8 +68,6 @@ def depth_image(depth: Depth, header: Header, encoding: str) -> Image:
     Raises:
         ParameterError: another encoding.
     """
-    from sensor_msgs.msg import Image
-
     if encoding not in ("32FC1", "16UC1"):
         raise ParameterError(
             "depth_encoding is not an encoding for depth",
@@ -80,23 +75,25 @@ def depth_image(depth: Depth, header: Header, encoding: str) -> Image:
             expected="32FC1 (metres) or 16UC1 (millimetres)",
         )
     height, width = depth.shape
-    pixel = np.dtype(np.float32 if encoding == "32FC1" else np.uint16)
-    image = Image(
-        header=header,
+    pixels = depth if encoding == "32FC1" else _millimetres(depth)
+    return kind.with_data(
+        "sensor_msgs/msg/Image",
+        pixels,
+        header=kind.header(header),
         height=height,
         width=width,
         encoding=encoding,
         is_bigendian=int(sys.byteorder == "big"),
-        step=pixel.itemsize * width,
+        step=pixels.itemsize * width,
     )
-    pixels = writable_data(image, depth.shape, pixel)
-    if encoding == "32FC1":
-        pixels[...] = depth
-    else:
-        rounded = np.rint(depth * _MM_PER_M)
-        fits = (rounded >= 0) & (rounded <= 65535)
-        np.copyto(pixels, rounded, casting="unsafe", where=fits)
-    return image
+
+
+def _millimetres(depth: Depth) -> NDArray[np.uint16]:
+    rounded = np.rint(depth * _MM_PER_M)
+    millimetres = np.zeros(depth.shape, np.uint16)
+    fits = (rounded >= 0) & (rounded <= 65535)
+    np.copyto(millimetres, rounded, casting="unsafe", where=fits)
+    return millimetres
 
 
 def _metres(millimetres: NDArray[np.uint16]) -> Depth:
