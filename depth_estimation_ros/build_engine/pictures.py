@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from depth_estimation_ros.errors import ImageError, ParameterError
+from depth_estimation_ros.errors import BagError, ImageError, ParameterError
 from depth_estimation_ros.messages import decode_compressed, decode_image
 from depth_estimation_ros.pipeline import Rgb
 from depth_estimation_ros.precision.pictures import read_pictures
@@ -75,21 +74,27 @@ def _from_bag(path: Path, image_topic: str, count: int) -> list[Rgb]:
         raise ParameterError(
             "--calibration", found=f"the recording {path}", fix="Run: pip install rosbags"
         )
-    from depth_estimation_ros.demo.bag_file import open_bag, raw_messages
-    from depth_estimation_ros.demo.sources import SourceOptions
-    from depth_estimation_ros.demo.topic_choice import IMAGE_TYPES, choose
+    from depth_estimation_ros.recordings import find_cameras, open_recording
+    from depth_estimation_ros.recordings.cameras import IMAGE_TYPES
+    from depth_estimation_ros.recordings.topic import listed
 
-    options = SourceOptions(str(path), image_topic=image_topic)
     pictures: list[Rgb] = []
-    with open_bag(path) as reader:
-        topic = choose(reader, str(path), options).image
-        drawn = set(np.random.default_rng(0).permutation(topic.count)[:count].tolist())
+    with open_recording(path) as recording:
+        topics = [c.image for c in find_cameras(recording, [image_topic] if image_topic else [])]
+        if len(topics) > 1:
+            raise BagError(
+                f"The image topic of {path}",
+                found=f"{len(topics)} topics with images",
+                expected=f"one of: {listed(topics)}",
+                fix=f"Choose with --image-topic, for instance --image-topic {topics[0].name}",
+            )
+        topic = topics[0]
+        drawn = set(np.random.default_rng(0).permutation(topic.count or 0)[:count].tolist())
         decode = decode_image if IMAGE_TYPES[topic.msgtype] == "raw" else decode_compressed
-        for index, (connection, _, raw) in enumerate(raw_messages(reader, topic.name)):
+        for index, message in enumerate(recording.messages([topic.name])):
             if index in drawn:
-                message: Any = reader.deserialize(raw, connection.msgtype)
                 try:
-                    pictures.append(np.array(decode(message)))
+                    pictures.append(np.array(decode(recording.deserialize(message))))
                 except ImageError:
                     continue
     return [pictures[index] for index in np.random.default_rng(1).permutation(len(pictures))]

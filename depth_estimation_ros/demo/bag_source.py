@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from rosbags.highlevel import AnyReader
 
 from depth_estimation_ros.demo.assumed_camera import assumed_camera_info
-from depth_estimation_ros.demo.bag_file import as_cdr, nearest, open_bag, raw_messages
-from depth_estimation_ros.demo.sources import Frame, SourceOptions, stamp_of
-from depth_estimation_ros.demo.topic_choice import IMAGE_TYPES, Topic, choose, first_message
+from depth_estimation_ros.demo.sources import Frame, SourceOptions
+from depth_estimation_ros.demo.topic_choice import choose
 from depth_estimation_ros.errors import BagError, ImageError
 from depth_estimation_ros.messages import decode_compressed, decode_depth, decode_image
-
-T = TypeVar("T")
+from depth_estimation_ros.recordings import Recording, Topic, nearest, open_recording, stamp_of
+from depth_estimation_ros.recordings.cameras import IMAGE_TYPES, first_message
 
 
 class BagSource:
@@ -37,15 +33,16 @@ class BagSource:
         self.name = str(path) if options.input else "the bundled recording"
         self._path = path
         self._limit = options.frames or None
-        with open_bag(self._path) as reader:
-            choice = choose(reader, self.name, options)
+        with open_recording(path) as recording:
+            choice = choose(recording, options)
             self._assumed_info: bytes | None = None
             if choice.camera_info is None and options.hfov_deg:
-                self._assumed_info = _assumed_camera_info(reader, choice.image, options.hfov_deg)
+                self._assumed_info = _assumed_camera_info(recording, choice.image, options.hfov_deg)
         self.notes = choice.notes
         self.transport = IMAGE_TYPES[choice.image.msgtype]
         self.has_camera_info = choice.camera_info is not None or self._assumed_info is not None
-        self.frame_count = min(choice.image.count, self._limit or choice.image.count)
+        count = choice.image.count or 0
+        self.frame_count = min(count, self._limit or count)
         self._choice = choice
 
     def frames(self) -> Iterator[Frame]:
@@ -54,12 +51,13 @@ class BagSource:
         Raises:
             BagError: the recording cannot be read to its end.
         """
-        with open_bag(self._path) as reader:
-            all_infos = _until_damage(_messages(reader, self._choice.camera_info))
-            infos = sorted((stamp_of(cdr), cdr) for cdr in all_infos)
+        with open_recording(self._path) as recording:
+            infos = sorted(
+                (stamp_of(cdr), cdr) for cdr in _cdrs(recording, self._choice.camera_info)
+            )
             stamps = [stamp for stamp, _ in infos]
             count = 0
-            for image in islice(_messages(reader, self._choice.image), self._limit):
+            for image in islice(_cdrs(recording, self._choice.image), self._limit):
                 count += 1
                 info = self._assumed_info
                 if infos:
@@ -77,34 +75,25 @@ class BagSource:
 
         What cannot be decoded or read is left out: that many frames are not compared.
         """
-        with open_bag(self._path) as reader:
-            truth = self._choice.ground_truth
-            messages = raw_messages(reader, truth.name) if truth else iter(())
-            for connection, _, raw in _until_damage(messages):
-                message: Any = reader.deserialize(raw, connection.msgtype)
-                stamp = message.header.stamp
+        truth = self._choice.ground_truth
+        with open_recording(self._path) as recording:
+            for recorded in recording.messages([truth.name]) if truth else ():
                 try:
-                    depth = decode_depth(message)
+                    depth = decode_depth(recording.deserialize(recorded))
                 except ImageError:
                     continue
-                yield stamp.sec * 1_000_000_000 + stamp.nanosec, depth
+                yield stamp_of(recorded.cdr), depth
 
 
-def _messages(reader: AnyReader, topic: Topic | None) -> Iterator[bytes]:
+def _cdrs(recording: Recording, topic: Topic | None) -> Iterator[bytes]:
     if topic is not None:
-        for connection, _, raw in raw_messages(reader, topic.name):
-            yield as_cdr(reader, connection, raw)
+        for message in recording.messages([topic.name]):
+            yield message.cdr
 
 
-def _until_damage(messages: Iterator[T]) -> Iterator[T]:
-    """The messages before the place where the recording breaks off; the images' pass names it."""
-    with suppress(Exception):  # as in open_bag: rosbags has no common family of errors
-        yield from messages
-
-
-def _assumed_camera_info(reader: AnyReader, image: Topic, hfov_deg: float) -> bytes:
+def _assumed_camera_info(recording: Recording, image: Topic, hfov_deg: float) -> bytes:
     """A CameraInfo of this field of view for all images, hence without a stamp."""
-    message = first_message(reader, image.name)
+    message = first_message(recording, image)
     compressed = IMAGE_TYPES[image.msgtype] == "compressed"
     picture = decode_compressed(message) if compressed else decode_image(message)
     height, width = picture.shape[:2]

@@ -25,8 +25,9 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from depth_estimation_ros.demo import topics
 from depth_estimation_ros.demo.events import emit
 from depth_estimation_ros.demo.open_source import open_source
-from depth_estimation_ros.demo.sources import Frame, Source, SourceOptions, stamp_of
+from depth_estimation_ros.demo.sources import Frame, Source, SourceOptions
 from depth_estimation_ros.errors import BagError, DepthEstimationError
+from depth_estimation_ros.recordings import stamp_of
 
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 START_TIMEOUT_S = 60.0  # for processes to start and find each other

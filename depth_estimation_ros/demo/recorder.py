@@ -16,11 +16,9 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Writer
-from rosbags.typesys import Stores, get_typestore
 
-from depth_estimation_ros.demo.bag_writer import bag_writer
 from depth_estimation_ros.demo.events import emit
-from depth_estimation_ros.demo.sources import stamp_of
+from depth_estimation_ros.recordings import STORE, bag_writer, stamp_of
 
 # As long as the disk is slower than the camera for a moment, messages wait here.
 QOS = QoSProfile(depth=200, reliability=ReliabilityPolicy.RELIABLE)
@@ -40,12 +38,11 @@ class Recorder(Node):
 
     def __init__(self, writer: Writer, topics: dict[str, str]) -> None:
         super().__init__("demo_recorder")
-        store = get_typestore(Stores.ROS2_JAZZY)
         self._writer = writer
         self._newest_ns = 0
         self._subscriptions_kept = []
         for topic, msgtype in topics.items():
-            connection = writer.add_connection(topic, msgtype, typestore=store)
+            connection = writer.add_connection(topic, msgtype, typestore=STORE)
             record = partial(self._record, connection, msgtype in STAMPED_NOW)
             self._subscriptions_kept.append(
                 self.create_subscription(message_class(msgtype), topic, record, QOS, raw=True)

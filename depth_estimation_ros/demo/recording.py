@@ -13,7 +13,7 @@ from rosbags.highlevel import AnyReader
 
 from depth_estimation_ros import messages
 from depth_estimation_ros.demo import topics
-from depth_estimation_ros.demo.sources import stamp_of
+from depth_estimation_ros.recordings import stamp_of
 
 Depth = npt.NDArray[np.float32]
 Picture = npt.NDArray[np.uint8]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+from depth_estimation_ros.recordings import stamp_of
 
 CAMERA_FRAMES = 100  # a camera has no end, the demo has
 
@@ -66,10 +67,3 @@ class Source(Protocol):
     def ground_truth(self) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
         """Stamps in nanoseconds and true depth (H, W) in metres; nothing if none is known."""
         ...
-
-
-def stamp_of(cdr: bytes) -> int:
-    """The stamp in nanoseconds of a serialised message that begins with a Header."""
-    order = "<" if cdr[1] & 1 else ">"
-    sec, nanosec = struct.unpack_from(f"{order}iI", cdr, 4)
-    return int(sec) * 1_000_000_000 + int(nanosec)

@@ -53,7 +53,8 @@ def find_topics(recording: Recording) -> ImageTopics:
         BagError: there are no colour images.
     """
     topics = [topic for topic in recording.topics if topic.count != 0]
-    images, depths = [], []
+    images: list[Topic] = []
+    depths: list[Topic] = []
     for topic in topics:
         encoding = _encoding(recording, topic) if topic.msgtype in IMAGE_TYPES else None
         if encoding is not None:

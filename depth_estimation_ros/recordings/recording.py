@@ -52,7 +52,15 @@ class Recording:
         """
         connections = [c for c in self._reader.connections if topics is None or c.topic in topics]
         if connections:
-            for c, time_ns, raw in self._reader.messages(connections, start_ns, end_ns):
+            messages = self._reader.messages(connections, start_ns, end_ns)
+            while True:
+                try:
+                    c, time_ns, raw = next(messages)
+                except StopIteration:
+                    return
+                except Exception as error:
+                    self.damage = Damage(f"{type(error).__name__}: {error}", self.name)
+                    return
                 cdr = raw if self._reader.is2 else bytes(STORE.ros1_to_cdr(raw, c.msgtype))
                 yield RecordedMessage(c.topic, c.msgtype, time_ns, cdr)
 

@@ -29,7 +29,7 @@ class Topic:
     name: str
     msgtype: str
     count: int | None = None
-    msgdef: MessageDefinition = NO_DEFINITION
+    msgdef: MessageDefinition = field(default=NO_DEFINITION, repr=False)
     qos: Sequence[Qos] = field(default=(), repr=False)
 
     def __str__(self) -> str:

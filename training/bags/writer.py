@@ -14,11 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Writer
-from rosbags.typesys import Stores, get_typestore
 
-from depth_estimation_ros.demo.bag_writer import bag_writer
 from depth_estimation_ros.errors import BagError
 from depth_estimation_ros.geometry import CameraModel
+from depth_estimation_ros.recordings import STORE, bag_writer
 
 IMAGE_TOPIC = "/camera/image"
 COMPRESSED_TOPIC = "/camera/image/compressed"
@@ -30,8 +29,6 @@ JPEG_QUALITY = 88
 
 Transport = Literal["compressed", "rgb8", "bgr8"]
 TRANSPORTS: tuple[Transport, ...] = ("compressed", "rgb8", "bgr8")
-
-STORE = get_typestore(Stores.ROS2_JAZZY)
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,22 +9,19 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from rosbags.highlevel import AnyReader
 
 from depth_estimation_ros import messages
 from depth_estimation_ros.comparison import PAIR_TOLERANCE_NS, sampled
-from depth_estimation_ros.demo.bag_file import nearest
-from depth_estimation_ros.demo.topic_choice import (
+from depth_estimation_ros.errors import CalibrationError, DatasetError, ImageError
+from depth_estimation_ros.recordings import Recording, Topic, nearest
+from depth_estimation_ros.recordings.cameras import (
     IMAGE_TYPES,
     OWN_DEPTH,
-    Topic,
     camera_info_beside,
     find_topics,
     first_message,
-    listed,
-    named_topic,
 )
-from depth_estimation_ros.errors import CalibrationError, DatasetError, ImageError
+from depth_estimation_ros.recordings.topic import listed, named_topic
 from training.data.bag_pack import Topics, packed
 from training.data.sample import Sample, SampleSet
 
@@ -167,8 +164,8 @@ def _offset(images: Sequence[int], depths: Sequence[int]) -> str:
     return f"{closest / 1e9:.3f} s between the closest two"
 
 
-def _choose(reader: AnyReader, bag: Path, named: dict[str, str]) -> Topics:
-    found = find_topics(reader, str(bag))
+def _choose(recording: Recording, bag: Path, named: dict[str, str]) -> Topics:
+    found = find_topics(recording)
     image = named_topic(found.images, named["image"], f"image_topic of {bag}")
     if image is None and len(found.images) > 1:
         raise DatasetError(
@@ -179,14 +176,14 @@ def _choose(reader: AnyReader, bag: Path, named: dict[str, str]) -> Topics:
         )
     image = image or found.images[0]
     depth = named_topic(found.depths, named["depth"], f"depth_topic of {bag}")
-    depth = depth or _depth_of(image, found.depths, reader, bag)
+    depth = depth or _depth_of(image, found.depths, recording, bag)
     info = named_topic(found.infos, named["camera_info"], f"camera_info_topic of {bag}")
     info = info or camera_info_beside(image, found.infos)
     uses = {"image": image, "depth": depth, "camera_info": info}
     return {use: (topic.name, topic.msgtype) for use, topic in uses.items() if topic}
 
 
-def _depth_of(image: Topic, depths: list[Topic], reader: AnyReader, bag: Path) -> Topic:
+def _depth_of(image: Topic, depths: list[Topic], recording: Recording, bag: Path) -> Topic:
     # What this package's node said of the pictures is no truth to learn from.
     depths = [topic for topic in depths if not topic.name.endswith(OWN_DEPTH)]
     if not depths:
@@ -196,8 +193,8 @@ def _depth_of(image: Topic, depths: list[Topic], reader: AnyReader, bag: Path) -
             expected="a topic of sensor_msgs/Image in 32FC1 or 16UC1, or of CompressedImage "
             "whose format begins with 16UC1",
         )
-    frame = _frame_id(reader, image)
-    frames = {topic.name: _frame_id(reader, topic) for topic in depths}
+    frame = _frame_id(recording, image)
+    frames = {topic.name: _frame_id(recording, topic) for topic in depths}
     same = [topic for topic in depths if frames[topic.name] == frame]
     if len(same) != 1:
         choice = ", ".join(f"{topic} in frame {frames[topic.name]!r}" for topic in depths)
@@ -210,5 +207,5 @@ def _depth_of(image: Topic, depths: list[Topic], reader: AnyReader, bag: Path) -
     return same[0]
 
 
-def _frame_id(reader: AnyReader, topic: Topic) -> str:
-    return str(first_message(reader, topic.name).header.frame_id).lstrip("/")
+def _frame_id(recording: Recording, topic: Topic) -> str:
+    return str(first_message(recording, topic).header.frame_id).lstrip("/")

@@ -18,11 +18,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from rich.progress import track
-from rosbags.highlevel import AnyReader
 
-from depth_estimation_ros.demo.bag_file import STORE, as_cdr, open_bag, raw_messages
-from depth_estimation_ros.demo.sources import stamp_of
 from depth_estimation_ros.errors import DatasetError
+from depth_estimation_ros.recordings import STORE, Recording, open_recording, stamp_of
 
 _VERSION = "1"
 _MESSAGES, _INDEX, _ABOUT = "messages.bin", "index.npy", "about.json"
@@ -60,7 +58,7 @@ class BagPack:
 
 
 def packed(
-    bag: Path, cache: Path | None, options: dict[str, str], choose: Callable[[AnyReader], Topics]
+    bag: Path, cache: Path | None, options: dict[str, str], choose: Callable[[Recording], Topics]
 ) -> BagPack:
     """The pack of this recording: from the cache, or made now.
 
@@ -81,13 +79,14 @@ def packed(
     cache = default_cache() if cache is None else cache
     folder = cache / f"{bag.stem}-{_fingerprint(bag, options)}"
     if not folder.is_dir():
-        with open_bag(bag) as reader:
-            topics = choose(reader)
+        with open_recording(bag) as recording:
+            recording.require_whole()
+            topics = choose(recording)
             try:
                 cache.mkdir(parents=True, exist_ok=True)
                 part = Path(tempfile.mkdtemp(dir=cache, prefix=f".{folder.name}."))
                 try:
-                    _write(part, reader, topics, bag.name)
+                    _write(part, recording, topics, bag.name)
                     _publish(part, folder)
                 finally:
                     shutil.rmtree(part, ignore_errors=True)
@@ -107,18 +106,16 @@ def default_cache() -> Path:
     return Path(base) / "depth_estimation_ros" / "bags"
 
 
-def _write(folder: Path, reader: AnyReader, topics: Topics, name: str) -> None:
+def _write(folder: Path, recording: Recording, topics: Topics, name: str) -> None:
     uses = {topic: number for number, (topic, _) in enumerate(topics.values())}
-    count = sum(reader.topics[topic].msgcount for topic in uses)
+    count = sum(topic.count or 0 for topic in recording.topics if topic.name in uses)
     rows: list[tuple[int, int, int, int]] = []
     with (folder / _MESSAGES).open("wb") as file:
-        messages = raw_messages(reader, *uses)
-        for connection, recorded, raw in track(
-            messages, f"unpacking {name}", total=count, transient=True
-        ):
-            cdr = as_cdr(reader, connection, raw)
-            stamp = stamp_of(cdr) or recorded
-            rows.append((uses[connection.topic], stamp, *_append(file, cdr)))
+        messages = recording.messages([*uses])
+        for message in track(messages, f"unpacking {name}", total=count, transient=True):
+            stamp = stamp_of(message.cdr) or message.time_ns
+            rows.append((uses[message.topic], stamp, *_append(file, message.cdr)))
+    recording.require_whole()
     np.save(folder / _INDEX, np.array(rows, np.int64).reshape(-1, 4))
     (folder / _ABOUT).write_text(json.dumps(topics))
 
