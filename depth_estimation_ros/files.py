@@ -1,0 +1,23 @@
+"""Files that appear under their name only when they are whole."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Gives a hidden name beside `path` to write to, which becomes `path` if nothing was raised.
+
+    It has the suffix of `path`, as OpenCV goes by it. An earlier file at `path` is replaced; if
+    something was raised, it stays and the hidden one goes.
+    """
+    unfinished = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    try:
+        yield unfinished
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
