@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -57,7 +58,7 @@ class DepthFrame:
         depth: (H, W) float32, metres along Z. As REP 117: NaN unknown, +Inf beyond the far limit,
             -Inf nearer than the near limit.
         camera: the camera at the size of `depth`; None if the camera is not calibrated.
-        engine_ms: time inside the engine, milliseconds.
+        engine_ms: time inside the engine, milliseconds; of a batch, this image's share.
         near, far: the limits of this frame, metres: those of the model with this camera and of the
             settings, the tighter of the two.
     """
@@ -97,43 +98,47 @@ class DepthPipeline:
         self._settings = settings
 
     def run(self, rgb: Rgb, camera: CameraModel | None) -> DepthFrame:
-        """Depth of one image.
+        """Depth of one image: `run_batch` of one.
 
         Args:
             rgb: (H, W, 3) uint8.
             camera: of this very image (binning and ROI applied); None if there is none.
+        """
+        return self.run_batch([(rgb, camera)])[0]
+
+    def run_batch(self, images: Sequence[tuple[Rgb, CameraModel | None]]) -> list[DepthFrame]:
+        """Depth of several images, which may differ in size and camera.
+
+        Images that go through the network at the same size go together, up to the engine's
+        `max_batch` at a time. The results are in the order of the images and stay as they are.
+
+        Args:
+            images: as for `run`, each with its camera.
 
         Raises:
             EngineError: the network failed.
-            ParameterError: with this camera's focal length the limits leave no depth between them.
+            ParameterError: with one camera's focal length the limits leave no depth between them;
+                raised before the network is run.
         """
-        settings = self._settings  # one frame, one set of settings
+        settings = self._settings  # one batch, one set of settings
         card = self.engine.card
-        height, width = rgb.shape[:2]
-        calibrated = camera if camera is not None and camera.is_calibrated else None
+        views = [_view(rgb, camera, card, settings) for rgb, camera in images]
+        frames: dict[int, DepthFrame] = {}
+        for places in _batches([view.input.shape for view in views], self.engine.max_batch):
+            inputs = [views[place].input for place in places]
+            batch = inputs[0] if len(inputs) == 1 else np.concatenate(inputs)
 
-        network_h, network_w = network_size(height, width, card.input)
-        batch = to_input(resize_image(rgb, network_h, network_w), card.input)
+            start = time.perf_counter()
+            raw = self.engine.infer(batch)
+            engine_ms = 1e3 * (time.perf_counter() - start) / len(places)
 
-        eye = calibrated or CameraModel.from_hfov(width, height, settings.assumed_hfov_deg)
-        scale = metric_scale(card, eye.scaled(network_w, network_h).fx)
-        near, far = check_limits(card.output, settings, scale)
-
-        start = time.perf_counter()
-        raw = self.engine.infer(batch)[0]
-        engine_ms = 1e3 * (time.perf_counter() - start)
-
-        size = self.output_size(height, width)
-        depth = to_depth(raw, card.output, scale, near, far, size, settings.edge_filter)
-
-        seen_by = calibrated.scaled(size[1], size[0]) if calibrated else None
-        return DepthFrame(depth, seen_by, engine_ms, near, far)
+            for place, numbers in zip(places, raw, strict=True):
+                frames[place] = _depth_frame(numbers, views[place], card, settings, engine_ms)
+        return [frames[place] for place in range(len(views))]
 
     def output_size(self, image_h: int, image_w: int) -> tuple[int, int]:
         """The height and width of the depth of an image of this size, with the present settings."""
-        if self._settings.output_size == "image":
-            return image_h, image_w
-        return network_size(image_h, image_w, self.engine.card.input)
+        return _output_size(image_h, image_w, self.engine.card, self._settings)
 
     def warm_up(self) -> None:
         """Runs the network on a black picture, so that the first real frame is as fast as any."""
@@ -141,6 +146,68 @@ class DepthPipeline:
         batch = to_input(np.zeros((spec.height, spec.width, 3), np.uint8), spec)
         for _ in range(2):
             self.engine.infer(batch)
+
+
+@dataclass(frozen=True, eq=False)
+class _View:
+    """One image on its way to the network.
+
+    Attributes:
+        input: a batch of one, as the card wants it.
+        size: height and width of the image.
+        camera: of the image; None if it is not calibrated.
+        scale, near, far: metres per unit of the network's depth, and the limits in metres.
+    """
+
+    input: npt.NDArray[np.generic]
+    size: tuple[int, int]
+    camera: CameraModel | None
+    scale: float
+    near: float
+    far: float
+
+
+def _view(
+    rgb: Rgb, camera: CameraModel | None, card: ModelCard, settings: PipelineSettings
+) -> _View:
+    height, width = rgb.shape[:2]
+    calibrated = camera if camera is not None and camera.is_calibrated else None
+    network_h, network_w = network_size(height, width, card.input)
+
+    eye = calibrated or CameraModel.from_hfov(width, height, settings.assumed_hfov_deg)
+    scale = metric_scale(card, eye.scaled(network_w, network_h).fx)
+    near, far = check_limits(card.output, settings, scale)
+
+    picture = to_input(resize_image(rgb, network_h, network_w), card.input)
+    return _View(picture, (height, width), calibrated, scale, near, far)
+
+
+def _depth_frame(
+    raw: Depth, view: _View, card: ModelCard, settings: PipelineSettings, engine_ms: float
+) -> DepthFrame:
+    near, far = view.near, view.far
+    size = _output_size(*view.size, card, settings)
+    depth = to_depth(raw, card.output, view.scale, near, far, size, settings.edge_filter)
+    camera = view.camera.scaled(size[1], size[0]) if view.camera is not None else None
+    return DepthFrame(depth, camera, engine_ms, near, far)
+
+
+def _batches(shapes: Sequence[tuple[int, ...]], largest: int | None) -> Iterator[list[int]]:
+    """The places of equal shapes, in order, at most `largest` together."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for place, shape in enumerate(shapes):
+        groups.setdefault(shape, []).append(place)
+    for places in groups.values():
+        step = largest or len(places)
+        yield from (places[first : first + step] for first in range(0, len(places), step))
+
+
+def _output_size(
+    image_h: int, image_w: int, card: ModelCard, settings: PipelineSettings
+) -> tuple[int, int]:
+    if settings.output_size == "image":
+        return image_h, image_w
+    return network_size(image_h, image_w, card.input)
 
 
 @lru_cache(maxsize=32)
@@ -209,9 +276,13 @@ def to_depth(
     size: tuple[int, int],
     edge_filter: float = 0.0,
 ) -> Depth:
-    """The network's own numbers, (h, w), as depth of a `size` (H, W): see `DepthFrame.depth`."""
+    """The network's own numbers, (h, w), as depth of a `size` (H, W): see `DepthFrame.depth`.
+
+    Never shares the memory of `raw`, which an engine overwrites.
+    """
     depth = to_metres(raw, output, scale)
-    # Clamped before and named after resizing: an infinity would smear over its neighbours.
+    # Clamped before and named after resizing: an infinity would smear over its neighbours. This
+    # makes a new array at the network's size, so nothing has to be copied for its own sake.
     depth = np.clip(depth, near, far)
     edges = find_edges(depth, edge_filter) if edge_filter > 0 else None
     if depth.shape != size:
@@ -247,7 +318,7 @@ def check_settings(card: ModelCard, settings: PipelineSettings) -> None:
     """Raises ParameterError for limits that leave no depth between them, whatever the camera.
 
     With a canonical focal length the model's own limits depend on the camera (`metric_scale`), so
-    they say nothing here, and `DepthPipeline.run` checks each frame.
+    they say nothing here, and the pipeline checks each frame.
     """
     if card.canonical_focal_px is None:
         check_limits(card.output, settings)

@@ -79,6 +79,16 @@ def test_a_batch_of_two_and_another_allowed_size(tmp_path: Path) -> None:
     np.testing.assert_allclose(depth[1], 9.0, rtol=1e-6)
 
 
+def test_a_batch_may_be_as_large_as_the_graph_lets_it_be(tmp_path: Path) -> None:
+    def only_one(model: onnx.ModelProto) -> None:
+        for value in (*model.graph.input, *model.graph.output):
+            value.type.tensor_type.shape.dim[0].dim_value = 1
+
+    path = red_depth(tmp_path / "red.onnx")
+    assert open_engine(path).max_batch is None
+    assert open_engine(resave(path, only_one)).max_batch == 1
+
+
 def test_a_channel_axis_of_one_is_taken_off(tmp_path: Path) -> None:
     path = float_nchw(tmp_path / "other.onnx", channel=1)
     (tmp_path / "other.card.yaml").write_text(float_card())

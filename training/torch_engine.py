@@ -28,6 +28,7 @@ class TorchEngine:
         self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self._network: DepthNetwork | None = network.to(self._device).float().eval()
         self.card = card
+        self.max_batch: int | None = None
         name = f"{card.name} {card.model_version}".strip()
         self.description = f"{name} on PyTorch {torch.__version__} ({self._device})"
 

@@ -32,6 +32,11 @@ class Engine(Protocol):
     card: ModelCard
 
     @property
+    def max_batch(self) -> int | None:
+        """The most pictures that one run takes; None: as many as there is memory for."""
+        ...
+
+    @property
     def description(self) -> str:
         """One line for logs and diagnostics: model, library, device."""
         ...

@@ -46,6 +46,8 @@ class OnnxRuntimeEngine:
         metadata = self._session.get_modelmeta().custom_metadata_map
         self.card = card_of_model(metadata.get(METADATA_KEY), path)
         self._input, self._output = _check_network(self._session, self.card.input, path)
+        count = self._session.get_inputs()[0].shape[0]
+        self.max_batch: int | None = count if isinstance(count, int) else None
         name = f"{self.card.name} {self.card.model_version}".strip()
         asked = ", ".join(provider.removesuffix("ExecutionProvider") for provider in providers)
         self.description = f"{name} on ONNX Runtime {ort.__version__} ({asked})"

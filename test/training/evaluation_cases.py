@@ -45,6 +45,7 @@ class RedEngine:
         output = OutputSpec("metric_depth", "m", 0.05, max_depth)
         self.card = ModelCard("red", "MIT", spec, output)
         self.description = "red on nothing"
+        self.max_batch = None
         self.runs = 0
 
     def infer(self, batch: np.ndarray) -> np.ndarray:

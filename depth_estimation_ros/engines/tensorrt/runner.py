@@ -35,6 +35,7 @@ class TensorRtEngine:
 
     Attributes:
         card: of the network, with the input size that this engine takes.
+        max_batch: the most pictures that one run takes, as the engine was built.
 
     Raises:
         EngineError: TensorRT cannot load the file, it holds another kind of network, or the GPU
@@ -58,7 +59,9 @@ class TensorRtEngine:
             with suppress(EngineError), gpu.doing("freeing a half-made engine"):
                 traceback.clear_frames(error.__traceback__)
             raise
-        spec = input_of_engine(sidecar.card.input, self._execution.profile)
+        profile = self._execution.profile
+        spec = input_of_engine(sidecar.card.input, profile)
+        self.max_batch: int | None = profile.largest[0]
         self.card = dataclasses.replace(sidecar.card, input=spec)
 
     @property
