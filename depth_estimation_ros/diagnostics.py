@@ -21,6 +21,7 @@ COUNTERS = (
     "skipped_no_subscriber",
     "skipped_no_calibration",
     "engine_runs",
+    "time_jumps",
 )
 WINDOW = 1000  # frames that the percentiles look back on
 SILENCE_S = 5.0  # without an image for so long, something is wrong with the camera
@@ -74,6 +75,13 @@ class Statistics:
             self._counts["dropped_bad"] += 1
             self._last_error = message
             self._bad_frame_at = time.monotonic()
+
+    def time_jumped(self) -> None:
+        """Note that time has jumped back; percentiles are those of the new time's frames."""
+        with self._lock:
+            self._counts["time_jumps"] += 1
+            self._latency_ms.clear()
+            self._engine_ms.clear()
 
     def failed(self, message: str) -> None:
         """Note an error that lasts until the node has ``recovered``."""

@@ -15,6 +15,7 @@ from rclpy.timer import Timer
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from depth_estimation_ros.diagnostics import SILENCE_S, Statistics
+from depth_estimation_ros.time_jumps import TimeJumps
 
 INPUT_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 LATCHED_QOS = QoSProfile(
@@ -47,6 +48,7 @@ class CameraInputs:
         camera_info_timeout: seconds that images are held back at most; a function, because the
             parameter can change.
         statistics: counts what comes in and what is dropped here.
+        time_jumps: is shown each image before it is handled.
         on_frame: gets each frame.
     """
 
@@ -56,14 +58,18 @@ class CameraInputs:
         image_transport: str,
         camera_info_timeout: Callable[[], float],
         statistics: Statistics,
+        time_jumps: TimeJumps,
         on_frame: Callable[[Frame], None],
     ) -> None:
         self._node = node
         self._image_transport = image_transport
         self._timeout = camera_info_timeout
         self._statistics = statistics
+        self._time_jumps = time_jumps
         self._on_frame = on_frame
         self._camera_info: CameraInfo | None = None
+        self._last_image: Image | CompressedImage | None = None
+        self._after_jump = False  # of time, until the first image after it
         self._held_back: tuple[Image | CompressedImage, float] | None = None
         self._opened_at = time.monotonic()
         self.last_image_at = self._opened_at
@@ -113,9 +119,16 @@ class CameraInputs:
             self._timer = None
         while self._subscriptions:
             self._node.destroy_subscription(self._subscriptions.pop())
-        if self._held_back is not None:
-            self._statistics.count("dropped_waiting_for_camera_info")
-            self._held_back = None
+        self._drop_held_back()
+
+    def time_jumped(self) -> None:
+        """Drop an image of the old time that is held back.
+
+        The CameraInfo stays, unless the next image is of another camera: one that was latched
+        before a bag began, or that a loop began after, does not come again.
+        """
+        self._drop_held_back()
+        self._after_jump = True
 
     def _subscribe(
         self,
@@ -141,10 +154,27 @@ class CameraInputs:
     def _on_image(self, message: Image | CompressedImage) -> None:
         self.last_image_at = time.monotonic()
         self._statistics.count("frames_received")
-        if self._held_back is not None:
-            self._statistics.count("dropped_waiting_for_camera_info")
+        self._time_jumps.image(message.header.stamp)
+        self._drop_held_back()
+        if self._after_jump and not any(
+            other is not None and _of_one_camera(message, other)
+            for other in (self._last_image, self._camera_info)
+        ):
+            self._wait_anew_for_camera_info()
+        self._after_jump, self._last_image = False, message
         self._held_back = (message, self.last_image_at)
         self._hand_over()
+
+    def _drop_held_back(self) -> None:
+        if self._held_back is not None:
+            self._statistics.count("dropped_waiting_for_camera_info")
+            self._held_back = None
+
+    def _wait_anew_for_camera_info(self) -> None:
+        self._camera_info = None
+        self._opened_at = time.monotonic()
+        if self._timer is not None:
+            self._timer.reset()
 
     def _while_without_camera_info(self) -> None:
         """Look for a CameraInfo that was sent before this node came; end the wait for one.
@@ -171,3 +201,14 @@ class CameraInputs:
             image, received_at = self._held_back
             self._held_back = None
             self._on_frame(Frame(image, self._camera_info, received_at))
+
+
+def _of_one_camera(
+    image: Image | CompressedImage, other: Image | CompressedImage | CameraInfo
+) -> bool:
+    """Whether two messages have one frame_id and, as far as they tell it, one size."""
+    if image.header.frame_id != other.header.frame_id:
+        return False
+    if isinstance(image, CompressedImage) or isinstance(other, CompressedImage):
+        return True
+    return (image.height, image.width) == (other.height, other.width)

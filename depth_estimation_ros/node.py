@@ -30,6 +30,7 @@ from depth_estimation_ros.frame_path import FramePath, Outputs, open_frame_path
 from depth_estimation_ros.inputs import CameraInputs, Frame
 from depth_estimation_ros.memory import keep_freed_memory
 from depth_estimation_ros.pipeline import check_settings
+from depth_estimation_ros.time_jumps import TimeJumps
 from depth_estimation_ros.worker import Worker
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
@@ -54,14 +55,16 @@ class DepthEstimationNode(LifecycleNode):
         self._state = "unconfigured"
         self._engine_failed = self.create_guard_condition(self._on_engine_failed)
 
+        self._time_jumps = TimeJumps(self, self._on_time_jump)
+        # Timers have a clock of their own: simulated time may stand still, or never come.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._diagnostics_timer = self.create_timer(
-            self._settings.diagnostics_period, self._publish_diagnostics
+            self._settings.diagnostics_period, self._publish_diagnostics, clock=steady
         )
         if self._settings.autostart:
-            # As soon as the executor spins. A clock of its own: simulated time may stand still.
-            clock = Clock(clock_type=ClockType.STEADY_TIME)
-            self._autostart = self.create_timer(0.0, self._on_autostart, clock=clock)
+            # As soon as the executor spins.
+            self._autostart = self.create_timer(0.0, self._on_autostart, clock=steady)
         else:
             self.get_logger().info("unconfigured, waiting to be configured (autostart is false)")
 
@@ -96,6 +99,7 @@ class DepthEstimationNode(LifecycleNode):
                 self._settings.image_transport,
                 lambda: self._settings.camera_info_timeout,
                 self._statistics,
+                self._time_jumps,
                 self._on_frame,
             )
             self._inputs.open()
@@ -167,6 +171,15 @@ class DepthEstimationNode(LifecycleNode):
         if self._worker is not None and self._worker.submit(frame):
             self._statistics.count("dropped_busy")
 
+    def _on_time_jump(self, what: str) -> None:
+        """What belongs to the old time is dropped; the next frame is handled like any other."""
+        self._statistics.time_jumped()
+        if self._inputs is not None:
+            self._inputs.time_jumped()
+        if self._worker is not None and self._worker.discard():
+            self._statistics.count("dropped_busy")
+        self.get_logger().info(what, throttle_duration_sec=1.0)
+
     @contextmanager
     def _session(self, outputs: Outputs) -> Iterator[Callable[[Frame], None]]:
         """The worker's: the frame path from open to closed, in the worker's thread."""
@@ -232,6 +245,8 @@ class DepthEstimationNode(LifecycleNode):
         self._diagnostics.publish(message)
         if self._inputs is not None and (silence := self._inputs.silence()):
             self.get_logger().warning(silence, throttle_duration_sec=10.0)
+        if no_clock := self._time_jumps.no_clock():
+            self.get_logger().warning(no_clock, once=True)
 
     def _report(self, what: str, error: Exception) -> None:
         # Our own errors say all there is to say; another one needs the place where it came from.
@@ -243,6 +258,7 @@ class DepthEstimationNode(LifecycleNode):
     def destroy_node(self) -> None:
         """End the worker too, whatever state the node is in."""
         self._release()
+        self._time_jumps.close()
         super().destroy_node()
 
 

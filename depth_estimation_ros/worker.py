@@ -47,11 +47,17 @@ class Mailbox(Generic[Item]):
             self._busy = True
         return item
 
-    def drain(self) -> bool:
-        """Throw away a waiting item and wait until the one at work is done; True if one waited."""
+    def discard(self) -> bool:
+        """Throw away a waiting item; True if one waited."""
         with self._changed:
             waited = self._item is not None
             self._item = None
+        return waited
+
+    def drain(self) -> bool:
+        """Throw away a waiting item and wait until the one at work is done; True if one waited."""
+        with self._changed:
+            waited = self.discard()
             self._changed.wait_for(lambda: not self._busy)
         return waited
 
@@ -95,6 +101,10 @@ class Worker(Generic[Item]):
     def submit(self, item: Item) -> bool:
         """Hand over the newest item; True if an older one, not yet begun, was thrown away."""
         return self._mailbox.put(item)
+
+    def discard(self) -> bool:
+        """Throw away a waiting item, at once; True if there was one."""
+        return self._mailbox.discard()
 
     def drain(self) -> bool:
         """Return when no item is waiting or at work; True if a waiting one was thrown away."""
