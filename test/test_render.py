@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import pytest
 
@@ -17,6 +16,7 @@ from depth_estimation_ros.render import (
     preview,
 )
 from depth_estimation_ros.render.cloud import BACKGROUND
+from depth_estimation_ros.render.color_maps import color_table
 from depth_estimation_ros.render.colors import UNKNOWN_ERROR
 from depth_estimation_ros.render.sheet import LEGEND_GAP, LEGEND_HEIGHT, MARGIN, PAGE
 
@@ -28,17 +28,12 @@ def row(*values: float) -> np.ndarray:
 @pytest.mark.parametrize("color_map", COLOR_MAPS)
 def test_the_ends_of_the_range_have_the_ends_of_the_map(color_map: str) -> None:
     far, near = colorize(row(10.0, 1.0), max_depth=10.0, min_depth=1.0, color_map=color_map)[0]
-    levels = np.array([[0, 255]], np.uint8)
-    code = COLOR_MAPS[color_map]
-    if code is None:
-        expected = np.repeat(levels[..., np.newaxis], 3, axis=-1)
-    else:
-        expected = cv2.applyColorMap(levels, code)[..., ::-1]
-    np.testing.assert_array_equal([far, near], expected[0])
+    np.testing.assert_array_equal([far, near], color_table(color_map)[[0, 255], 0])
 
 
-def test_near_is_warm_and_far_is_cold_in_turbo() -> None:
-    near, far = colorize(row(0.4, 8.0), max_depth=10.0)[0].astype(int)
+@pytest.mark.parametrize("color_map", ["spectral", "turbo"])
+def test_near_is_warm_and_far_is_cold(color_map: str) -> None:
+    near, far = colorize(row(0.4, 8.0), max_depth=10.0, color_map=color_map)[0].astype(int)
     assert near[0] > near[2] + 50  # red
     assert far[2] > far[0] + 50  # blue
 

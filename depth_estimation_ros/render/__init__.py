@@ -1,14 +1,24 @@
 """Pictures of depth for people: colour maps, comparison sheets, and clouds seen from the side."""
 
 from depth_estimation_ros.render.cloud import cloud_picture
-from depth_estimation_ros.render.colors import COLOR_MAPS, colorize, colorize_error
+from depth_estimation_ros.render.color_maps import COLOR_MAPS, DEFAULT_COLOR_MAP
+from depth_estimation_ros.render.colors import colorize, colorize_error
+from depth_estimation_ros.render.depth_colors import COLOR_RANGES, ColorSettings, DepthColors
+from depth_estimation_ros.render.legend import with_legend
+from depth_estimation_ros.render.scale import ColorScale
 from depth_estimation_ros.render.sheet import PreviewRow, preview
 
 __all__ = [
     "COLOR_MAPS",
+    "COLOR_RANGES",
+    "DEFAULT_COLOR_MAP",
+    "ColorScale",
+    "ColorSettings",
+    "DepthColors",
     "PreviewRow",
     "cloud_picture",
     "colorize",
     "colorize_error",
     "preview",
+    "with_legend",
 ]

@@ -10,26 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 from depth_estimation_ros.errors import ParameterError
+from depth_estimation_ros.render.color_maps import DEFAULT_COLOR_MAP, Picture, color_table
 
 Depth = npt.NDArray[np.float32]
-Picture = npt.NDArray[np.uint8]
-
-COLOR_MAPS = {
-    "turbo": cv2.COLORMAP_TURBO,
-    "viridis": cv2.COLORMAP_VIRIDIS,
-    "magma": cv2.COLORMAP_MAGMA,
-    "inferno": cv2.COLORMAP_INFERNO,
-    "plasma": cv2.COLORMAP_PLASMA,
-    "cividis": cv2.COLORMAP_CIVIDIS,
-    "gray": None,
-}
 
 UNKNOWN_ERROR = (190, 190, 190)
 NEAREST = 0.3  # metres, where the colours begin if no min_depth is given
 
 
 def colorize(
-    depth: Depth, *, max_depth: float, min_depth: float = 0.0, color_map: str = "turbo"
+    depth: Depth, *, max_depth: float, min_depth: float = 0.0, color_map: str = DEFAULT_COLOR_MAP
 ) -> Picture:
     """Depth as colours: near is the warm or bright end, steps are equal ratios of depth.
 
@@ -71,21 +61,6 @@ def color_range(min_depth: float, max_depth: float) -> tuple[float, float]:
             fix="Change color_max_depth",
         )
     return near, max_depth
-
-
-@lru_cache(maxsize=16)
-def color_table(color_map: str) -> Picture:
-    """The (256, 1, 3) uint8 RGB colours of a map, far end first."""
-    if color_map not in COLOR_MAPS:
-        raise ParameterError(
-            "color_map", found=f"'{color_map}'", expected=f"one of {', '.join(COLOR_MAPS)}"
-        )
-    levels = np.arange(256, dtype=np.uint8).reshape(256, 1)
-    code = COLOR_MAPS[color_map]
-    if code is None:
-        return np.asarray(cv2.cvtColor(levels, cv2.COLOR_GRAY2RGB), np.uint8)
-    bgr = cv2.applyColorMap(levels, code)
-    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def colorize_error(depth: Depth, truth: Depth, *, largest: float = 0.5) -> Picture:

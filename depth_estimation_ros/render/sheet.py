@@ -8,16 +8,17 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from depth_estimation_ros.render.color_maps import DEFAULT_COLOR_MAP, Picture, color_table
 from depth_estimation_ros.render.colors import (
     UNKNOWN_ERROR,
     Depth,
-    Picture,
     color_range,
-    color_table,
     colorize,
     colorize_error,
     error_table,
 )
+from depth_estimation_ros.render.drawing import bar, text_width, tick, write
+from depth_estimation_ros.render.legend import depth_bar
 
 PAGE = (255, 255, 255)
 INK = (38, 38, 42)
@@ -26,6 +27,7 @@ MARGIN, GAP = 24, 8
 LEGEND_GAP = 32  # between two legends
 TITLE_HEIGHT, CAPTION_HEIGHT, LEGEND_HEIGHT = 34, 24, 62
 LARGEST_ERROR = 0.5
+BAR_HEIGHT = 14
 TICK_SIZE = 0.42  # of OpenCV's font
 
 
@@ -51,7 +53,7 @@ def preview(
     *,
     max_depth: float,
     min_depth: float = 0.0,
-    color_map: str = "turbo",
+    color_map: str = DEFAULT_COLOR_MAP,
     panel_width: int = 320,
 ) -> Picture:
     """RGB | depth | ground truth | error, one row per picture, on white, as (H, W, 3) uint8 RGB.
@@ -74,7 +76,7 @@ def preview(
 
     lefts = [MARGIN + i * (panel_width + GAP) for i in range(len(titles))]
     for left, title in zip(lefts, titles, strict=True):
-        _write(page, title, left, MARGIN + 18, 0.55, INK)
+        write(page, title, left, MARGIN + 18, 0.55, INK)
     y = MARGIN + TITLE_HEIGHT
     for strip in strips:
         page[y : y + len(strip), MARGIN : width - MARGIN] = strip
@@ -117,7 +119,7 @@ def _row(
         left = i * (panel_width + GAP)
         strip[:height, left : left + panel_width] = panel
     if row.caption:
-        _write(strip, row.caption, 0, height + 16, 0.42, FAINT)
+        write(strip, row.caption, 0, height + 16, 0.42, FAINT)
     return strip
 
 
@@ -130,66 +132,23 @@ def _depth_legend(
     page: Picture, x: int, y: int, width: int, max_depth: float, min_depth: float, color_map: str
 ) -> None:
     near, far = color_range(min_depth, max_depth)
-    _bar(page, x, y, width, color_table(color_map)[::-1])  # near on the left
-    for metres in _round_depths(near, far):
-        share = np.log(metres / near) / np.log(far / near)
-        label = f"{metres:g} m"
-        half = _text_width(label, TICK_SIZE) // 2
-        place = x + round(share * (width - 1))
-        # A label at an end stays below its own bar.
-        align = 0.0 if place - half < x else 1.0 if place + half > x + width else 0.5
-        _tick(page, place, y, label, align=align)
+    depth_bar(page, x, y, width, near, far, color_table(color_map), TICK_SIZE, INK, BAR_HEIGHT)
     _swatch(page, x + width // 2, y + 50, "unknown", (0, 0, 0))
 
 
 def _error_legend(page: Picture, x: int, y: int, width: int) -> None:
-    _bar(page, x, y, width, error_table())
+    bar(page, x, y, width, error_table(), BAR_HEIGHT)
     percent = round(100 * LARGEST_ERROR)
-    _tick(page, x, y, f"-{percent} %", align=0.0)
-    _tick(page, x + (width - 1) // 2, y, "0")
-    _tick(page, x + width - 1, y, f"+{percent} %", align=1.0)
-    _write(page, "too near", x, y + 50, 0.4, FAINT)
-    _write(page, "too far", x + width, y + 50, 0.4, FAINT, align=1.0)
+    for text, share in ((f"-{percent} %", 0.0), ("0", 0.5), (f"+{percent} %", 1.0)):
+        place = x + int(share * (width - 1))
+        tick(page, place, y + BAR_HEIGHT, text, TICK_SIZE, INK, align=share)
+    write(page, "too near", x, y + 50, 0.4, FAINT)
+    write(page, "too far", x + width, y + 50, 0.4, FAINT, align=1.0)
     _swatch(page, x + width // 2, y + 50, "unknown", UNKNOWN_ERROR)
 
 
 def _swatch(page: Picture, x: int, y: int, text: str, color: tuple[int, int, int]) -> None:
     """A small square of a colour and what it means, centred at x on the baseline y."""
-    left = x - (16 + _text_width(text, 0.4)) // 2
+    left = x - (16 + text_width(text, 0.4)) // 2
     page[y - 9 : y + 1, left : left + 10] = color
-    _write(page, text, left + 16, y, 0.4, FAINT)
-
-
-def _round_depths(near: float, far: float) -> list[float]:
-    """1, 2 and 5 times powers of ten within the range."""
-    steps = [m * 10.0**e for e in range(-2, 4) for m in (1, 2, 5)]
-    return [step for step in steps if near * 0.999 <= step <= far * 1.001]
-
-
-def _bar(page: Picture, x: int, y: int, width: int, table: Picture) -> None:
-    levels = np.rint(np.linspace(0, 255, width)).astype(int)
-    page[y : y + 14, x : x + width] = table[levels, 0]
-
-
-def _tick(page: Picture, x: int, y: int, text: str, align: float = 0.5) -> None:
-    page[y + 14 : y + 18, x] = INK
-    _write(page, text, x, y + 32, TICK_SIZE, INK, align=align)
-
-
-def _text_width(text: str, size: float) -> int:
-    return int(cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, 1)[0][0])
-
-
-def _write(
-    page: Picture,
-    text: str,
-    x: int,
-    y: int,
-    size: float,
-    color: tuple[int, int, int],
-    align: float = 0.0,
-) -> None:
-    """Writes on the baseline y; `align` is the share of the text's width left of x."""
-    left = x - round(align * _text_width(text, size))
-    left = max(0, min(left, page.shape[1] - _text_width(text, size)))
-    cv2.putText(page, text, (left, y), cv2.FONT_HERSHEY_SIMPLEX, size, color, 1, cv2.LINE_AA)
+    write(page, text, left + 16, y, 0.4, FAINT)

@@ -1,0 +1,162 @@
+"""A bar of the depth colours with round depths in metres."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+
+from depth_estimation_ros.render.color_maps import DEFAULT_COLOR_MAP, Picture, color_table
+from depth_estimation_ros.render.colors import color_range
+from depth_estimation_ros.render.drawing import Ink, bar, text_height, text_width, tick, write
+
+PAPER = (18, 20, 26)
+WORDS = (255, 255, 255)
+SEEN_THROUGH = 0.2  # share of the picture that is left under a legend
+SMALLEST = (72, 48)  # pixels: in a picture below this no legend can be read
+MOST_TICKS = 10
+# Ticks within a decade, from dense to sparse: all multiples of a step, then chosen ones.
+_STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+_CHOSEN = ((1.0, 1.5, 2.0, 3.0, 5.0, 7.0), (1.0, 2.0, 5.0), (1.0,))
+
+
+def with_legend(
+    rgb: Picture,
+    near: float,
+    far: float,
+    color_map: str = DEFAULT_COLOR_MAP,
+    *,
+    place: Literal["bottom", "beside"] = "bottom",
+) -> Picture:
+    """The picture of a depth with a bar that says which colour is how many metres.
+
+    Letters grow with the picture, from 320 to 1920 pixels and beyond. A picture below 72 x 48
+    pixels comes back without a legend.
+
+    Args:
+        rgb: (H, W, 3) uint8, as `colorize` made it; it is not changed.
+        near: metres at the near end of the colours.
+        far: metres at the far end.
+        color_map: one of COLOR_MAPS.
+        place: bottom darkens the lowest part of the picture and writes there, so that the size
+            stays; beside adds a strip at the right, an even number of pixels wide.
+
+    Returns:
+        (H, W, 3), or wider, uint8 RGB.
+
+    Raises:
+        ParameterError: an unknown colour map, or near is not below far.
+    """
+    near, far = color_range(near, far)
+    table = color_table(color_map)
+    height, width = rgb.shape[:2]
+    if width < SMALLEST[0] or height < SMALLEST[1]:
+        return rgb
+    size = 0.24 + 0.00044 * min(width, height * 4 / 3)
+    if place == "beside":
+        return np.hstack([rgb, _strip(height, near, far, table, size)])
+    page, em = rgb.copy(), text_height(size)
+    top = height - round(3.6 * em)
+    band = page[top:]
+    band[...] = np.rint(SEEN_THROUGH * band + (1.0 - SEEN_THROUGH) * np.array(PAPER))
+    depth_bar(page, em, top + em // 2, width - 2 * em, near, far, table, size, WORDS, em * 7 // 10)
+    return page
+
+
+def depth_bar(
+    page: Picture,
+    x: int,
+    y: int,
+    width: int,
+    near: float,
+    far: float,
+    table: Picture,
+    size: float,
+    ink: Ink,
+    thickness: int,
+) -> None:
+    """Draws the colours from near, at the left, to far, with ticks below at round depths.
+
+    Args:
+        page: (H, W, 3) uint8 RGB to draw on.
+        x: left end of the bar, pixels.
+        y: its upper edge, pixels.
+        width: of the bar, pixels.
+        near: metres at the left end.
+        far: metres at the right end.
+        table: (256, 1, 3) colours, far first.
+        size: of the labels, of OpenCV's font.
+        ink: of ticks and labels.
+        thickness: of the bar, pixels; ticks and labels take two heights of a digit more.
+    """
+    bar(page, x, y, width, table[::-1], thickness)
+    gap = text_width("0", size)
+    for metres in round_depths(near, far, width, lambda text: text_width(text, size) + gap):
+        label = depth_label(metres)
+        half = text_width(label, size) // 2
+        place = x + round(_share(metres, near, far) * (width - 1))
+        # A label at an end stays below its own bar.
+        align = 0.0 if place - half < x else 1.0 if place + half > x + width else 0.5
+        tick(page, place, y + thickness, label, size, ink, align)
+
+
+def round_depths(near: float, far: float, length: int, extent: Callable[[str], int]) -> list[float]:
+    """As many round depths in metres as fit on a logarithmic scale, at most ten.
+
+    Args:
+        near: metres at its beginning.
+        far: metres at its end.
+        length: of the scale, pixels.
+        extent: pixels that a label takes along the scale, with what keeps it from the next.
+    """
+    depths: list[float] = []
+    for depths in _candidates(near, far):
+        places = [_share(metres, near, far) * length for metres in depths]
+        extents = [extent(depth_label(metres)) for metres in depths]
+        apart = all(
+            places[i + 1] - places[i] >= (extents[i] + extents[i + 1]) / 2
+            for i in range(len(depths) - 1)
+        )
+        if len(depths) <= MOST_TICKS and apart:
+            break
+    return depths
+
+
+def depth_label(metres: float) -> str:
+    return f"{metres:.4g} m"
+
+
+def _candidates(near: float, far: float) -> list[list[float]]:
+    """Round depths within the range, from dense to sparse."""
+    decades = range(math.floor(math.log10(near)) - 1, math.ceil(math.log10(far)) + 1)
+    choices = [tuple(1.0 + step * i for i in range(round(9.0 / step))) for step in _STEPS] + list(
+        _CHOSEN
+    )
+    return [
+        [m * 10.0**e for e in decades for m in choice if near * 0.999 <= m * 10.0**e <= far * 1.001]
+        for choice in choices
+    ]
+
+
+def _share(metres: float, near: float, far: float) -> float:
+    return math.log(metres / near) / math.log(far / near)
+
+
+def _strip(height: int, near: float, far: float, table: Picture, size: float) -> Picture:
+    """A bar from near, at the bottom, to far, with labels at its right; (height, even, 3)."""
+    em = text_height(size)
+    length = height - 3 * em
+    depths = round_depths(near, far, length, lambda _: 2 * em)
+    widest = max((text_width(depth_label(metres), size) for metres in depths), default=0)
+    width = 2 * ((4 * em + widest) // 2)
+    strip = np.full((height, width, 3), PAPER, np.uint8)
+    levels = np.rint(np.linspace(0, 255, length)).astype(int)
+    top = (height - length) // 2
+    strip[top : top + length, em : 2 * em] = table[levels]
+    for metres in depths:
+        y = top + round((1.0 - _share(metres, near, far)) * (length - 1))
+        strip[y, 2 * em : 2 * em + em // 2] = WORDS
+        write(strip, depth_label(metres), 3 * em, y + em // 2, size, WORDS)
+    return strip
