@@ -61,3 +61,7 @@ class BagError(DepthEstimationError):
 
 class DatasetError(DepthEstimationError):
     """A data set for training or evaluation is not what it should be."""
+
+
+class MediaError(DepthEstimationError):
+    """A picture, folder, video or camera cannot be read."""

@@ -19,7 +19,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from depth_estimation_ros.demo import topics
 from depth_estimation_ros.demo.open_source import open_source
 from depth_estimation_ros.demo.sources import Frame, Source, SourceOptions
-from depth_estimation_ros.errors import BagError
+from depth_estimation_ros.errors import BagError, MediaError
 from depth_estimation_ros.messages import decode_compressed, decode_image
 
 FRAMES = 3
@@ -364,5 +364,5 @@ def test_a_video_keeps_its_frame_rate(tmp_path: Path) -> None:
 def test_a_file_that_only_claims_to_be_a_picture_or_video(tmp_path: Path) -> None:
     for name in ("x.png", "x.mp4"):
         (tmp_path / name).write_bytes(b"neither")
-        with pytest.raises(BagError, match="by OpenCV"):
+        with pytest.raises(MediaError, match="by OpenCV"):
             source_of(tmp_path / name)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from depth_estimation_ros.demo.bag_source import BagSource
-from depth_estimation_ros.demo.picture_sources import CameraSource, PictureSource, VideoSource
+from depth_estimation_ros.demo.picture_sources import PictureSource
 from depth_estimation_ros.demo.sources import Source, SourceOptions
 from depth_estimation_ros.errors import BagError
+from depth_estimation_ros.media import PICTURES, VIDEOS, is_camera, open_media
 
 BUNDLED_BAG = Path(__file__).parent / "bag"
 BAG_FILES = (".mcap", ".db3", ".bag")
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
-VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg")
 
 
 def open_source(options: SourceOptions) -> Source:
@@ -20,10 +19,11 @@ def open_source(options: SourceOptions) -> Source:
 
     Raises:
         BagError: it does not exist, is not understood, or holds no image.
+        MediaError: a picture, video or camera cannot be read.
     """
     name = options.input
-    if name.isdecimal() or name.startswith("/dev/video"):
-        return CameraSource(options)
+    if is_camera(name):
+        return PictureSource(open_media(name), options)
     path = Path(name).expanduser() if name else BUNDLED_BAG
     if not path.exists():
         raise BagError(
@@ -35,10 +35,8 @@ def open_source(options: SourceOptions) -> Source:
     suffix = path.suffix.lower()
     if path.is_dir() or suffix in BAG_FILES:
         return BagSource(path, options)
-    if suffix in PICTURES:
-        return PictureSource(path, options)
-    if suffix in VIDEOS:
-        return VideoSource(path, options)
+    if suffix in PICTURES + VIDEOS:
+        return PictureSource(open_media(str(path)), options)
     raise BagError(
         f"The demo's input {path}",
         found=f"a file that ends in '{suffix}'",

@@ -1,0 +1,20 @@
+"""Pictures, folders, videos and cameras as streams of colour pictures. No ROS here."""
+
+from depth_estimation_ros.media.inputs import is_camera, open_media
+from depth_estimation_ros.media.media import Media, MediaFrame
+from depth_estimation_ros.media.pictures import PICTURES, Folder, Picture, read_picture
+from depth_estimation_ros.media.videos import VIDEOS, Camera, Video
+
+__all__ = [
+    "PICTURES",
+    "VIDEOS",
+    "Camera",
+    "Folder",
+    "Media",
+    "MediaFrame",
+    "Picture",
+    "Video",
+    "is_camera",
+    "open_media",
+    "read_picture",
+]

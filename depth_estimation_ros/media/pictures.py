@@ -1,0 +1,137 @@
+"""Picture files, alone or in a folder."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from depth_estimation_ros.errors import MediaError
+from depth_estimation_ros.media.media import Kind, MediaFrame, Rgb
+
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+
+class Picture:
+    """One picture file."""
+
+    kind: Kind = "picture"
+
+    def __init__(self, path: Path) -> None:
+        self.name = str(path)
+        self.path = path
+        self.count = 1
+        self.unreadable: list[str] = []
+        self.notes: list[str] = []
+
+    def frames(self) -> Iterator[MediaFrame]:
+        """The one picture."""
+        yield MediaFrame(read_picture(self.path), 0, self.path.name)
+
+    def samples(self, count: int) -> list[Rgb]:
+        """The picture."""
+        return [read_picture(self.path)][:count]
+
+
+class Folder:
+    """The pictures of a folder, without its subfolders, in the order in which people count.
+
+    Depth maps (16-bit PNG without colour), which data sets keep beside their pictures, are no
+    pictures. A broken picture is passed over, and listed in `unreadable`.
+
+    Raises:
+        MediaError: the folder cannot be read, or there is no picture in it.
+    """
+
+    kind: Kind = "folder"
+
+    def __init__(self, path: Path) -> None:
+        self.name = str(path)
+        self.path = path
+        self.unreadable: list[str] = []
+        self.notes: list[str] = []
+        try:
+            found = [f for f in path.iterdir() if f.suffix.lower() in PICTURES and f.is_file()]
+        except OSError as error:
+            raise MediaError(f"The folder {path} cannot be read ({error.strerror})") from error
+        self.paths = sorted((f for f in found if not _is_depth_map(f)), key=_natural_order)
+        self.count = len(self.paths)
+        if depth_maps := len(found) - self.count:
+            self.notes.append(f"{path}: {depth_maps} depth maps (16-bit grey PNG) were passed over")
+        if not self.paths:
+            raise MediaError(
+                f"The folder {path}",
+                found="only depth maps" if found else "no picture",
+                expected=f"files that end in {', '.join(PICTURES)}",
+                fix="Subfolders are not looked into: name each of them",
+            )
+
+    def frames(self) -> Iterator[MediaFrame]:
+        """The pictures that can be read."""
+        self.unreadable.clear()
+        for path in self.paths:
+            try:
+                rgb = read_picture(path)
+            except MediaError as error:
+                self.unreadable.append(str(error))
+                continue
+            yield MediaFrame(rgb, 0, path.name)
+
+    def samples(self, count: int) -> list[Rgb]:
+        """Readable ones among evenly spaced pictures."""
+        pictures = []
+        for index in spread(self.count, count):
+            try:
+                pictures.append(read_picture(self.paths[index]))
+            except MediaError:
+                continue
+        return pictures
+
+
+def read_picture(path: Path) -> Rgb:
+    """A picture file as (H, W, 3) uint8 RGB, upright; of more than 8 bits the upper 8.
+
+    Raises:
+        MediaError: the file is not there, or no picture.
+    """
+    try:
+        data = np.fromfile(path, np.uint8)  # not cv2.imread: it cannot say why, nor read any name
+        picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except (OSError, cv2.error) as error:
+        reason = getattr(error, "strerror", None) or getattr(error, "err", None) or error
+        raise MediaError(f"The picture {path} cannot be read ({reason})") from error
+    if picture is None:
+        raise MediaError(
+            f"The picture {path} cannot be read by OpenCV",
+            found=f"{data.size} bytes that are no picture" if data.size else "an empty file",
+            expected=f"one of {', '.join(PICTURES)}, whole",
+        )
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def spread(count: int, wanted: int) -> list[int]:
+    """Up to `wanted` of the numbers 0 ... count - 1, evenly spaced around the middle."""
+    wanted = min(wanted, count)
+    return [(2 * i + 1) * count // (2 * wanted) for i in range(wanted)]
+
+
+def _natural_order(path: Path) -> list[tuple[int, int, str]]:
+    """frame2 before frame10: runs of digits count as numbers; the name itself settles the rest."""
+    pieces = re.findall(r"\d+|\D+", path.name.casefold())
+    key = [(0, int(p), "") if p.isdecimal() else (1, 0, p) for p in pieces]
+    return [*key, (2, 0, path.name)]
+
+
+def _is_depth_map(path: Path) -> bool:
+    """By the header of PNG (ISO 15948): 16 bits, colour type 0 (grey)."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(26)
+    except OSError:
+        return False
+    return head.startswith(_PNG) and head[24:26] == b"\x10\x00"
