@@ -1,10 +1,11 @@
-"""Fakes of the few launch classes that the launch file uses: they record what they are given.
+"""Fakes of the few launch classes that the launch files use: they record what they are given.
 
-The launch packages have no wheels; with these the launch file runs on any machine.
+The launch packages have no wheels; with these the launch files run on any machine.
 """
 
 from __future__ import annotations
 
+import runpy
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -27,15 +28,17 @@ class FakeLaunchConfiguration:
 @dataclass
 class FakeDeclareLaunchArgument:
     name: str
-    default_value: str | list[str | FakeLaunchConfiguration]
+    default_value: str | list[str | FakeLaunchConfiguration] | None
     description: str
     choices: list[str] | None
 
     def visit(self, context: FakeLaunchContext) -> None:
         """Sets the argument to its default unless it was given; refuses what is no choice."""
-        parts = self.default_value if isinstance(self.default_value, list) else [self.default_value]
-        default = "".join(p if isinstance(p, str) else p.perform(context) for p in parts)
-        value = context.launch_configurations.setdefault(self.name, default)
+        if (given := self.default_value) is not None:
+            parts = given if isinstance(given, list) else [given]
+            default = "".join(p if isinstance(p, str) else p.perform(context) for p in parts)
+            context.launch_configurations.setdefault(self.name, default)
+        value = context.launch_configurations[self.name]
         assert self.choices is None or value in self.choices
 
 
@@ -49,15 +52,52 @@ class FakeIfCondition:
 
 @dataclass
 class FakeOpaqueFunction:
-    function: Callable[[FakeLaunchContext], list[Any]]
+    function: Callable[[FakeLaunchContext], list[Any] | None]
 
-    def visit(self, context: FakeLaunchContext) -> list[Any]:
+    def visit(self, context: FakeLaunchContext) -> list[Any] | None:
         return self.function(context)
 
 
 @dataclass
 class FakeLaunchDescription:
     entities: list[Any]
+
+
+@dataclass
+class FakePythonLaunchDescriptionSource:
+    path: str
+
+
+@dataclass
+class FakeIncludeLaunchDescription:
+    source: FakePythonLaunchDescriptionSource
+    launch_arguments: list[tuple[str, str]]
+
+    def visit(self, context: FakeLaunchContext) -> list[Any]:
+        """The values of the one file are those of the other, as in the real one."""
+        context.launch_configurations.update(self.launch_arguments)
+        description = runpy.run_path(self.source.path)["generate_launch_description"]()
+        return description.entities
+
+
+@dataclass
+class FakeShutdown:
+    reason: str
+
+
+@dataclass(kw_only=True)
+class FakeExecuteProcess:
+    cmd: list[str]
+    name: str
+    additional_env: dict[str, str]
+    output: str
+    on_exit: FakeShutdown | None
+
+
+@dataclass
+class FakeTimerAction:
+    period: float
+    actions: list[FakeExecuteProcess]
 
 
 @dataclass(kw_only=True)
@@ -80,9 +120,16 @@ def fake_modules() -> dict[str, ModuleType]:
         "launch": {"LaunchContext": FakeLaunchContext, "LaunchDescription": FakeLaunchDescription},
         "launch.actions": {
             "DeclareLaunchArgument": FakeDeclareLaunchArgument,
+            "ExecuteProcess": FakeExecuteProcess,
+            "IncludeLaunchDescription": FakeIncludeLaunchDescription,
             "OpaqueFunction": FakeOpaqueFunction,
+            "Shutdown": FakeShutdown,
+            "TimerAction": FakeTimerAction,
         },
         "launch.conditions": {"IfCondition": FakeIfCondition},
+        "launch.launch_description_sources": {
+            "PythonLaunchDescriptionSource": FakePythonLaunchDescriptionSource
+        },
         "launch.substitutions": {"LaunchConfiguration": FakeLaunchConfiguration},
         "launch_ros": {},
         "launch_ros.actions": {"Node": FakeNode},
@@ -91,3 +138,16 @@ def fake_modules() -> dict[str, ModuleType]:
     for name, classes in contents.items():
         vars(modules[name]).update(classes)
     return modules
+
+
+def started(entities: list[Any], **arguments: str) -> list[Any]:
+    """What a launch description would start for these arguments: nodes, and timers of processes."""
+    context = FakeLaunchContext(dict(arguments))
+
+    def leaves(entity: Any) -> list[Any]:
+        if not hasattr(entity, "visit"):
+            wanted = getattr(entity, "condition", None)
+            return [entity] if wanted is None or wanted.evaluate(context) else []
+        return [leaf for sub in entity.visit(context) or [] for leaf in leaves(sub)]
+
+    return [leaf for entity in entities for leaf in leaves(entity)]

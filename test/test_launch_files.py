@@ -73,10 +73,9 @@ def test_best_effort_cloud_of_a_vga_image_arrives_with_the_profile(
         assert len(cloud.data) == CLOUD_BYTES
 
 
-@pytest.fixture(scope="module")
-def launch_file() -> ModuleType:
+def launch_file_of(name: str) -> ModuleType:
     pytest.importorskip("launch_ros", reason="needs ros2 launch")
-    path = REPOSITORY / "launch" / "depth_estimation.launch.py"
+    path = REPOSITORY / "launch" / name
     spec = importlib.util.spec_from_file_location("launch_file", path)
     assert spec is not None
     assert spec.loader is not None
@@ -85,16 +84,27 @@ def launch_file() -> ModuleType:
     return module
 
 
+@pytest.fixture(scope="module")
+def launch_file() -> ModuleType:
+    return launch_file_of("depth_estimation.launch.py")
+
+
 def launched(launch_file: ModuleType, **arguments: str) -> list[Any]:
-    """The processes that `ros2 launch` would start for these arguments."""
+    """The processes that `ros2 launch` would start for these arguments, those of timers too."""
     from launch import LaunchContext
+    from launch.actions import ExecuteLocal, TimerAction
 
     context = LaunchContext()
     context.launch_configurations.update(arguments)
-    *declared, start = launch_file.generate_launch_description().entities
-    for argument in declared:
-        argument.visit(context)
-    return [p for p in start.visit(context) if p.condition is None or p.condition.evaluate(context)]
+
+    def processes(entity: Any) -> list[Any]:
+        if isinstance(entity, ExecuteLocal):
+            wanted = entity.condition is None or entity.condition.evaluate(context)
+            return [entity] if wanted else []
+        subs = entity.actions if isinstance(entity, TimerAction) else entity.visit(context)
+        return [process for sub in subs or [] for process in processes(sub)]
+
+    return processes(launch_file.generate_launch_description())
 
 
 def test_each_launch_argument_is_described_and_its_default_files_exist(
@@ -118,3 +128,39 @@ def test_launch_starts_the_node_alone_or_with_rviz(launch_file: ModuleType) -> N
 
     assert executables() == ["depth_estimation_node"]
     assert executables(rviz="true") == ["depth_estimation_node", "rviz2"]
+
+
+def test_launch_plays_a_bag_beside_the_node_in_simulated_time(tmp_path: Path) -> None:
+    launch_file = launch_file_of("replay.launch.py")
+    node, rviz, player = launched(launch_file, bag=str(tmp_path), camera="/front", loop="true")
+    assert node.node_executable == "depth_estimation_node"
+    assert rviz.node_executable == "rviz2"
+    words = ["".join(part.text for part in word) for word in player.cmd]
+    assert words[:5] == ["ros2", "bag", "play", str(tmp_path), "--clock"]
+    assert words[-1] == "--loop"
+
+
+@pytest.mark.parametrize("keep", ["false", "true"])
+def test_launch_ends_all_when_the_player_has_ended_unless_it_should_be_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: str
+) -> None:
+    launch_file = launch_file_of("replay.launch.py")
+    from launch import LaunchService
+    from launch.actions import ExecuteProcess, OpaqueFunction, Shutdown, TimerAction
+
+    (tmp_path / "ros2").write_text("#!/bin/sh\n")  # a player whose bag is over at once
+    (tmp_path / "ros2").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    service = LaunchService(noninteractive=True)
+    arguments = {name: default or "" for name, (default, *_) in launch_file.ARGUMENTS.items()}
+    arguments.update(delay="0.0", keep=keep, fastdds_profile="")
+    service.context.launch_configurations.update(arguments)
+    ends: list[str] = []
+    node = ExecuteProcess(cmd=["sleep", "600"], on_exit=lambda event, _: ends.append("node"))
+    later = TimerAction(
+        period=1.0, actions=[OpaqueFunction(function=lambda _: ends.append("timer")), Shutdown()]
+    )
+    for entity in (node, OpaqueFunction(function=launch_file.player), later):
+        service.include_launch_description(launch_file.LaunchDescription([entity]))
+    assert service.run() == 0
+    assert ends == (["timer", "node"] if keep == "true" else ["node"])

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from launch_fakes import FakeDeclareLaunchArgument, FakeLaunchContext, FakeNode, fake_modules
+from launch_fakes import FakeDeclareLaunchArgument, FakeNode, fake_modules, started
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PACKAGE = REPOSITORY / "depth_estimation_ros"
@@ -27,16 +27,6 @@ def entities(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         monkeypatch.setitem(sys.modules, name, module)
     launch_file = runpy.run_path(str(REPOSITORY / "launch" / "depth_estimation.launch.py"))
     return launch_file["generate_launch_description"]().entities
-
-
-def launched(entities: list[Any], **arguments: str) -> list[FakeNode]:
-    """The processes that would be started for these arguments."""
-    context = FakeLaunchContext(dict(arguments))
-    *declared, start = entities
-    for argument in declared:
-        argument.visit(context)
-    nodes = start.visit(context)
-    return [n for n in nodes if n.condition is None or n.condition.evaluate(context)]
 
 
 def words_of(module: str) -> set[str]:
@@ -58,7 +48,7 @@ def test_each_argument_has_a_description_and_a_default_that_is_a_choice(
 
 
 def test_its_configuration_files_exist(entities: list[Any]) -> None:
-    depth_estimation, rviz = launched(entities, rviz="true")
+    depth_estimation, rviz = started(entities, rviz="true")
     assert depth_estimation.parameters[0] == str(CONFIG / "depth_estimation.yaml")
     assert rviz.arguments[:2] == ["-d", str(CONFIG / "depth_estimation.rviz")]
     *declared, _ = entities
@@ -72,13 +62,14 @@ def test_its_configuration_files_exist(entities: list[Any]) -> None:
 
 
 def test_it_starts_an_executable_of_the_package(entities: list[Any]) -> None:
-    (depth_estimation,) = launched(entities)
+    (depth_estimation,) = started(entities)
+    assert isinstance(depth_estimation, FakeNode)
     assert depth_estimation.package == "depth_estimation_ros"
     assert (REPOSITORY / "resource" / "bin" / depth_estimation.executable).is_file()
 
 
 def test_it_sets_only_what_is_asked_for_and_by_names_the_node_has(entities: list[Any]) -> None:
-    _, by_default = launched(entities)[0].parameters
+    _, by_default = started(entities)[0].parameters
     assert by_default == {}
     asked = {
         "model": "mine.onnx",
@@ -86,7 +77,7 @@ def test_it_sets_only_what_is_asked_for_and_by_names_the_node_has(entities: list
         "image_is_rectified": "true",
         "use_sim_time": "false",
     }
-    _, given = launched(entities, **asked)[0].parameters
+    _, given = started(entities, **asked)[0].parameters
     assert given == {
         "model": "mine.onnx",
         "image_transport": "compressed",
@@ -99,17 +90,17 @@ def test_it_sets_only_what_is_asked_for_and_by_names_the_node_has(entities: list
 
 
 def test_the_topics_follow_from_the_camera_unless_they_are_given(entities: list[Any]) -> None:
-    assert launched(entities, camera="/front")[0].remappings == [
+    assert started(entities, camera="/front")[0].remappings == [
         ("image", "/front/image_raw"),
         ("camera_info", "/front/camera_info"),
     ]
-    given = launched(entities, image_topic="/a", camera_info_topic="/b")[0]
+    given = started(entities, image_topic="/a", camera_info_topic="/b")[0]
     assert given.remappings == [("image", "/a"), ("camera_info", "/b")]
     assert {"image", "camera_info"} <= words_of("inputs.py")
 
 
 def test_rviz_hears_the_node_in_its_namespace(entities: list[Any]) -> None:
-    _, rviz = launched(entities, rviz="true", namespace="robot", camera="/front")
+    _, rviz = started(entities, rviz="true", namespace="robot", camera="/front")
     assert rviz.namespace == "robot"
     config = yaml.safe_load((CONFIG / "depth_estimation.rviz").read_text())
     displays = config["Visualization Manager"]["Displays"]
@@ -125,5 +116,5 @@ def test_rviz_hears_the_node_in_its_namespace(entities: list[Any]) -> None:
 
 
 def test_rviz_looks_from_the_frame_that_is_named(entities: list[Any]) -> None:
-    _, rviz = launched(entities, rviz="true", rviz_frame="front_optical")
+    _, rviz = started(entities, rviz="true", rviz_frame="front_optical")
     assert rviz.arguments[-2:] == ["-f", "front_optical"]
