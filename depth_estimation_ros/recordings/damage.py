@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -40,3 +40,27 @@ def total(damages: Sequence[Damage]) -> Damage | None:
         lost_messages=None if None in messages else sum(m or 0 for m in messages),
         lost_bytes=None if None in lost_bytes else sum(b or 0 for b in lost_bytes),
     )
+
+
+def settled(
+    damages: Sequence[Damage], promised: int | None, found: int | None, where: str
+) -> list[Damage]:
+    """The losses with numbers of messages, where a promise allows to reckon them.
+
+    Args:
+        promised: messages that should be there; None if nothing tells.
+        found: messages that are there; None if that is not known.
+        where: a file or recording, for what is missing without a visible damage.
+    """
+    if promised is None or found is None:
+        return list(damages)
+    missing = max(0, promised - found - sum(d.lost_messages or 0 for d in damages))
+    result = []
+    for damage in damages:
+        if damage.lost_messages is None:  # the first of them takes all: no one can tell them apart
+            damage, missing = replace(damage, lost_messages=missing), 0
+        result.append(damage)
+    if missing:
+        what = f"metadata.yaml promises {promised} messages, but {found} are there"
+        result.append(Damage(what, where, missing))
+    return result
