@@ -16,7 +16,7 @@ from rclpy.node import Node
 from depth_estimation_ros.engines.choice import AUTO, BACKENDS, PRECISIONS, EngineOptions
 from depth_estimation_ros.errors import ParameterError
 from depth_estimation_ros.pipeline import PipelineSettings
-from depth_estimation_ros.render import COLOR_MAPS
+from depth_estimation_ros.render import COLOR_MAPS, COLOR_RANGES, DEFAULT_COLOR_MAP, ColorSettings
 
 ANY_TIME = "any time"
 UNCONFIGURED = "while unconfigured"
@@ -122,11 +122,34 @@ class Parameters:
         "calibrated CameraInfo.",
         limits=(1.0, 179.0),
     )
-    color_map: str = _parameter("turbo", "Colours of ~/depth/color.", choices=tuple(COLOR_MAPS))
+    color_map: str = _parameter(
+        DEFAULT_COLOR_MAP,
+        "Colours of ~/depth/color, near is warm or bright. spectral has even steps; viridis, "
+        "plasma and cividis are even too and get darker all the way; turbo has the most colours, "
+        "in uneven steps.",
+        choices=COLOR_MAPS,
+    )
+    color_range: str = _parameter(
+        "fixed",
+        "fixed: a colour is the same depth at all times, from color_min_depth to color_max_depth. "
+        "percentile: the colours follow the depths in view (percentiles 2 to 98), smoothed over "
+        "one second so that they do not flicker, within color_min_depth and color_max_depth.",
+        choices=COLOR_RANGES,
+    )
+    color_min_depth: float = _parameter(
+        0.0,
+        "Depth in metres at the near end of the colours. 0 takes 0.3 m, or with percentile no "
+        "limit.",
+        limits=(0.0, 1000.0),
+    )
     color_max_depth: float = _parameter(
         0.0,
-        "Depth in metres at the far end of the colours. 0 takes the farthest depth.",
+        "Depth in metres at the far end of the colours. 0 takes the farthest depth, or with "
+        "percentile no limit.",
         limits=(0.0, 1000.0),
+    )
+    color_legend: bool = _parameter(
+        False, "Draw a bar with depths in metres over the lowest part of ~/depth/color."
     )
     onnxruntime_providers: tuple[str, ...] = _parameter(
         AUTO,
@@ -164,14 +187,18 @@ class Parameters:
                 raise ParameterError(
                     f"parameter {name}", found=repr(value), expected=f"one of {', '.join(choices)}"
                 )
-        limits_concerned = concerned & {"min_depth", "max_depth"}
-        if limits_concerned and 0 < self.max_depth <= self.min_depth:
-            raise ParameterError(
-                "parameters min_depth and max_depth",
-                found=f"min_depth {self.min_depth} and max_depth {self.max_depth}",
-                expected="min_depth < max_depth",
-                fix="Set both at once, or 0 to take the model's",
-            )
+        for low, high, what_zero_does in (
+            ("min_depth", "max_depth", "to take the model's"),
+            ("color_min_depth", "color_max_depth", "to leave it to the depth"),
+        ):
+            near, far = getattr(self, low), getattr(self, high)
+            if concerned & {low, high} and 0 < far <= near:
+                raise ParameterError(
+                    f"parameters {low} and {high}",
+                    found=f"{low} {near} and {high} {far}",
+                    expected=f"{low} < {high}",
+                    fix=f"Set both at once, or 0 {what_zero_does}",
+                )
 
     def engine_options(self) -> EngineOptions:
         """The part of the parameters that opening the model needs."""
@@ -182,6 +209,16 @@ class Parameters:
             precision=self.precision,
             providers=self.onnxruntime_providers,
             threads=self.inference_threads,
+        )
+
+    def color_settings(self) -> ColorSettings:
+        """The part of the parameters that ~/depth/color needs."""
+        return ColorSettings(
+            color_map=self.color_map,
+            color_range=self.color_range,
+            min_depth=self.color_min_depth,
+            max_depth=self.color_max_depth,
+            legend=self.color_legend,
         )
 
     def pipeline_settings(self) -> PipelineSettings:

@@ -74,7 +74,7 @@ def test_depth_and_colours_are_those_of_the_network(
     seen = decode_depth(tester.result_of(node, image, depth))
     assert seen.dtype == np.float32
     np.testing.assert_allclose(seen, red_depth(red), atol=1e-5)
-    np.testing.assert_array_equal(picture, colorize(seen, max_depth=10.0, color_map="turbo"))
+    np.testing.assert_array_equal(picture, colorize(seen, max_depth=10.0, color_map="spectral"))
 
 
 def test_image_larger_than_the_network_gives_depth_of_the_images_size(

@@ -64,7 +64,7 @@ class DepthColors:
         self._scale_settings = self.settings
 
     def reset(self) -> None:
-        """Forget the frames so far, as when time has jumped or another scene begins."""
+        """Forget the frames so far, as when time has jumped; may be called while one is drawn."""
         self._scale = None
 
     def draw(self, depth: Depth, stamp_ns: int, farthest: float) -> Picture:
@@ -93,12 +93,13 @@ class DepthColors:
         if settings.color_range == "fixed":
             farthest = max(farthest, 2 * settings.min_depth)
             return color_range(settings.min_depth, settings.max_depth or farthest)
-        if self._scale is None or not _same_scale(settings, self._scale_settings):
-            self._scale = ColorScale.percentiles(
+        scale = self._scale
+        if scale is None or not _same_scale(settings, self._scale_settings):
+            scale = ColorScale.percentiles(
                 nearest=settings.min_depth, farthest=settings.max_depth or math.inf
             )
-            self._scale_settings = settings
-        return self._scale.range_for(depth, stamp_ns)
+            self._scale, self._scale_settings = scale, settings
+        return scale.range_for(depth, stamp_ns)
 
 
 def _same_scale(one: ColorSettings, other: ColorSettings) -> bool:

@@ -14,6 +14,7 @@ Depth = npt.NDArray[np.float32]
 
 LARGEST_SAMPLE = 20_000  # pixels that percentiles are taken of: within 1 % of those of all
 SMALLEST_RATIO = 1.25  # of far to near: the noise of a flat wall must not fill all colours
+SMALLEST_JUMP_S = 0.1  # backwards; less is an image that another one overtook
 GAP = 5.0  # time constants without a frame, after which another scene may be in view
 
 
@@ -94,8 +95,8 @@ class ColorScale:
     def range_for(self, depth: Depth, stamp_ns: int) -> tuple[float, float]:
         """Depths in metres of the near and the far end for this frame; near < far.
 
-        A stamp before the last one, or more than five time constants after it, resets. A frame
-        without any finite depth leaves the range as it was.
+        A stamp 0.1 s or more before the last one, or more than five time constants after it,
+        resets. A frame without any finite depth leaves the range as it was.
 
         Args:
             depth: (H, W) float32 metres; what is not finite or not above 0 does not count.
@@ -104,8 +105,9 @@ class ColorScale:
         if self._shares is None:
             return self._limits
         seconds = (stamp_ns - self._stamp_ns) * 1e-9
-        if seconds < 0 or seconds > GAP * self._time_constant_s:
-            self._logs = None
+        if seconds <= -SMALLEST_JUMP_S or seconds > GAP * self._time_constant_s:
+            self._logs, self._stamp_ns, seconds = None, stamp_ns, 0.0
+        seconds = max(seconds, 0.0)
         present = self._percentiles(depth, self._shares)
         if present is not None:
             if self._logs is None or self._time_constant_s == 0:
@@ -114,7 +116,7 @@ class ColorScale:
                 weight = -math.expm1(-2.0 * seconds / self._time_constant_s)
                 self._first_stage = self._first_stage + weight * (present - self._first_stage)
                 self._logs = self._logs + weight * (self._first_stage - self._logs)
-            self._stamp_ns = stamp_ns
+            self._stamp_ns = max(self._stamp_ns, stamp_ns)
         return self._within_limits()
 
     @staticmethod
