@@ -6,21 +6,31 @@ of rclpy or of the rosbags library.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from depth_estimation_ros import messages
+from depth_estimation_ros.clouds import voxel_downsample
 from depth_estimation_ros.distortion import is_distorted
 from depth_estimation_ros.errors import CalibrationError
 from depth_estimation_ros.geometry import CameraModel, deproject
 from depth_estimation_ros.messages import ROS, Kind
 from depth_estimation_ros.pipeline import DepthFrame, resize_image
-from depth_estimation_ros.render import colorize
+from depth_estimation_ros.render import DepthColors
 
 CameraState = Literal["calibrated", "unsupported", "uncalibrated", "missing"]
+
+OUTPUTS: Final[Mapping[CameraState, frozenset[str]]] = {
+    "calibrated": frozenset({"depth", "camera_info", "points", "color"}),
+    "unsupported": frozenset({"depth", "camera_info", "color"}),
+    "uncalibrated": frozenset({"depth", "color"}),
+    "missing": frozenset({"depth", "color"}),
+}
+"""What can be made of a frame, by the state of its camera; the methods of `EstimatedFrame`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,23 +101,20 @@ class EstimatedFrame:
         points = deproject(depth, self._camera().rays(stride))
         rgb = resize_image(self.prepared.rgb, *self.result.depth.shape)[::stride, ::stride]
         if voxel_size > 0:
-            from depth_estimation_ros.clouds import voxel_downsample
-
             points, rgb = voxel_downsample(points, rgb, voxel_size)
         return messages.point_cloud(points, rgb, self.prepared.header, kind)
 
-    def color(self, max_depth: float = 0.0, color_map: str = "turbo", kind: Kind = ROS) -> Any:
+    def color(self, colors: DepthColors, kind: Kind = ROS) -> Any:
         """The depth in colours as an rgb8 sensor_msgs/Image.
 
         Args:
-            max_depth: metres at the far end of the colours; 0 takes the far limit of the depth.
-            color_map: one of `render.COLOR_MAPS`.
+            colors: of this camera; frames should come in the order of their stamps.
             kind: of the message.
         """
-        colors = colorize(
-            self.result.depth, max_depth=max_depth or self.result.far, color_map=color_map
-        )
-        return messages.color_image(colors, self.prepared.header, kind)
+        header, result = self.prepared.header, self.result
+        stamp_ns = int(header.stamp.sec) * 1_000_000_000 + int(header.stamp.nanosec)
+        picture = colors.draw(result.depth, stamp_ns, result.far)
+        return messages.color_image(picture, header, kind)
 
     def _camera(self) -> CameraModel:
         if self.result.camera is None:

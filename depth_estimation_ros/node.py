@@ -31,7 +31,7 @@ from depth_estimation_ros.inputs import CameraInputs, Frame
 from depth_estimation_ros.memory import keep_freed_memory
 from depth_estimation_ros.pipeline import check_settings
 from depth_estimation_ros.time_jumps import TimeJumps
-from depth_estimation_ros.worker import Worker
+from depth_estimation_ros.worker import Rest, Worker
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
 FAILURE = TransitionCallbackReturn.FAILURE
@@ -176,12 +176,14 @@ class DepthEstimationNode(LifecycleNode):
         self._statistics.time_jumped()
         if self._inputs is not None:
             self._inputs.time_jumped()
+        if (path := self._path) is not None:
+            path.time_jumped()
         if self._worker is not None and self._worker.discard():
             self._statistics.count("dropped_busy")
         self.get_logger().info(what, throttle_duration_sec=1.0)
 
     @contextmanager
-    def _session(self, outputs: Outputs) -> Iterator[Callable[[Frame], None]]:
+    def _session(self, outputs: Outputs) -> Iterator[Callable[[Frame], Rest | None]]:
         """The worker's: the frame path from open to closed, in the worker's thread."""
         try:
             with open_frame_path(
@@ -192,7 +194,7 @@ class DepthEstimationNode(LifecycleNode):
             self._path = None
 
     def _on_worker_failure(self, error: Exception) -> None:
-        """In the worker's thread: a frame met an error that no frame should."""
+        """In a thread of the worker's: a frame met an error that no frame should."""
         if self._engine_broken:
             return  # said already; this is what its end brought about
         if isinstance(error, EngineError):

@@ -1,7 +1,14 @@
-"""One thread that owns the engine, behind a mailbox that keeps only the newest frame.
+"""Two threads behind a mailbox that keeps only the newest frame: one infers, one publishes.
 
 A camera is often faster than the network. Frames must not queue up: then each would wait longer
 than the one before. So there is one slot, and a newer frame takes the place of one not yet begun.
+
+While a frame is published, the next one is already in the network. The first thread hands a frame
+over and waits until the second takes it; only then it looks for the next. So at most two frames are
+past the network, the one being published and the one being handed over, and the network works on a
+third only when the first of them is out: of an engine that writes its results into two buffers in
+turn, neither is overwritten too early. However slow publishing is, what waits is the newest frame,
+not yet begun.
 """
 
 from __future__ import annotations
@@ -13,6 +20,8 @@ from contextlib import AbstractContextManager
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
+Rest = Callable[[], None]
+"""What is left to do for an item when the first thread is done with it."""
 
 
 class Mailbox(Generic[Item]):
@@ -32,6 +41,14 @@ class Mailbox(Generic[Item]):
             self._changed.notify_all()
         return replaced
 
+    def hand_over(self, item: Item) -> bool:
+        """Leave ``item`` and wait until it is taken; False if the mailbox was closed meanwhile."""
+        with self._changed:
+            self._item = item
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._item is not item)
+            return not self._closed
+
     def take(self) -> Item | None:
         """Wait for an item; None once the mailbox is closed.
 
@@ -45,6 +62,7 @@ class Mailbox(Generic[Item]):
                 return None
             item, self._item = self._item, None
             self._busy = True
+            self._changed.notify_all()
         return item
 
     def discard(self) -> bool:
@@ -61,6 +79,11 @@ class Mailbox(Generic[Item]):
             self._changed.wait_for(lambda: not self._busy)
         return waited
 
+    def wait_until_idle(self) -> None:
+        """Return when no item is waiting or at work."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._item is None and not self._busy)
+
     def close(self) -> None:
         """Let the taker end; a waiting item is thrown away."""
         with self._changed:
@@ -73,25 +96,31 @@ class Worker(Generic[Item]):
     """Runs a session in a thread of its own: it opens, works on items, and closes, all there.
 
     GPU contexts belong to the thread that made them, which is why no other thread may open or
-    close the engine.
+    close the engine. What is left to do for an item, a second thread does, while the first is
+    already at work on the next one; in the order of the items, one at a time.
 
     Args:
-        session: makes a context manager that yields the function to call with each item.
-        on_failure: called in the worker's thread with whatever Exception that function raises. The
-            session stays open, unless on_failure raises too: then the worker ends, and what is
-            submitted is never worked on.
+        session: makes a context manager that yields the function to call with each item. It
+            returns what is left to do for the second thread, or None. The session closes after the
+            last rest is done.
+        on_failure: called with whatever Exception that function or a rest raises, in the thread
+            where it happened. The session stays open, unless on_failure raises too: then the
+            worker ends, and what is submitted is never worked on.
     """
 
     def __init__(
         self,
-        session: Callable[[], AbstractContextManager[Callable[[Item], None]]],
+        session: Callable[[], AbstractContextManager[Callable[[Item], Rest | None]]],
         on_failure: Callable[[Exception], None],
     ) -> None:
         self._session = session
         self._on_failure = on_failure
         self._mailbox: Mailbox[Item] = Mailbox()
+        self._rests: Mailbox[Rest] = Mailbox()
         self._opened: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name="depth_worker", daemon=True)
+        self._finisher = threading.Thread(target=self._finish, name="depth_publisher", daemon=True)
+        self._finisher_error: BaseException | None = None
 
     def start(self) -> None:
         """Wait until the session is open; raises what opening it raised."""
@@ -107,11 +136,16 @@ class Worker(Generic[Item]):
         return self._mailbox.discard()
 
     def drain(self) -> bool:
-        """Return when no item is waiting or at work; True if a waiting one was thrown away."""
-        return self._mailbox.drain()
+        """Return when no item is waiting or at work; True if a waiting one was thrown away.
+
+        An item that has been begun is finished, its rest too.
+        """
+        waited = self._mailbox.drain()
+        self._rests.wait_until_idle()
+        return waited
 
     def stop(self) -> None:
-        """End the thread after the item at work; the session is closed when this returns."""
+        """End both threads after the items at work; the session is closed when this returns."""
         self._mailbox.close()
         self._thread.join()
 
@@ -119,11 +153,7 @@ class Worker(Generic[Item]):
         try:
             with self._session() as work:
                 self._opened.set_result(None)
-                while (item := self._mailbox.take()) is not None:
-                    try:
-                        work(item)
-                    except Exception as error:
-                        self._on_failure(error)
+                self._work_on_items(work)
         except BaseException as error:
             if not self._opened.done():
                 self._opened.set_exception(error)
@@ -132,7 +162,42 @@ class Worker(Generic[Item]):
             else:
                 raise
         finally:
-            # Whatever ended this thread: asking once more says that no item is at work, so that
-            # nobody waits for it for ever.
+            _leave(self._mailbox)
+
+    def _work_on_items(self, work: Callable[[Item], Rest | None]) -> None:
+        self._finisher.start()
+        try:
+            while (item := self._mailbox.take()) is not None:
+                try:
+                    rest = work(item)
+                except Exception as error:
+                    self._on_failure(error)
+                else:
+                    if rest is not None and not self._rests.hand_over(rest):
+                        break
+        finally:
+            self._rests.close()
+            self._finisher.join()
+        if self._finisher_error is not None:
+            raise self._finisher_error
+
+    def _finish(self) -> None:
+        try:
+            while (rest := self._rests.take()) is not None:
+                try:
+                    rest()
+                except Exception as error:
+                    self._on_failure(error)
+        except BaseException as error:
+            self._finisher_error = error
             self._mailbox.close()
-            self._mailbox.take()
+        finally:
+            _leave(self._rests)
+
+
+def _leave(mailbox: Mailbox[Item]) -> None:
+    """Whatever ended the taker: asking once more says that no item is at work, so that nobody waits
+    for it for ever.
+    """
+    mailbox.close()
+    mailbox.take()

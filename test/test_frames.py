@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from depth_estimation_ros.errors import CalibrationError, ImageError
-from depth_estimation_ros.frames import EstimatedFrame, prepare
+from depth_estimation_ros.frames import OUTPUTS, EstimatedFrame, prepare
 from depth_estimation_ros.geometry import CameraModel, deproject
 from depth_estimation_ros.messages import (
     RECORDED,
@@ -22,7 +22,7 @@ from depth_estimation_ros.messages import (
     read_points,
 )
 from depth_estimation_ros.pipeline import DepthFrame
-from depth_estimation_ros.render import colorize
+from depth_estimation_ros.render import ColorSettings, DepthColors, colorize
 
 pytest.importorskip("rosbags.typesys", reason="needs rosbags")
 
@@ -107,7 +107,7 @@ def test_all_messages_carry_the_stamp_and_frame_of_the_image() -> None:
         frame.depth(kind=RECORDED),
         frame.camera_info(RECORDED),
         frame.points(kind=RECORDED),
-        frame.color(kind=RECORDED),
+        frame.color(DepthColors(), RECORDED),
     ]
     assert [m.header.stamp.nanosec for m in made] == [8] * 4
     assert {m.header.frame_id for m in made} == {"camera_optical"}
@@ -118,7 +118,8 @@ def test_depth_and_its_colours() -> None:
     assert np.array_equal(decode_depth(frame.depth(kind=RECORDED)), DEPTH)
     assert frame.depth("16UC1", RECORDED).encoding == "16UC1"
     for limit, far in [(0.0, 10.0), (4.0, 4.0)]:
-        colors = decode_image(frame.color(limit, "viridis", RECORDED))
+        drawn = DepthColors(ColorSettings(color_map="viridis", max_depth=limit))
+        colors = decode_image(frame.color(drawn, RECORDED))
         assert np.array_equal(colors, colorize(DEPTH, max_depth=far, color_map="viridis"))
 
 
@@ -140,7 +141,6 @@ def test_depth_of_another_size_scales_camera_and_colours() -> None:
 
 
 def test_voxels_make_an_unorganised_cloud_of_fewer_points() -> None:
-    pytest.importorskip("depth_estimation_ros.clouds")
     cloud = estimated().points(voxel_size=100.0, kind=RECORDED)
     assert cloud.height == 1
     assert 1 <= cloud.width < H * W
@@ -152,3 +152,22 @@ def test_without_a_calibration_there_is_no_cloud() -> None:
         frame.points(kind=RECORDED)
     with pytest.raises(CalibrationError, match="found CameraInfo missing"):
         frame.camera_info(RECORDED)
+
+
+def test_outputs_of_each_state_of_the_camera_can_be_made() -> None:
+    unsupported = info_of(D=np.ones(5), distortion_model="fish_eye_9")
+    uncalibrated = camera_info(CameraModel(W, H, np.zeros((3, 3))), HEADER, RECORDED)
+    for info in (INFO, unsupported, uncalibrated, None):
+        frame = estimated(info)
+        makers = {
+            "depth": lambda f=frame: f.depth(kind=RECORDED),
+            "camera_info": lambda f=frame: f.camera_info(RECORDED),
+            "points": lambda f=frame: f.points(kind=RECORDED),
+            "color": lambda f=frame: f.color(DepthColors(), RECORDED),
+        }
+        for name, make in makers.items():
+            if name in OUTPUTS[frame.prepared.camera_state]:
+                assert make().header.frame_id == "camera_optical"
+            else:
+                with pytest.raises(CalibrationError):
+                    make()
