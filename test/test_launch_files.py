@@ -28,19 +28,6 @@ def test_params_file_holds_every_parameter_at_its_default() -> None:
         assert type(value) is type(defaults[name])
 
 
-def test_rviz_shows_the_topics_of_the_node_and_takes_them_best_effort() -> None:
-    config = yaml.safe_load((CONFIG / "depth_estimation.rviz").read_text())
-    topics = [d["Topic"] for d in config["Visualization Manager"]["Displays"] if "Topic" in d]
-    assert [topic["Value"] for topic in topics] == [
-        "/depth_estimation/points",
-        "/camera/image_raw",
-        "/depth_estimation/depth/color",
-        "/depth_estimation/depth/image",
-    ]
-    assert {topic["Reliability Policy"] for topic in topics} == {"Best Effort"}
-    assert {topic["Durability Policy"] for topic in topics} == {"Volatile"}
-
-
 def test_fastdds_profile_has_room_for_a_cloud_and_keeps_the_network() -> None:
     root = ElementTree.parse(CONFIG / "fastdds_shm.xml").getroot()
     name = "{http://www.eprosima.com/XMLSchemas/fastRTPS_Profiles}"
