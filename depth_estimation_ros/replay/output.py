@@ -1,0 +1,156 @@
+"""What lies where the result is to go: nothing, an earlier result, or somebody else's files."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from depth_estimation_ros.engines import resolve_model
+from depth_estimation_ros.errors import ParameterError
+from depth_estimation_ros.recordings import RecordingWriter, open_recording
+from depth_estimation_ros.replay.frames_csv import FRAMES, keep_finished
+from depth_estimation_ros.replay.options import ReplayOptions
+from depth_estimation_ros.replay.summary import SUMMARY, CameraSummary, ReplaySummary
+from depth_estimation_ros.replay.topics import output_topics
+
+
+def earlier_result(options: ReplayOptions) -> ReplaySummary | None:
+    """The result that is to be gone on with, or replaced; None if there is none.
+
+    Raises:
+        ParameterError: something is there, and it is not a result of a replay, or it is neither to
+            be gone on with nor to be replaced.
+    """
+    output = Path(options.output)
+    if not options.output:
+        raise ParameterError("No output", expected="a directory for the result")
+    for path in map(Path, options.inputs):
+        if output.resolve() in (path.resolve(), *path.resolve().parents):
+            raise ParameterError(
+                f"The output {output}", found=f"the input {path} in it", expected="another place"
+            )
+    if not output.exists() or (output.is_dir() and not _visible(output)):
+        return None
+    try:
+        earlier = ReplaySummary.read(output)
+    except (OSError, ValueError, TypeError):
+        raise ParameterError(
+            f"The output {output}",
+            found="something that is no result of a replay",
+            expected="a new directory, or an earlier result",
+            fix="Name another one with --output; nothing of it was touched",
+        ) from None
+    if not options.resume and not options.overwrite:
+        how = "a finished result" if earlier.complete else "an unfinished result"
+        raise ParameterError(
+            f"The output {output}",
+            found=f"{how} of {', '.join(earlier.inputs)} with {earlier.frames_in} images",
+            expected="a new directory",
+            fix="Replace it with --overwrite"
+            + ("" if earlier.complete else ", or go on with --resume"),
+        )
+    return earlier
+
+
+def check_same(earlier: ReplaySummary, now: ReplaySummary, options: ReplayOptions) -> None:
+    """Whether going on with an earlier result makes what one run would have made.
+
+    Raises:
+        ParameterError: options, inputs or model are others.
+    """
+    differences = ReplayOptions.from_json(earlier.options).differences(options)
+    if earlier.input_bytes != now.input_bytes:
+        differences.append(f"size of the input: {earlier.input_bytes}, {now.input_bytes}")
+    if earlier.model_sha256 != now.model_sha256:
+        differences.append(f"content of the model: {earlier.model_sha256}, {now.model_sha256}")
+    if differences:
+        raise ParameterError(
+            f"The result in {options.output} was begun with other settings",
+            found="; ".join(f"{line} now" for line in differences),
+            expected="the same settings, recording and model",
+            fix="Give the same ones to go on, or begin anew with --overwrite",
+        )
+
+
+@contextmanager
+def open_result(options: ReplayOptions, summary: ReplaySummary) -> Iterator[RecordingWriter]:
+    """The recording to write, begun or gone on with; its replay.json says that it is not complete.
+
+    Raises:
+        BagError: it cannot be written there.
+    """
+    output = Path(options.output)
+    if options.resume and (output / SUMMARY).exists():
+        writer = RecordingWriter.resume(output)  # type: ignore[attr-defined]
+    else:
+        _remove_result(output)
+        writer = RecordingWriter(
+            output,
+            options.storage,  # type: ignore[arg-type]
+            options.compression,  # type: ignore[arg-type]
+            options.split_bytes,
+        )
+    with writer:
+        summary.write(output)
+        yield writer
+
+
+def finished_part(
+    options: ReplayOptions, cameras: Sequence[CameraSummary]
+) -> tuple[int, Counter[str]]:
+    """What earlier runs have done; frames.csv says the same afterwards.
+
+    Returns:
+        How many images are finished; and of each topic, how many messages of those that follow in
+        the recording are there nevertheless.
+    """
+    output = Path(options.output)
+    if not options.resume or not (output / "metadata.yaml").exists():
+        (output / FRAMES).unlink(missing_ok=True)
+        return 0, Counter()
+    with open_recording(output) as recording:
+        written = {topic.name: topic.count or 0 for topic in recording.topics}
+    topics = {camera.image_topic: output_topics(camera) for camera in cameras}
+    return keep_finished(output, written, topics)
+
+
+def _remove_result(output: Path) -> None:
+    """Removes an earlier result; its replay.json goes last, as it says that this is one."""
+    if not (output / SUMMARY).exists():
+        return
+    for path in output.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != SUMMARY:
+            path.unlink()
+    shutil.rmtree(output)
+
+
+def sizes(inputs: Sequence[str]) -> list[int]:
+    """Bytes of each input, with all files of a directory."""
+    found = []
+    for path in map(Path, inputs):
+        files = path.rglob("*") if path.is_dir() else [path]
+        found.append(sum(file.stat().st_size for file in files if file.is_file()))
+    return found
+
+
+def fingerprint(model: str) -> str:
+    """SHA-256 of the model file, hexadecimal.
+
+    Raises:
+        ModelError: there is no such model.
+    """
+    with resolve_model(model).open("rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(1 << 20):
+            digest.update(block)
+        return digest.hexdigest()
+
+
+def _visible(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir() if not path.name.startswith(".")]

@@ -1,0 +1,177 @@
+"""The first stage: messages of the recording in order of time, images decoded on the way."""
+
+from __future__ import annotations
+
+import os
+import struct
+import threading
+import time
+from collections import deque
+from collections.abc import Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from depth_estimation_ros.errors import DepthEstimationError, ImageError
+from depth_estimation_ros.frames import FrameCamera, PreparedFrame
+from depth_estimation_ros.recordings import RecordedMessage, Topic, stamp_of
+from depth_estimation_ros.replay.cameras import decode_image
+from depth_estimation_ros.replay.plan import Plan
+from depth_estimation_ros.replay.selection import SECOND, Selection
+
+LOOK_AHEAD_NS = SECOND
+"""Recording time that an image waits for a CameraInfo nearer to it."""
+LOOK_BACK_NS = 10 * SECOND
+"""Recording time before what is wanted in which a CameraInfo for it is looked for."""
+MOST_WAITING, MOST_WAITING_BYTES = 256, 64 << 20
+
+
+@dataclass(frozen=True)
+class CopiedMessage:
+    """A message that goes out as it came in."""
+
+    message: RecordedMessage
+    like: Topic
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """A picture, the state of its camera, and how long decoding took (milliseconds)."""
+
+    frame: PreparedFrame
+    camera_state: str
+    milliseconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class ReadFrame:
+    """An image on its way.
+
+    Attributes:
+        camera: index in the plan.
+        stamp_ns: of its header; of its recording if that cannot be read.
+        time_ns: of its recording.
+        decoded: what comes of it; raises DepthEstimationError for a bad image.
+    """
+
+    camera: int
+    stamp_ns: int
+    time_ns: int
+    decoded: Future[Decoded]
+
+
+class Reader:
+    """Reads what a plan wants.
+
+    Args:
+        plan: of the replay.
+        skip: images of those that are wanted that an earlier run has done.
+        stop: ends the reading between two messages.
+    """
+
+    def __init__(self, plan: Plan, skip: int, stop: threading.Event) -> None:
+        self._plan = plan
+        self._skip = skip
+        self._stop = stop
+        self._selection = Selection(plan.options, plan.recording.start_ns)
+        self.finished = False
+        """Whether all that is wanted was read."""
+
+    def items(self) -> Generator[CopiedMessage | ReadFrame, None, None]:
+        """Messages to copy and images, in the order of the recording."""
+        # Half of the processor at most: the network needs the rest.
+        threads = max(1, min(4, (os.cpu_count() or 1) // 2))
+        with ThreadPoolExecutor(threads, "decode") as pool:
+            for message, camera in self._with_camera_infos():
+                if message.topic in self._plan.copied:
+                    yield CopiedMessage(message, self._plan.copied[message.topic])
+                if camera is None:
+                    continue
+                if self._skip:
+                    self._skip -= 1
+                    continue
+                yield self._submit(message, camera, pool)
+
+    def _with_camera_infos(self) -> Iterator[tuple[RecordedMessage, int | None]]:
+        """Messages and the camera of those that are images; these wait for their CameraInfo."""
+        waiting: deque[_Waiting] = deque()
+        size = 0
+        for message in self._plan.recording.messages(self._topics(), self._first_ns()):
+            if self._stop.is_set():
+                return
+            for index in self._plan.infos.get(message.topic, ()):
+                self._plan.sources[index].infos.add(message)
+            camera = self._plan.images.get(message.topic)
+            if camera is not None and not self._selection.wants_image(
+                message.topic, message.time_ns
+            ):
+                camera = None
+            copied = message.topic in self._plan.copied
+            if camera is not None or (copied and self._selection.wants_time(message.time_ns)):
+                waiting.append(_Waiting(message, camera))
+                size += len(message.cdr)
+            while waiting and (
+                self._is_ready(waiting[0], message.time_ns)
+                or len(waiting) > MOST_WAITING
+                or size > MOST_WAITING_BYTES
+            ):
+                size -= len(waiting[0].message.cdr)
+                yield waiting.popleft()
+            if not waiting and self._selection.is_over(message.time_ns):
+                break
+        yield from waiting
+        self.finished = True
+
+    def _is_ready(self, waiting: _Waiting, now_ns: int) -> bool:
+        message, camera = waiting
+        if camera is None or now_ns - message.time_ns > LOOK_AHEAD_NS:
+            return True
+        return self._plan.sources[camera].infos.knows(_stamp(message))
+
+    def _topics(self) -> list[str]:
+        return list({**self._plan.images, **self._plan.infos, **self._plan.copied})
+
+    def _first_ns(self) -> int | None:
+        first = self._selection.start_ns
+        options = self._plan.options
+        if options.window_ns and options.every == 1 and not options.rate_hz:
+            first = max(first, options.window_ns[0])  # nothing before it has to be counted
+        return first - LOOK_BACK_NS if first > self._plan.recording.start_ns else None
+
+    def _submit(self, message: RecordedMessage, camera: int, pool: ThreadPoolExecutor) -> ReadFrame:
+        stamp_ns = _stamp(message)
+        decoded: Future[Decoded]
+        try:
+            # Here, in order: the nearest CameraInfo of this moment.
+            seen_by = self._plan.sources[camera].camera_at(stamp_ns)
+        except DepthEstimationError as error:
+            decoded = Future()
+            decoded.set_exception(error)
+        else:
+            decoded = pool.submit(self._decode, message, seen_by)
+        return ReadFrame(camera, stamp_ns, message.time_ns, decoded)
+
+    def _decode(self, message: RecordedMessage, camera: FrameCamera) -> Decoded:
+        start = time.perf_counter()
+        try:
+            image = self._plan.recording.deserialize(message)
+        except Exception as error:  # rosbags lets those of struct, numpy and text through
+            raise ImageError(
+                "The image message cannot be read",
+                found=f"{len(message.cdr)} bytes, {type(error).__name__}: {error}",
+                expected=f"a serialised {message.msgtype}",
+            ) from error
+        frame, state = decode_image(image, camera, self._plan.options.hfov_deg)
+        return Decoded(frame, state, 1e3 * (time.perf_counter() - start))
+
+
+class _Waiting(NamedTuple):
+    message: RecordedMessage
+    camera: int | None
+
+
+def _stamp(message: RecordedMessage) -> int:
+    try:
+        return stamp_of(message.cdr)
+    except (struct.error, IndexError):
+        return message.time_ns
