@@ -42,11 +42,12 @@ class Mailbox(Generic[Item]):
         return replaced
 
     def hand_over(self, item: Item) -> bool:
-        """Leave ``item`` and wait until it is taken; False if the mailbox was closed meanwhile."""
+        """Leave ``item`` and wait until it is taken; False if the mailbox is closed instead."""
         with self._changed:
-            self._item = item
-            self._changed.notify_all()
-            self._changed.wait_for(lambda: self._item is not item)
+            if not self._closed:
+                self._item = item
+                self._changed.notify_all()
+                self._changed.wait_for(lambda: self._item is not item)
             return not self._closed
 
     def take(self) -> Item | None:
