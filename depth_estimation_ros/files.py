@@ -12,12 +12,17 @@ from pathlib import Path
 def written_whole(path: Path) -> Iterator[Path]:
     """Gives a hidden name beside `path` to write to, which becomes `path` if nothing was raised.
 
-    It has the suffix of `path`, as OpenCV goes by it. An earlier file at `path` is replaced; if
-    something was raised, it stays and the hidden one goes.
+    An earlier file at `path` is replaced; if something was raised, it stays and the hidden one
+    goes.
     """
-    unfinished = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    unfinished = unfinished_name(path)
     try:
         yield unfinished
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def unfinished_name(path: Path) -> Path:
+    """A hidden name of this process beside `path`, with its suffix, by which OpenCV goes."""
+    return path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")

@@ -1,0 +1,1 @@
+"""Depth of pictures, videos and cameras as files, for people without ROS."""

@@ -1,0 +1,271 @@
+"""The command: pictures, videos and cameras in, depth files out."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from functools import partial
+from pathlib import Path
+from types import FrameType
+
+import cv2
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from depth_estimation_ros.engines import open_engine
+from depth_estimation_ros.errors import DepthEstimationError, MediaError, ParameterError
+from depth_estimation_ros.estimate_depth.arguments import engine_options, lens_of, parse
+from depth_estimation_ros.estimate_depth.lens import Lens
+from depth_estimation_ros.estimate_depth.looks import Looks, choose_looks
+from depth_estimation_ros.estimate_depth.names import SUMMARY, places, planned, refuse_existing
+from depth_estimation_ros.estimate_depth.outputs import OutputSettings
+from depth_estimation_ros.estimate_depth.run import Estimation, Task, kinds_for
+from depth_estimation_ros.estimate_depth.summary import Outcome, write_summary
+from depth_estimation_ros.media import Media, open_media
+from depth_estimation_ros.pipeline import DepthPipeline, PipelineSettings
+
+console = Console(highlight=False)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Writes the depth of every input; 0 if all of them could be read."""
+    options = parse(argv)
+    _silence_opencv()
+    try:
+        with _stop_on_signals() as stop:
+            return _run(options, stop)
+    except DepthEstimationError as error:
+        return _failed(str(error))
+    except OSError as error:
+        return _failed(f"{error.filename or options.out} cannot be written: {error.strerror}")
+    except KeyboardInterrupt:
+        console.print("interrupted; files that are there are whole")
+        return 130
+
+
+def _run(options: argparse.Namespace, stop: threading.Event) -> int:
+    outcome = Outcome()
+    lens = lens_of(options)
+    inputs = _open_inputs(options.inputs, outcome)
+    tasks = [
+        Task(media, place, kinds_for(media, options.save), options.frames, options.every)
+        for media, place in zip(inputs, places(inputs, options.out), strict=True)
+    ]
+    _check(options, tasks, lens)
+    with closing(open_engine(options.model, engine_options(options), _say)) as engine:
+        pipeline = DepthPipeline(
+            engine,
+            PipelineSettings(options.min_depth, options.max_depth, edge_filter=options.edge_filter),
+        )
+        settings = _settings(options, tasks, pipeline, lens, outcome)
+        options.out.mkdir(parents=True, exist_ok=True)
+        work = Estimation(pipeline, lens, settings, options.out, options.codec)
+        try:
+            _work_off(work, tasks, stop, outcome)
+        finally:
+            _note_lost_pixels(outcome, settings.png_scale)
+            kinds = [kind for task in tasks for kind in task.kinds]
+            write_summary(options.out, outcome, settings, kinds, engine.description)
+    return _report(options.out, outcome)
+
+
+def _open_inputs(names: Sequence[str], outcome: Outcome) -> list[Media]:
+    """Those that can be opened; an error if none can."""
+    opened: list[Media] = []
+    for name in names:
+        try:
+            opened.append(open_media(name))
+        except MediaError as error:
+            outcome.left_out[name] = str(error)
+            if len(names) == 1:
+                raise
+            console.print(f"[bold red]left out:[/] {escape(str(error))}", soft_wrap=True)
+    if not opened:
+        raise MediaError("None of the inputs can be read")
+    for media in opened:
+        for note in media.notes:
+            _note(outcome, note)
+    return opened
+
+
+def _check(options: argparse.Namespace, tasks: Sequence[Task], lens: Lens) -> None:
+    """Whatever would fail after minutes fails now."""
+    if any("ply" in task.kinds for task in tasks) and not lens.source:
+        raise ParameterError(
+            "--save ply",
+            found="no focal length, without which a cloud has no shape",
+            expected="--hfov DEGREES, --focal-px PIXELS or --calibration YAML",
+            fix="The data sheet of the camera tells its field of view",
+        )
+    if not options.overwrite:
+        files = [options.out / SUMMARY]
+        for task in tasks:
+            files += planned(task.media, task.place, task.kinds, options.png_scale)
+        refuse_existing(files)
+
+
+def _settings(
+    options: argparse.Namespace,
+    tasks: Sequence[Task],
+    pipeline: DepthPipeline,
+    lens: Lens,
+    outcome: Outcome,
+) -> OutputSettings:
+    card, assumed = pipeline.engine.card, pipeline.settings.assumed_hfov_deg
+    if not lens.source:
+        _note(
+            outcome,
+            f"the focal length of the lens is not known: a horizontal view of {assumed:g} degrees "
+            "is assumed, and all depths may be wrong by one common factor. "
+            "Give --hfov DEGREES, --focal-px PIXELS or --calibration YAML",
+        )
+    shown = [task.media for task in tasks if {"color", "side-by-side"} & set(task.kinds)]
+    looks: Looks | None = None
+    if shown:
+        with console.status("looking for the range of depths"):
+            looks = choose_looks(options.range, options.color_map, shown, pipeline, lens)
+    return OutputSettings(
+        options.png_scale,
+        options.stride,
+        options.voxel,
+        looks,
+        f"{card.name} {card.model_version}".strip(),
+        lens.source or f"unknown, {assumed:g} degrees of horizontal view assumed",
+    )
+
+
+def _work_off(
+    work: Estimation, tasks: Sequence[Task], stop: threading.Event, outcome: Outcome
+) -> None:
+    """Fills the outcome, whether it ends well or not."""
+    outcome.results = work.results
+    start = time.monotonic()
+    try:
+        with _progress(tasks, outcome) as show:
+            for task in tasks:
+                if not stop.is_set():
+                    work.run(task, stop, partial(show, task))
+    except (DepthEstimationError, OSError) as error:
+        outcome.problem = str(error)
+        raise
+    except KeyboardInterrupt:
+        outcome.interrupted = True
+        raise
+    finally:
+        outcome.seconds = time.monotonic() - start
+        outcome.interrupted |= stop.is_set()
+
+
+@contextmanager
+def _progress(tasks: Sequence[Task], outcome: Outcome) -> Iterator[Callable[[Task], None]]:
+    counts = [task.count for task in tasks]
+    total = None if None in counts else sum(count or 0 for count in counts)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("frames, {task.fields[rate]:.1f} a second,"),
+        TimeElapsedColumn(),
+        TextColumn("gone,"),
+        TimeRemainingColumn(),
+        TextColumn("left"),
+    )
+    start = time.monotonic()
+    with Progress(*columns, console=console) as progress:
+        bar = progress.add_task("", total=total, rate=0.0)
+
+        def show(task: Task) -> None:
+            name = escape(Path(task.media.name).name)
+            rate = outcome.frames / max(time.monotonic() - start, 1e-9)
+            progress.update(bar, description=name, completed=outcome.frames, rate=rate)
+
+        yield show
+
+
+def _note_lost_pixels(outcome: Outcome, png_scale: float) -> None:
+    if outcome.lost_pixels:
+        _note(
+            outcome,
+            f"{outcome.lost_pixels} pixels do not fit into 16 bits at {png_scale:g} units per "
+            f"metre, which reach to {65535 / png_scale:g} m: they are 0 in depth16. "
+            "Give another --png-scale, or --save npz",
+        )
+
+
+def _report(out: Path, outcome: Outcome) -> int:
+    for line in outcome.unreadable:
+        if line not in outcome.left_out.values():  # those were told at the beginning
+            console.print(f"[bold red]not read:[/] {escape(line)}", soft_wrap=True)
+    files = outcome.files
+    shown = ", ".join(escape(str(out / name)) for name in files[:4])
+    more = f" and {len(files) - 4} more" if len(files) > 4 else ""
+    speed = outcome.frames / max(outcome.seconds, 1e-9)
+    console.print(
+        f"{outcome.frames} frames in {outcome.seconds:.1f} s ({speed:.1f} a second)", soft_wrap=True
+    )
+    if files:
+        console.print(f"Look at {shown}{more}", soft_wrap=True)
+        console.print(f"Units and numbers: {escape(str(out / SUMMARY))}", soft_wrap=True)
+    if outcome.interrupted:
+        console.print("interrupted; what is there is whole")
+        return 130
+    if not outcome.frames:
+        return _failed("None of the inputs can be read")
+    if outcome.unreadable:
+        console.print(f"[bold red]{len(outcome.unreadable)} could not be read[/]")
+        return 2
+    return 0
+
+
+def _note(outcome: Outcome, text: str) -> None:
+    outcome.notes.append(text)
+    console.print(f"[yellow]note:[/] {escape(text)}", soft_wrap=True)
+
+
+def _failed(message: str) -> int:
+    console.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True)
+    return 1
+
+
+def _say(line: str) -> None:
+    console.print(escape(line), soft_wrap=True)
+
+
+def _silence_opencv() -> None:
+    """It tells the terminal of each codec that it lacks; what matters comes as an error."""
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET, read at its first video
+    cv2.setLogLevel(0)
+
+
+@contextmanager
+def _stop_on_signals() -> Iterator[threading.Event]:
+    """Set by the first Ctrl-C or SIGTERM, after which the present frame is finished.
+
+    The second one interrupts at once.
+    """
+    stop = threading.Event()
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
