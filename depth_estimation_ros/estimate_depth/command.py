@@ -247,7 +247,8 @@ def _say(line: str) -> None:
 def _silence_opencv() -> None:
     """It tells the terminal of each codec that it lacks; what matters comes as an error."""
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET, read at its first video
-    cv2.setLogLevel(0)
+    if hasattr(cv2.utils, "logging"):
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 @contextmanager
