@@ -20,7 +20,7 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from depth_estimation_ros.geometry import CameraModel
 from depth_estimation_ros.messages import decode_depth, decode_image
 from depth_estimation_ros.parameters import DEFAULTS, SPECS, Parameters, markdown_table
-from depth_estimation_ros.render import COLOR_MAPS, colorize
+from depth_estimation_ros.render import COLOR_MAPS, ColorSettings, colorize, with_legend
 
 TYPES = {
     bool: ParameterType.PARAMETER_BOOL,
@@ -67,6 +67,8 @@ def test_each_parameter_is_described_with_its_type_and_range(
         ("camera_info_timeout", -1.0),
         ("assumed_hfov_deg", 180.0),
         ("color_max_depth", -1.0),
+        ("color_min_depth", 1001.0),
+        ("color_legend", 1),
         ("inference_threads", -1),
         ("device", -1),
         ("diagnostics_period", 0.0),
@@ -90,6 +92,7 @@ def test_value_out_of_range_or_of_another_type_is_refused(
         ("output_size", "camera"),
         ("image_transport", "theora"),
         ("color_map", "jet2000"),
+        ("color_range", "auto"),
         ("backend", "openvino"),
         ("precision", "fp8"),
     ],
@@ -260,6 +263,17 @@ def test_runtime_parameters_take_effect_on_the_next_frame(
     picture = colorize(seen, max_depth=3.0, color_map="viridis")
     np.testing.assert_array_equal(decode_image(color[-1]), picture)
 
+    set_(color_map="spectral", color_min_depth=2.0, color_max_depth=8.0, color_legend=True)
+    seen = decode_depth(next_frame())
+    picture = with_legend(colorize(seen, min_depth=2.0, max_depth=8.0), 2.0, 8.0)
+    np.testing.assert_array_equal(decode_image(color[-1]), picture)
+
+    set_(color_range="percentile", color_min_depth=0.0, color_max_depth=0.0, color_legend=False)
+    seen = decode_depth(next_frame())
+    near, far = np.percentile(seen, (2, 98))
+    picture = colorize(seen, min_depth=near, max_depth=far)
+    np.testing.assert_array_equal(decode_image(color[-1]), picture)
+
     set_(edge_filter=0.1)
     red[:, 32:] = 255
     red[:, :32] = 0
@@ -267,6 +281,18 @@ def test_runtime_parameters_take_effect_on_the_next_frame(
     assert np.isnan(seen[:, 31:33]).all()
     assert np.isfinite(seen[:, :30]).all()
     assert np.isfinite(seen[:, 34:]).all()
+
+
+def test_colour_limits_must_be_in_order_and_may_change_together(
+    node: NodeProcess, tester: Tester
+) -> None:
+    tester.bring(node, "unconfigured", color_min_depth=2.0, color_max_depth=5.0)
+    result = tester.set_parameter(node, "color_max_depth", 1.0)
+    assert not result.successful
+    assert "color_min_depth 2.0 and color_max_depth 1.0" in result.reason
+    both = {"color_min_depth": 0.5, "color_max_depth": 1.0}
+    assert tester.set_parameters(node, both, atomically=True)[0].successful
+    assert tester.set_parameter(node, "color_max_depth", 0.0).successful
 
 
 def test_network_size_shrinks_depth_and_its_camera_info(
@@ -292,7 +318,8 @@ def test_network_size_shrinks_depth_and_its_camera_info(
 
 
 def test_colour_maps_on_offer_are_those_that_can_be_drawn() -> None:
-    assert SPECS["color_map"].choices == tuple(COLOR_MAPS)
+    assert SPECS["color_map"].choices == COLOR_MAPS
+    assert Parameters().color_settings() == ColorSettings()
     Parameters().check()
 
 

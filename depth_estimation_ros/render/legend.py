@@ -15,7 +15,7 @@ from depth_estimation_ros.render.drawing import Ink, bar, text_height, text_widt
 PAPER = (18, 20, 26)
 WORDS = (255, 255, 255)
 SEEN_THROUGH = 0.2  # share of the picture that is left under a legend
-SMALLEST = (72, 48)  # pixels: in a picture below this no legend can be read
+SMALLEST = (64, 48)  # pixels: in a picture below this no legend can be read
 MOST_TICKS = 10
 # Ticks within a decade, from dense to sparse: all multiples of a step, then chosen ones.
 _STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -32,7 +32,7 @@ def with_legend(
 ) -> Picture:
     """The picture of a depth with a bar that says which colour is how many metres.
 
-    Letters grow with the picture, from 320 to 1920 pixels and beyond. A picture below 72 x 48
+    Letters grow with the picture, from 320 to 1920 pixels and beyond. A picture below 64 x 48
     pixels comes back without a legend.
 
     Args:
@@ -113,11 +113,14 @@ def round_depths(near: float, far: float, length: int, extent: Callable[[str], i
     """
     depths: list[float] = []
     for depths in _candidates(near, far):
-        places = [_share(metres, near, far) * length for metres in depths]
-        extents = [extent(depth_label(metres)) for metres in depths]
+        halves = [extent(depth_label(metres)) / 2 for metres in depths]
+        middles = [
+            # A label at an end does not stick out.
+            min(max(_share(metres, near, far) * length, half), length - half)
+            for metres, half in zip(depths, halves, strict=True)
+        ]
         apart = all(
-            places[i + 1] - places[i] >= (extents[i] + extents[i + 1]) / 2
-            for i in range(len(depths) - 1)
+            middles[i + 1] - middles[i] >= halves[i] + halves[i + 1] for i in range(len(depths) - 1)
         )
         if len(depths) <= MOST_TICKS and apart:
             break
