@@ -88,10 +88,7 @@ def files_of(path: Path) -> Promise:
                 expected="a rosbag2 directory, .mcap, .db3 or ROS 1 .bag",
             )
         return Promise([path])
-    there = sorted(
-        (file for file in path.iterdir() if is_storage(file) and file.is_file()),
-        key=_natural,
-    )
+    there = storage_files(path)
     metadata = path / METADATA
     promise = _promise(metadata, there) if metadata.exists() else Promise(there)
     if not promise.files:
@@ -102,6 +99,12 @@ def files_of(path: Path) -> Promise:
             fix="Name the directory that holds the .mcap or .db3 files",
         )
     return promise
+
+
+def storage_files(folder: Path) -> list[Path]:
+    """The files of messages in a folder: split_2 before split_10."""
+    files = (file for file in folder.iterdir() if is_storage(file) and file.is_file())
+    return sorted(files, key=_natural)
 
 
 def is_storage(path: Path) -> bool:

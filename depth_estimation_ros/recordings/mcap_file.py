@@ -53,6 +53,10 @@ class McapFile:
     Args:
         path: of the file, which may be cut off or corrupt.
 
+    Attributes:
+        has_index: it is whole, or at least its end is.
+        schemas, channels: as far as they were met, by number.
+
     Raises:
         BagError: no mcap file.
         OSError: it cannot be read at all.
@@ -63,9 +67,9 @@ class McapFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.contents = Contents()
-        self.end_of_data = 0
-        """Offset (bytes) behind the last whole record of messages."""
-        self._schemas: dict[int, Schema] = {}
+        self.has_index = False
+        self.schemas: dict[int, Schema] = {}
+        self.channels: dict[int, Channel] = {}
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             magic = file.read(len(MAGIC))
@@ -75,7 +79,8 @@ class McapFile:
                     found="an empty file" if not magic else f"a file that begins with {magic!r}",
                     expected="an mcap file",
                 )
-            if not self._read_summary(file, size):
+            self.has_index = self._read_summary(file, size)
+            if not self.has_index:
                 self.contents = Contents()
                 self._walk(file, size)
 
@@ -135,7 +140,6 @@ class McapFile:
             for index in indexes
             if index.message_start_time <= index.message_end_time
         ]
-        self.end_of_data = footer.summary_start
         return True
 
     def _walk(self, file: BinaryIO, size: int) -> None:
@@ -169,8 +173,6 @@ class McapFile:
                 channel, _, time_ns, _ = _MESSAGE.unpack(file.read(_MESSAGE.size))
                 walk.message(position, end - position, channel, time_ns)
             position = end
-            if opcode not in (Opcode.CHUNK, Opcode.HEADER):
-                self.end_of_data = end
         else:
             walk.damaged("the file has no end and no index", position, size)
         walk.finish()
@@ -178,12 +180,13 @@ class McapFile:
     def _learn(self, opcode: int, body: bytes) -> None:
         if opcode == Opcode.SCHEMA:
             schema = Schema.read(_stream(body))
-            self._schemas[schema.id] = schema
+            self.schemas[schema.id] = schema
             return
         channel = Channel.read(_stream(body))
         if channel.id in self.contents.topics or channel.message_encoding != CDR:
             return
-        found = self._schemas.get(channel.schema_id)
+        self.channels[channel.id] = channel
+        found = self.schemas.get(channel.schema_id)
         definition = NO_DEFINITION
         if found is not None and found.data and found.encoding in _DEFINITIONS:
             text = found.data.decode("utf-8", "replace")
