@@ -72,6 +72,12 @@ class Parameters:
         "Build a TensorRT engine while configuring if none fits; takes minutes, once.",
         changes=UNCONFIGURED,
     )
+    engine_cache: str = _parameter(
+        "",
+        "Folder that TensorRT engines are looked for and kept in. Empty: the environment variable "
+        "DEPTH_ESTIMATION_ENGINE_CACHE, else ~/.cache/depth_estimation_ros/engines.",
+        changes=UNCONFIGURED,
+    )
     image_transport: str = _parameter(
         "raw",
         "Input topic: raw takes sensor_msgs/Image on `image`, compressed takes "
@@ -207,6 +213,7 @@ class Parameters:
             device=self.device,
             build_engine=self.build_engine,
             precision=self.precision,
+            engine_cache=self.engine_cache,
             providers=self.onnxruntime_providers,
             threads=self.inference_threads,
         )
@@ -316,7 +323,7 @@ def markdown_table() -> str:
         if isinstance(default, tuple):
             shown = f"[{', '.join(default)}]"
         else:
-            shown = str(default).lower() if isinstance(default, bool) else str(default)
+            shown = str(default).lower() if isinstance(default, bool) else str(default) or '""'
         allowed = ", ".join(f"`{choice}`" for choice in spec.choices)
         if spec.limits is not None:
             allowed = f"{spec.limits[0]:g} ... {spec.limits[1]:g}"

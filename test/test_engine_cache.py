@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -21,6 +22,7 @@ from depth_estimation_ros.engines.tensorrt.cache import (
     cached_path,
     find_engine,
     find_or_build,
+    not_there,
     timing_cache_path,
 )
 from depth_estimation_ros.engines.tensorrt.shapes import Profile
@@ -140,6 +142,18 @@ class TestFind:
         assert find_or_build(tmp_path / "new", WANTED, HERE, written).plan == PLAN
 
 
+class TestNotThere:
+    def test_the_error_says_what_to_run(self, tmp_path: Path) -> None:
+        said = str(not_there(tmp_path, WANTED, HERE))
+        assert re.match(r"no fp16 engine of .*tiny\.onnx.*build_engine --mo", said)
+
+    def test_and_what_is_there_instead(self, tmp_path: Path) -> None:
+        written(cached_path(tmp_path, WANTED, HERE))
+        updated = dataclasses.replace(HERE, tensorrt_version="10.16.1.11")
+        said = str(not_there(tmp_path, WANTED, updated))
+        assert "but it is for TensorRT 10.3.0, and here is 10." in said
+
+
 class TestBuild:
     def test_it_is_built_once(self, tmp_path: Path) -> None:
         built = []
@@ -149,16 +163,6 @@ class TestBuild:
 
         first = find_or_build(tmp_path, WANTED, HERE, build)
         assert find_or_build(tmp_path, WANTED, HERE, build) == first == (*built, PLAN, SIDECAR)
-
-    def test_if_that_is_not_allowed_the_error_says_what_to_run(self, tmp_path: Path) -> None:
-        with pytest.raises(EngineError, match=r"no fp16 engine of .*tiny\.onnx.*build_engine --mo"):
-            find_or_build(tmp_path, WANTED, HERE, None)
-
-    def test_and_what_is_there_instead(self, tmp_path: Path) -> None:
-        written(cached_path(tmp_path, WANTED, HERE))
-        updated = dataclasses.replace(HERE, tensorrt_version="10.16.1.11")
-        with pytest.raises(EngineError, match=r"but it is for TensorRT 10\.3\.0, and here is 10\."):
-            find_or_build(tmp_path, WANTED, updated, None)
 
     def test_a_failed_build_leaves_no_engine_and_no_lock(self, tmp_path: Path) -> None:
         def fail(path: Path) -> None:

@@ -8,44 +8,30 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from nvidia import has_driver
+from engine_cases import NoGpu
 from tiny_models import constant_depth, tiny_card
 
 from depth_estimation_ros.engines.tensorrt import open as opening
 from depth_estimation_ros.engines.tensorrt.api import TensorRT, find_tensorrt
+from depth_estimation_ros.engines.tensorrt.differences import Wanted
 from depth_estimation_ros.engines.tensorrt.engine_file import sha256, write_engine_file
-from depth_estimation_ros.engines.tensorrt.open import open_engine_file, open_from_cache
+from depth_estimation_ros.engines.tensorrt.make import wanted_engine
+from depth_estimation_ros.engines.tensorrt.model_file import ModelFile, read_model_file
+from depth_estimation_ros.engines.tensorrt.open import choose, open_engine_file, open_from_cache
+from depth_estimation_ros.engines.tensorrt.request import make_profile
 from depth_estimation_ros.engines.tensorrt.shapes import Profile
 from depth_estimation_ros.engines.tensorrt.sidecar import (
     Settings,
     Sidecar,
-    read_sidecar,
     sidecar_path,
 )
 from depth_estimation_ros.errors import EngineError
 
 PLAN = b"ftrt? not what TensorRT wrote" * 40
 SHAPE = (1, 48, 64, 3)
-
-
-class NoGpu:
-    """The name of a GPU, with nothing behind it; notes whether it was closed."""
-
-    name = "NVIDIA GeForce RTX 3060"
-    compute_capability = "8.6"
-    cuda_version = "13.0"
-    closed = 0
-
-    @contextmanager
-    def doing(self, step: str) -> Iterator[None]:
-        yield
-
-    def close(self) -> None:
-        self.closed += 1
 
 
 def sidecar_of(**changes: object) -> Sidecar:
@@ -127,42 +113,120 @@ def test_an_engine_for_another_gpu_never_reaches_tensorrt_and_lets_go_of_the_gpu
     assert gpu.closed == 1
 
 
+TENSORRT = TensorRT(None, "tensorrt", "10.3.0")  # no modules: nothing could be loaded by them
+RTX = TensorRT(None, "tensorrt_rtx", "1.7.1.116")
+
+
+def install(monkeypatch: pytest.MonkeyPatch, *apis: TensorRT) -> None:
+    monkeypatch.setattr(opening, "find_tensorrt", lambda: apis[0])
+    monkeypatch.setattr(opening, "each_tensorrt", lambda: iter(apis))
+
+
 def test_without_an_engine_in_the_cache_the_error_has_the_command_that_makes_it(
     tmp_path: Path, gpu: NoGpu, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    api = TensorRT(None, "tensorrt_rtx", "1.7.1.116")
-    monkeypatch.setattr(opening, "find_tensorrt", lambda: api)
+    install(monkeypatch, RTX)
     monkeypatch.setenv("DEPTH_ESTIMATION_ENGINE_CACHE", str(tmp_path / "cache"))
     model = constant_depth(tmp_path / "tiny.onnx")
     with pytest.raises(EngineError) as caught:
-        open_from_cache(model, 0, "fp16", False, print)
+        open_from_cache(model, 0, "fp16", "", print)
     said = str(caught.value)
     assert said.startswith(f"no fp16 engine of {model} for this machine in {tmp_path}/cache")
     assert f"--model {model} --precision fp16 --size 48x64" in said
     assert "'build_engine'" in said
-    with pytest.raises(EngineError, match=r"an int8 engine of .* needs pictures"):
-        open_from_cache(model, 0, "int8", True, print)
+    with pytest.raises(EngineError, match=f"for this machine in {tmp_path}/mine: found none"):
+        open_from_cache(model, 0, "fp16", str(tmp_path / "mine"), print)
     assert gpu.closed == 2
 
 
-def test_a_build_that_is_allowed_is_made_for_this_gpu_kept_and_found_again(
-    tmp_path: Path, gpu: NoGpu, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Built by the real TensorRT-RTX, up to the step that needs a driver: loading it."""
-    pytest.importorskip("tensorrt_rtx_bindings", reason="needs TensorRT-RTX")
-    if has_driver():
-        pytest.skip("with a driver the engine would load: test/gpu does that")
-    monkeypatch.setenv("DEPTH_ESTIMATION_ENGINE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(opening, "find_tensorrt", lambda: find_tensorrt("tensorrt_rtx"))
-    model = constant_depth(tmp_path / "tiny.onnx")
-    said: list[str] = []
-    for _ in range(2):
-        with pytest.raises(EngineError, match="cannot load this engine"):
-            open_from_cache(model, 0, "fp32", True, said.append)
-    (engine,) = (tmp_path / "cache").glob("*.engine")
-    assert read_sidecar(engine).compute_capabilities == ("8.6",)
-    assert said.count(f"TensorRT engine from the cache: {engine}") == 2
-    assert gpu.closed == 2
+class TestWhichTensorRt:
+    """The cache decides where TensorRT and TensorRT-RTX are both installed."""
+
+    @pytest.fixture
+    def model(self, tmp_path: Path) -> ModelFile:
+        return read_model_file(constant_depth(tmp_path / "tiny.onnx"))
+
+    def wanted(self, model: ModelFile) -> Wanted:
+        return wanted_engine(model, "fp16", make_profile(model.card.input))
+
+    def put(self, folder: Path, model: ModelFile, api: TensorRT) -> Path:
+        """An engine for `NoGpu` in the cache, as this TensorRT would have built it."""
+        ahead = api.flavour == "tensorrt_rtx"
+        path = folder / f"{model.sha256[:12]}-fp16-{api.flavour}.engine"
+        sidecar = sidecar_of(
+            card=model.card,
+            onnx_sha256=model.sha256,
+            precision="fp16",
+            flavour=api.flavour,
+            tensorrt_version=api.version,
+            gpu_name=None if ahead else NoGpu.name,
+            cuda_version=None if ahead else NoGpu.cuda_version,
+        )
+        write_engine_file(path, PLAN, sidecar)
+        return path
+
+    @pytest.mark.parametrize(
+        ("cached", "chosen"),
+        [
+            ((TENSORRT, RTX), TENSORRT),
+            ((TENSORRT,), TENSORRT),
+            ((RTX,), RTX),
+            ((), TENSORRT),
+        ],
+    )
+    def test_the_best_that_has_an_engine_else_the_best(
+        self,
+        tmp_path: Path,
+        model: ModelFile,
+        monkeypatch: pytest.MonkeyPatch,
+        cached: tuple[TensorRT, ...],
+        chosen: TensorRT,
+    ) -> None:
+        install(monkeypatch, TENSORRT, RTX)
+        paths = {api.flavour: self.put(tmp_path, model, api) for api in cached}
+        choice = choose(tmp_path, self.wanted(model), NoGpu())  # type: ignore[arg-type]
+        assert choice.api == chosen
+        assert (choice.found.path if choice.found else None) == paths.get(chosen.flavour)
+        assert choice.passed_over == ((TENSORRT,) if chosen == RTX else ())
+
+    def test_an_engine_of_an_older_release_is_none(
+        self, tmp_path: Path, model: ModelFile, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        install(monkeypatch, TENSORRT, RTX)
+        self.put(tmp_path, model, dataclasses.replace(TENSORRT, version="10.0.1"))
+        self.put(tmp_path, model, RTX)
+        choice = choose(tmp_path, self.wanted(model), NoGpu())  # type: ignore[arg-type]
+        assert choice.api == RTX
+
+    def test_the_second_is_not_even_looked_for_while_the_first_has_one(
+        self, tmp_path: Path, model: ModelFile, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def one_by_one() -> Iterator[TensorRT]:
+            yield TENSORRT
+            raise AssertionError("imported in vain")
+
+        monkeypatch.setattr(opening, "each_tensorrt", one_by_one)
+        self.put(tmp_path, model, TENSORRT)
+        choice = choose(tmp_path, self.wanted(model), NoGpu())  # type: ignore[arg-type]
+        assert choice.api == TENSORRT
+
+    def test_the_log_says_which_and_why(
+        self, tmp_path: Path, gpu: NoGpu, model: ModelFile, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def loaded(*_: object) -> None:
+            raise EngineError("loading is for a machine with a GPU")
+
+        install(monkeypatch, TENSORRT, RTX)
+        monkeypatch.setattr(opening, "TensorRtEngine", loaded)
+        path = self.put(tmp_path, model, RTX)
+        said: list[str] = []
+        with pytest.raises(EngineError, match="loading is for a machine"):
+            open_from_cache(model.path, 0, "fp16", str(tmp_path), said.append)
+        assert said == [
+            "running on TensorRT-RTX 1.7.1.116, as the cache has no engine that fits "
+            "TensorRT 10.3.0",
+            f"TensorRT engine from the cache: {path}",
+        ]
 
 
 def test_what_tensorrt_rtx_says_of_a_foreign_file_is_in_the_error(path: Path, gpu: NoGpu) -> None:

@@ -26,7 +26,7 @@ def test_every_make_target_it_names_exists() -> None:
 
 
 def test_every_launch_argument_it_names_exists() -> None:
-    launch = (REPOSITORY / "launch" / "depth_estimation.launch.py").read_text()
+    launch = "".join(file.read_text() for file in (REPOSITORY / "launch").glob("*.launch.py"))
     named = set(re.findall(r"\b(\w+):=[\w/]", "\n".join(re.findall("ros2 launch.*", README))))
     assert named
     for argument in named:

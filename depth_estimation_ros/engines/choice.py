@@ -32,8 +32,11 @@ class EngineOptions:
         backend: tensorrt, onnxruntime, or auto: TensorRT where it is installed and has an engine of
             this model, else ONNX Runtime. An engine file (.engine, .plan) is TensorRT's.
         device: index of the GPU.
-        build_engine: whether an engine is built where none fits; takes minutes.
+        build_engine: whether `build_engine.unattended` builds an engine where none fits, for
+            minutes; `open_engine` itself never builds.
         precision: of the TensorRT engine to look for or to build: fp32, fp16 or int8.
+        engine_cache: folder of the TensorRT engines; empty: the variable
+            DEPTH_ESTIMATION_ENGINE_CACHE, else ~/.cache/depth_estimation_ros/engines.
         providers: execution providers of ONNX Runtime, best first; ("auto",) is CUDA where it
             starts, else the processor.
         threads: of one run on the processor; 0 = one per physical core.
@@ -43,6 +46,7 @@ class EngineOptions:
     device: int = 0
     build_engine: bool = False
     precision: str = "fp16"
+    engine_cache: str = ""
     providers: Sequence[str] = AUTO
     threads: int = 0
 
@@ -154,4 +158,4 @@ def _open_tensorrt(path: Path, options: EngineOptions, log: Log) -> Engine:
 
     if path.suffix in ENGINE_SUFFIXES:
         return open_engine_file(path, options.device)
-    return open_from_cache(path, options.device, options.precision, options.build_engine, log)
+    return open_from_cache(path, options.device, options.precision, options.engine_cache, log)

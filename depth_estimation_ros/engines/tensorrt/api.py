@@ -11,7 +11,7 @@ import importlib
 import logging
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -135,14 +135,30 @@ def find_tensorrt(flavour: Flavour | None = None) -> TensorRT:
     Raises:
         EngineError: none is installed, it does not load, or it is too old.
     """
-    reasons = []
+    return next(each_tensorrt(flavour))
+
+
+def each_tensorrt(flavour: Flavour | None = None) -> Iterator[TensorRT]:
+    """All that this Python has, best first: TensorRT, then TensorRT-RTX. Never none.
+
+    Each is imported when it is asked for, as that takes hundreds of MB.
+
+    Args:
+        flavour: accept only this one.
+
+    Raises:
+        EngineError: none is installed, it does not load, or it is too old.
+    """
+    reasons, found = [], False
     for one in FLAVOURS if flavour is None else (flavour,):
         module, why = _import(_MODULES[one])
         if module is not None:
-            return _checked(TensorRT(module, one, str(module.__version__)))
+            found = True
+            yield _checked(TensorRT(module, one, str(module.__version__)))
         reasons.append(f"{TITLES[one]}: {why}. Run: {INSTALL[one]}")
-    name = TITLES[flavour] if flavour else "TensorRT"
-    raise EngineError(f"{name} cannot be used here. {'. Or '.join(reasons)}")
+    if not found:
+        name = TITLES[flavour] if flavour else "TensorRT"
+        raise EngineError(f"{name} cannot be used here. {'. Or '.join(reasons)}")
 
 
 def _import(names: Sequence[str]) -> tuple[Any, str]:

@@ -108,7 +108,7 @@ def find_or_build(
     directory: Path,
     wanted: Wanted,
     here: Environment,
-    build: Callable[[Path], object] | None,
+    build: Callable[[Path], object],
     *,
     say: Callable[[str], object] = logger.info,
     cancelled: Callable[[], bool] = lambda: False,
@@ -119,18 +119,16 @@ def find_or_build(
         directory: of the cache.
         wanted: what the engine shall be.
         here: where it shall run.
-        build: writes the engine to the path that it is given; None: building is not allowed.
+        build: writes the engine to the path that it is given.
         say: told what takes long.
         cancelled: asked now and then, while another process builds, whether to give up.
 
     Raises:
-        EngineError: there is none and building is not allowed, fails, or cannot be written.
+        EngineError: building fails, or the engine cannot be written.
     """
     found = find_engine(directory, wanted, here)
     if found is not None:
         return found
-    if build is None:
-        raise _not_there(directory, wanted, here)
     path = cached_path(directory, wanted, here)
     with building(path, say, cancelled):
         found = find_engine(directory, wanted, here)  # another process may have built it meanwhile
@@ -138,6 +136,25 @@ def find_or_build(
             build(path)
             found = CachedEngine(path, *load_engine_file(path))
     return found
+
+
+def not_there(directory: Path, wanted: Wanted, here: Environment) -> EngineError:
+    """The error for an engine that the cache lacks.
+
+    Says what is there instead, because a robot that was updated has engines of yesterday.
+    """
+    near = "none of this model and precision"
+    for path in _candidates(directory, wanted):
+        try:
+            near = f"{path.name}, but {'; '.join(differences(read_sidecar(path), here, wanted))}"
+            break
+        except EngineError:
+            continue
+    return EngineError(
+        f"no {wanted.precision} engine of {wanted.model} for this machine in {directory}",
+        found=near,
+        fix=f"Build it: {build_command(wanted, None, None)} (or set the parameter 'build_engine')",
+    )
 
 
 @contextmanager
@@ -199,19 +216,3 @@ def _candidates(directory: Path, wanted: Wanted) -> list[Path]:
 
 def _stem(wanted: Wanted) -> str:
     return f"{wanted.onnx_sha256[:12]}-{wanted.precision}"
-
-
-def _not_there(directory: Path, wanted: Wanted, here: Environment) -> EngineError:
-    """Says what is there instead, because a robot that was updated has engines of yesterday."""
-    near = "none of this model and precision"
-    for path in _candidates(directory, wanted):
-        try:
-            near = f"{path.name}, but {'; '.join(differences(read_sidecar(path), here, wanted))}"
-            break
-        except EngineError:
-            continue
-    return EngineError(
-        f"no {wanted.precision} engine of {wanted.model} for this machine in {directory}",
-        found=near,
-        fix=f"Build it: {build_command(wanted, None, None)} (or set the parameter 'build_engine')",
-    )

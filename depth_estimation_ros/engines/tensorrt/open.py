@@ -4,21 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
-from depth_estimation_ros.engines.tensorrt.api import find_tensorrt
+from depth_estimation_ros.engines.tensorrt.api import TensorRT, each_tensorrt, find_tensorrt
 from depth_estimation_ros.engines.tensorrt.cache import (
+    CachedEngine,
     cache_directory,
-    find_or_build,
-    timing_cache_path,
+    find_engine,
+    not_there,
 )
 from depth_estimation_ros.engines.tensorrt.cuda import Gpu
-from depth_estimation_ros.engines.tensorrt.differences import check_fits, this_machine
+from depth_estimation_ros.engines.tensorrt.differences import (
+    Environment,
+    Wanted,
+    check_fits,
+    this_machine,
+)
 from depth_estimation_ros.engines.tensorrt.engine_file import load_engine_file
-from depth_estimation_ros.engines.tensorrt.make import make_engine, wanted_engine
+from depth_estimation_ros.engines.tensorrt.make import wanted_engine
 from depth_estimation_ros.engines.tensorrt.model_file import read_model_file
-from depth_estimation_ros.engines.tensorrt.progress import LogProgress
 from depth_estimation_ros.engines.tensorrt.request import make_profile
 from depth_estimation_ros.engines.tensorrt.runner import TensorRtEngine
+
+
+class Choice(NamedTuple):
+    """Which TensorRT runs a model.
+
+    Attributes:
+        api: the TensorRT.
+        here: this machine with it.
+        found: the engine that the cache has for it; None if it has none for any TensorRT here.
+        passed_over: better ones that the cache has no engine for.
+    """
+
+    api: TensorRT
+    here: Environment
+    found: CachedEngine | None
+    passed_over: tuple[TensorRT, ...] = ()
 
 
 def open_engine_file(path: Path, device: int) -> TensorRtEngine:
@@ -47,8 +69,28 @@ def open_engine_file(path: Path, device: int) -> TensorRtEngine:
         raise
 
 
+def choose(directory: Path, wanted: Wanted, gpu: Gpu) -> Choice:
+    """The best TensorRT that the cache has a fitting engine for; the best of all if it has none.
+
+    Args:
+        directory: of the cache.
+        wanted: what the engine shall be.
+        gpu: where it shall run.
+
+    Raises:
+        EngineError: no TensorRT is installed, or it is too old.
+    """
+    without: list[Choice] = []
+    for api in each_tensorrt():
+        here = this_machine(api, gpu.name, gpu.compute_capability, gpu.cuda_version)
+        if (found := find_engine(directory, wanted, here)) is not None:
+            return Choice(api, here, found, tuple(choice.api for choice in without))
+        without.append(Choice(api, here, None))
+    return without[0]
+
+
 def open_from_cache(
-    path: Path, device: int, precision: str, build: bool, log: Callable[[str], object]
+    path: Path, device: int, precision: str, cache: str, log: Callable[[str], object]
 ) -> TensorRtEngine:
     """Opens the engine of an ONNX file, for one picture at the size that its card names.
 
@@ -56,38 +98,25 @@ def open_from_cache(
         path: of the ONNX file.
         device: index of the GPU.
         precision: fp32, fp16 or int8.
-        build: whether it is built, for minutes, if the cache has none that fits.
-        log: told how a build goes on, and which engine it is.
+        cache: folder of the engines; empty: see `cache_directory`.
+        log: told which engine it is.
 
     Raises:
-        EngineError: there is no such engine, and building is not allowed or fails; it does not
-            load; TensorRT, pycuda, the driver or the GPU is missing.
+        EngineError: there is no such engine, or it does not load; TensorRT, pycuda, the driver or
+            the GPU is missing.
         ModelError: the ONNX file cannot be used.
     """
     model = read_model_file(path)
     wanted = wanted_engine(model, precision, make_profile(model.card.input))
-    api = find_tensorrt()
+    find_tensorrt()  # says what to install before the GPU's driver is asked
     gpu = Gpu(device)
     try:
-        here = this_machine(api, gpu.name, gpu.compute_capability, gpu.cuda_version)
-        directory = cache_directory()
-
-        def make(out: Path) -> None:
-            # The builder's room lies above this one and is entered only where one is built.
-            from depth_estimation_ros.build_engine.conversion import convert_unattended
-
-            make_engine(
-                out,
-                wanted,
-                convert_unattended(model, wanted, log),
-                path,
-                api,
-                gpu,
-                timing_cache=timing_cache_path(directory, here),
-                progress=LogProgress(log),
-            )
-
-        found = find_or_build(directory, wanted, here, make if build else None, say=log)
+        directory = cache_directory(cache)
+        api, here, found, passed_over = choose(directory, wanted, gpu)
+        if found is None:
+            raise not_there(directory, wanted, here)
+        for other in passed_over:
+            log(f"running on {api.title}, as the cache has no engine that fits {other.title}")
         log(f"TensorRT engine from the cache: {found.path}")
         return TensorRtEngine(found.path, found.plan, found.sidecar, api, gpu)
     except BaseException:
