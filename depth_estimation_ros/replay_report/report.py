@@ -1,0 +1,46 @@
+"""Writes report.html beside the recording that a replay has made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from depth_estimation_ros.errors import BagError
+from depth_estimation_ros.files import written_whole
+from depth_estimation_ros.replay.summary import SUMMARY, ReplaySummary
+from depth_estimation_ros.replay_report.camera_frames import read_frames
+from depth_estimation_ros.replay_report.footage import open_footage
+from depth_estimation_ros.replay_report.page import page
+
+REPORT = "report.html"
+
+
+def write_report(output: Path) -> Path:
+    """Writes the report of a finished or interrupted replay; an earlier one is replaced.
+
+    Of the bags only some messages are read, found by their time, so that memory and time do not
+    grow with them. What is missing (bags, frames, clouds, truth) is missing on the page.
+
+    Args:
+        output: directory of the replay, with its replay.json.
+
+    Returns:
+        the path of the page: one file that needs nothing else.
+
+    Raises:
+        BagError: the directory is not of a replay.
+    """
+    try:
+        summary = ReplaySummary.read(output)
+    except (OSError, ValueError, TypeError) as error:
+        raise BagError(
+            f"No report of {output}",
+            found=f"{type(error).__name__}: {error}",
+            expected=f"a directory that a replay wrote, with its {SUMMARY}",
+        ) from error
+    frames = read_frames(output)
+    with open_footage(output, summary.inputs) as footage:
+        text = page(summary, frames, footage)
+    path = output / REPORT
+    with written_whole(path) as part:
+        part.write_text(text, encoding="utf-8")
+    return path

@@ -1,0 +1,274 @@
+"""The report of a replay: its numbers are those of the recording, and every loss is on the page."""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import cv2
+import demo_recordings as recordings
+import numpy as np
+import pytest
+from html_page import Page
+from replay_outputs import Camera, write_output
+
+from depth_estimation_ros.errors import BagError
+from depth_estimation_ros.recordings import Recording
+from depth_estimation_ros.replay_report import write_report
+
+STEP_NS = 100_000_000
+
+
+def stamps(*indices: int) -> list[int]:
+    """Stamps at 10 Hz."""
+    return [recordings.START_NS + i * STEP_NS for i in indices]
+
+
+def camera(name: str = "front", frames: int = 8, **fields: Any) -> Camera:
+    """A camera whose depth is that of the pictures."""
+    depths = [recordings.depth(i % 8) for i in range(frames)]
+    return Camera(**{"name": name, "depths": depths, "stamps": stamps(*range(frames))} | fields)
+
+
+def report(folder: Path, *cameras: Camera, **fields: Any) -> Page:
+    """The page of a replay of these cameras."""
+    return Page(write_report(write_output(folder, cameras, **fields)))
+
+
+def test_the_page_needs_nothing_but_itself(tmp_path: Path) -> None:
+    page = report(tmp_path, camera(truths=[recordings.depth(i) for i in range(8)]))
+    assert page.root.all("script") == page.root.all("link") == []
+    for word in ("http:", "https:", "url(", "@import"):
+        assert word not in page.source
+    links = [e.attributes["src"] for e in page.root.all("img")]
+    assert all(link.startswith("data:image/jpeg;base64,") for link in links)
+    ids = [e for e in page.source.split() if e.startswith("id=")]
+    assert len(ids) == len(set(ids))
+    assert len(page.source) < 3_000_000
+
+
+def test_what_is_drawn_is_also_said(tmp_path: Path) -> None:
+    page = report(tmp_path, camera(truths=[recordings.depth(i) for i in range(8)]))
+    assert all(image.attributes["alt"] for image in page.root.all("img"))
+    assert all(svg.attributes["aria-label"] for svg in page.root.all("svg"))
+    assert all(table.all("caption")[0].text for table in page.root.all("table"))
+    assert page.headings() == [
+        "Frames in time",
+        "Time per frame",
+        "Depth over time",
+        "Sample frames",
+        "Against the truth",
+    ]
+
+
+def test_times_are_those_of_the_frames(tmp_path: Path) -> None:
+    engine_ms = [80.0, 82.5, 81.0, 95.0, 83.0, 80.5, 81.5, 140.0]
+    total_ms = [ms + 7.25 for ms in engine_ms]
+    page = report(tmp_path, camera(engine_ms=engine_ms, total_ms=total_ms))
+    # 80 80.5 81 81.5 82.5 83 95 140 ms: p50 lies at place 3.5 of 0..7, p90 at 6.3, p99 at 6.93.
+    p50, p90, p99 = 82.0, 95 + 0.3 * 45, 95 + 0.93 * 45
+    assert page.table("Time per frame") == [
+        ["", "p50", "p90", "p99", "max"],
+        ["engine", f"{p50:.2f}", f"{p90:.2f}", f"{p99:.2f}", "140.00"],
+        ["total", f"{p50 + 7.25:.2f}", f"{p90 + 7.25:.2f}", f"{p99 + 7.25:.2f}", "147.25"],
+    ]
+    assert page.key_figures()["engine, median"] == "82.0 ms"
+
+
+def test_frames_in_out_and_bad(tmp_path: Path) -> None:
+    depths: list[Any] = [recordings.depth(i) for i in range(8)]
+    depths[3] = None
+    page = report(tmp_path, camera(depths=depths))
+    figures = page.key_figures()
+    assert [figures[name] for name in ("frames in", "frames out", "bad")] == ["8", "7", "1"]
+    assert figures["of recording"] == "0.7 s"
+    assert figures["frames/s"] == "4.0"
+    assert page.table("Frames without depth") == [
+        ["camera", "second", "why"],
+        ["/front/image", "0.300", "step is 3, expected 192"],
+    ]
+    assert page.root.all("p", "status")[0].text == "Complete, with loss: 1 frames gave no depth."
+    assert "7 of" not in page.table("Topics and frames")[5][1]
+    assert ["frames in, out, bad", "8, 7, 1"] in page.table("Topics and frames")
+
+
+def test_missing_frames_are_found_by_the_stamps(tmp_path: Path) -> None:
+    page = report(tmp_path, camera(stamps=stamps(0, 1, 2, 6, 7, 9, 10, 11)))
+    assert page.table("The gaps") == [
+        ["after second", "length, ms", "frames missing"],
+        ["0.20", "400.0", "3"],
+        ["0.70", "200.0", "1"],
+    ]
+    assert "About 4 frames are missing in 2 gaps" in page.source
+    assert ["median period", "100.0 ms (10.00 Hz)"] in page.table("Topics and frames")
+
+
+def test_damage_of_the_recording(tmp_path: Path) -> None:
+    damage = {"what": "ends in a chunk", "where": "a.mcap", "lost_messages": None, "lost_bytes": 7}
+    page = report(tmp_path, camera(), damage=[damage], complete=True)
+    assert page.table("Damage of the recording")[1] == ["a.mcap", "ends in a chunk", "unknown", "7"]
+    assert "What was lost" in page.headings()
+    words = page.root.all("p", "status")[0].text
+    assert words == "Complete, with loss: the recording is damaged."
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({}, "Complete: every frame gave depth."),
+        ({"complete": False, "interrupted": True}, "Interrupted: this is how far it got"),
+        ({"complete": False, "problem": "the disk is full"}, "Ended early: the disk is full"),
+        ({"complete": False}, "Not finished: this is how far it got."),
+    ],
+)
+def test_how_the_replay_ended(tmp_path: Path, fields: dict[str, Any], words: str) -> None:
+    page = report(tmp_path, camera(frames=2), **fields)
+    assert page.root.all("p", "status")[0].text.startswith(words)
+
+
+def test_six_frames_are_shown_evenly(tmp_path: Path) -> None:
+    page = report(tmp_path, camera(frames=51, points=True))
+    rows = page.root.all("div", "row")
+    captions = [[c.text for c in row.all("figcaption")] for row in rows]
+    assert [row[0] for row in captions] == [f"{second:.2f} s" for second in range(6)]
+    medians = [np.median(recordings.depth(i % 8)[::4, ::4]) for i in (0, 10, 20, 30, 40, 50)]
+    assert [row[1] for row in captions] == [f"Depth, median {m:.2f} m" for m in medians]
+    assert [row[2] for row in captions] == ["Points"] * 6
+    picture = decoded(rows[1].all("img")[0].attributes["src"])
+    expected = recordings.picture(10 % 8)[24, 32]
+    assert np.abs(picture[135, 180].astype(int) - expected).max() <= 4  # JPEG
+    assert decoded(rows[1].all("img")[2].attributes["src"]).shape == (360, 540, 3)
+
+
+def decoded(uri: str) -> np.ndarray:
+    data = base64.b64decode(uri.partition(",")[2])
+    return cv2.cvtColor(cv2.imdecode(np.frombuffer(data, np.uint8), 1), cv2.COLOR_BGR2RGB)
+
+
+def test_only_some_messages_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    output = write_output(tmp_path, [camera(frames=300, points=True)])
+    read = 0
+    messages = Recording.messages
+
+    def counted(self: Recording, *args: Any) -> Any:
+        nonlocal read
+        for message in messages(self, *args):
+            read += 1
+            yield message
+
+    monkeypatch.setattr(Recording, "messages", counted)
+    write_report(output)
+    # 6 frames of 3 messages, and the first of each image topic, to tell colour from depth.
+    assert read <= 6 * 3 + 2
+
+
+def test_several_cameras(tmp_path: Path) -> None:
+    left, right = camera("left", points=True), camera("right", engine_ms=[50.0] * 8)
+    page = report(tmp_path, left, right)
+    names = [heading.text for heading in page.root.all("h3")]
+    assert names == ["/left/image", "/right/image"] * 2  # frames in time, sample frames
+    assert len(page.root.all("svg", "strip")) == 2
+    assert page.table("Time per frame")[1][0:2] == ["engine", "33.50"]  # 10 to 17, and 50
+    assert [row[0] for row in page.table("Time per frame")][3:] == [
+        "engine, /left/image",
+        "total, /left/image",
+        "engine, /right/image",
+        "total, /right/image",
+    ]
+    figures = [len(row.all("figure")) for row in page.root.all("div", "row")]
+    assert figures == [3] * 6 + [2] * 6
+
+
+def test_names_are_text_and_not_markup(tmp_path: Path) -> None:
+    name = 'a<b>&"c"'
+    page = report(tmp_path, camera(name), notes=["<script>alert(1)</script>"])
+    assert page.root.all("script") == []
+    assert ["images", f"/{name}/image"] in page.table("Topics and frames")
+
+
+def test_a_replay_without_frames(tmp_path: Path) -> None:
+    page = report(tmp_path)
+    assert page.key_figures()["frames in"] == "0"
+    assert page.headings() == ["Frames in time"]
+    assert "No frames." in [p.text for p in page.root.all("p")]
+
+
+def test_one_frame(tmp_path: Path) -> None:
+    page = report(tmp_path, camera(frames=1))
+    assert page.table("Time per frame")[1] == ["engine", *["10.00"] * 4]
+    assert len(page.root.all("div", "row")) == 1
+
+
+def test_frames_without_any_depth(tmp_path: Path) -> None:
+    unknown = [np.full((48, 64), np.nan, np.float32)] * 3
+    page = report(tmp_path, camera(frames=3, depths=unknown, points=True))
+    assert "Depth over time" not in page.headings()
+    rows = page.root.all("div", "row")
+    assert [len(row.all("figure")) for row in rows] == [2] * 3  # no point in the cloud
+
+
+def test_only_bad_frames(tmp_path: Path) -> None:
+    page = report(tmp_path, camera(frames=3, depths=[None] * 3))
+    assert page.headings() == ["Frames in time", "What was lost"]
+    assert page.key_figures()["engine, median"] == "-"
+
+
+def test_a_recording_that_has_gone_costs_the_pictures_of_the_camera(tmp_path: Path) -> None:
+    page = report(tmp_path, camera(frames=2, points=True), inputs=[str(tmp_path / "gone")])
+    rows = page.root.all("div", "row")
+    assert [len(row.all("figure")) for row in rows] == [2] * 2  # depth and points
+    notes = [p.text for p in page.root.all("p") if "cannot be read" in p.text]
+    assert len(notes) == 1
+    assert str(tmp_path / "gone") in notes[0]
+
+
+def test_settings_that_are_not_the_default_come_first(tmp_path: Path) -> None:
+    from depth_estimation_ros.replay.options import ReplayOptions
+
+    options = ReplayOptions(inputs=("a.mcap",), model="big.onnx", every=3, max_depth=4.0)
+    page = report(tmp_path, camera(frames=2), options=options.to_json(), model="big 2.0")
+    settings = page.table("What was played with what")
+    assert settings[-2:] == [["max_depth", "4.0"], ["every", "3"]]
+    assert ["model", "big 2.0 (big.onnx)"] in settings
+    defaults = page.table("Settings with their defaults")
+    assert ["cloud_stride", "2"] in defaults
+    assert "every" not in [row[0] for row in defaults]
+
+
+def test_many_cameras_leave_the_page_below_3_mb(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).uniform(0.5, 9.0, (48, 64)).astype(np.float32)
+    cameras = [camera(f"c{i}", frames=6, depths=[noise] * 6) for i in range(30)]
+    page = report(tmp_path, *cameras)
+    assert len(page.source.encode()) < 3_000_000
+    assert len(page.root.all("div", "row")) == 30  # one of each
+
+
+def test_a_directory_of_something_else_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BagError, match=r"expected a directory that a replay wrote"):
+        write_report(tmp_path)
+    (tmp_path / "replay.json").write_text("[]")
+    with pytest.raises(BagError, match=r"No report of"):
+        write_report(tmp_path)
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_an_earlier_report_is_replaced(tmp_path: Path) -> None:
+    output = write_output(tmp_path, [camera(frames=2)])
+    (output / "report.html").write_text("old")
+    assert write_report(output) == output / "report.html"
+    assert Page(output / "report.html").key_figures()["frames in"] == "2"
+    assert [path.name for path in output.iterdir() if path.name.startswith(".")] == []
+
+
+def test_no_ros_is_needed() -> None:
+    code = (
+        "import sys\n"
+        "for name in ('rclpy', 'sensor_msgs', 'std_msgs', 'builtin_interfaces'):\n"
+        "    sys.modules[name] = None\n"
+        "import depth_estimation_ros.replay_report, depth_estimation_ros.comparison\n"
+        "assert 'torch' not in sys.modules and 'matplotlib' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
