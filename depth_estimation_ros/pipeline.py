@@ -1,6 +1,6 @@
 """The mathematics of one frame: a colour image and its camera in, depth in metres out.
 
-No ROS here. `DepthPipeline.run` reads from top to bottom; each step is a function below it.
+No ROS here. `DepthPipeline.run_batch` reads from top to bottom; each step is a function below it.
 """
 
 from __future__ import annotations

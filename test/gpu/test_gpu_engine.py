@@ -54,6 +54,7 @@ def opened(path: Path) -> Iterator[Engine]:
 def test_depth_follows_the_red_channel_whatever_the_batch(red_engine: Path) -> None:
     random = np.random.default_rng(1)
     with opened(red_engine) as engine:
+        assert engine.max_batch == 4
         for count in (1, 4, 2, 2, 2, 1, 1, 1):
             batch = random.integers(0, 256, (count, 48, 64, 3), np.uint8)
             depth = engine.infer(batch)
