@@ -35,7 +35,7 @@ class Accuracy:
         constant_per_image: what each image's own median would score: no model, but the truth
             itself, says how large that is.
         constant_m: the median of all truth, metres; NaN where there is none.
-        images: that were compared.
+        images: that had a pixel to compare.
         max_depth: metres; truth beyond it was not scored.
     """
 
@@ -75,7 +75,7 @@ def accuracy(pairs: Callable[[], Iterable[Pair]], max_depth: float) -> Accuracy:
         one_constant=mean_metrics(one_for_all),
         constant_per_image=mean_metrics(per_image),
         constant_m=metres,
-        images=len(as_predicted),
+        images=sum(image["valid_pixels"] > 0 for image in as_predicted),
         max_depth=max_depth,
     )
 

@@ -82,6 +82,15 @@ def test_truth_beyond_the_cap_is_not_scored() -> None:
     assert found.constant_m == 1.5
 
 
+def test_an_image_without_a_pixel_to_compare_does_not_count() -> None:
+    unknown = np.full((2, 2), np.nan, np.float32)
+    good = (TRUTHS[0], TRUTHS[0])
+    found = accuracy(lambda: [good, (unknown, TRUTHS[1]), good], 10.0)
+    assert found.images == 2
+    assert found.as_predicted["abs_rel"] == 0.0
+    assert found.as_predicted["coverage"] == pytest.approx(2 / 3)
+
+
 def test_no_pairs_score_nothing() -> None:
     found = accuracy(list, 10.0)
     assert found.images == 0

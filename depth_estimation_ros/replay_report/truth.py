@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from depth_estimation_ros.comparison import (
+    PAIR_TOLERANCE_NS,
     Accuracy,
     Depth,
     Pair,
@@ -39,6 +40,8 @@ SCORED = 200  # frames at most; more make no other number, but minutes of readin
 APART_NS = 100_000_000  # in the recording, at most, of an image and the truth of the same stamp
 UNKNOWN_CAP = 80.0
 
+Shown = tuple[int, Depth, Depth]
+
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
@@ -52,7 +55,7 @@ class Comparison:
 
     topic: str
     accuracy: Accuracy
-    shown: tuple[int, Depth, Depth]
+    shown: Shown
 
 
 def compare(
@@ -77,7 +80,7 @@ def compare(
         return None, why
     chosen = spread(np.flatnonzero(frames.ok), SCORED)
 
-    def pairs() -> Iterator[tuple[int, Depth, Depth]]:
+    def pairs() -> Iterator[Shown]:
         truths = _messages_near(recording, topic, frames.time_ns[chosen])
         stamps = ((int(frames.stamp_ns[index]), int(index)) for index in chosen)
         for stamp, index, message in paired(stamps, truths):
@@ -92,10 +95,11 @@ def compare(
 
     found = accuracy(maps, max_depth)
     if not found.images:
-        return None, f"No frame has a depth image of {topic} within 20 ms, so none was compared."
-    middle = (found.images - 1) // 2
-    shown = next(pair for i, pair in enumerate(pairs()) if i == middle)
-    return Comparison(topic, found, shown), ""
+        return None, (
+            f"No frame has a depth of up to {max_depth:g} m on {topic} within "
+            f"{PAIR_TOLERANCE_NS // 10**6} ms, so none was compared."
+        )
+    return Comparison(topic, found, _middle(pairs(), int(chosen[len(chosen) // 2]))), ""
 
 
 def cap(options: ReplayOptions) -> float:
@@ -109,6 +113,19 @@ def cap(options: ReplayOptions) -> float:
     except DepthEstimationError:
         pass  # the model has gone since
     return min((limit for limit in limits if limit > 0), default=UNKNOWN_CAP)
+
+
+def _middle(pairs: Iterator[Shown], index: int) -> Shown:
+    """The first pair with something to see from this frame on, else the last one before it."""
+    best = None
+    for pair in pairs:
+        seen = np.isfinite(pair[2]).any() and not np.isnan(pair[1]).all()
+        if seen or best is None:
+            best = pair
+        if seen and pair[0] >= index:
+            break
+    assert best is not None  # accuracy was found from them
+    return best
 
 
 def _truth_topic(recording: Recording, image_topic: str) -> tuple[str | None, str]:
