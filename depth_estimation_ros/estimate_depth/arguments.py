@@ -7,13 +7,13 @@ import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from depth_estimation_ros.calibration_file import read_calibration
 from depth_estimation_ros.engines import EngineOptions
 from depth_estimation_ros.engines.choice import AUTO, BACKENDS, PRECISIONS
 from depth_estimation_ros.errors import ParameterError
 from depth_estimation_ros.estimate_depth.lens import Lens
 from depth_estimation_ros.estimate_depth.outputs import SAVED
 from depth_estimation_ros.estimate_depth.video_file import CODECS
-from depth_estimation_ros.recordings import read_calibration
 from depth_estimation_ros.render import COLOR_MAPS, DEFAULT_COLOR_MAP
 
 EXAMPLES = """\

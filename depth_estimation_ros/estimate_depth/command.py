@@ -62,7 +62,9 @@ def _run(options: argparse.Namespace, stop: threading.Event) -> int:
     inputs = _open_inputs(options.inputs, outcome)
     tasks = [
         Task(media, place, kinds_for(media, options.save), options.frames, options.every)
-        for media, place in zip(inputs, places(inputs, options.out), strict=True)
+        for media, place in zip(
+            inputs, places(inputs, options.out, alone=len(options.inputs) == 1), strict=True
+        )
     ]
     _check(options, tasks, lens)
     with closing(open_engine(options.model, engine_options(options), _say)) as engine:
@@ -78,7 +80,8 @@ def _run(options: argparse.Namespace, stop: threading.Event) -> int:
         finally:
             _note_lost_pixels(outcome, settings.png_scale)
             kinds = [kind for task in tasks for kind in task.kinds]
-            write_summary(options.out, outcome, settings, kinds, engine.description)
+            if outcome.files:
+                write_summary(options.out, outcome, settings, kinds, engine.description)
     return _report(options.out, outcome)
 
 

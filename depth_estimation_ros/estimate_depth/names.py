@@ -49,14 +49,14 @@ def planned(media: Media, place: Place, kinds: Sequence[str], png_scale: float) 
     return video + ([place.folder] if per_frame else [])
 
 
-def places(inputs: list[Media], out: Path) -> list[Place]:
+def places(inputs: list[Media], out: Path, *, alone: bool) -> list[Place]:
     """A place for each input, all different, whatever their names.
 
-    A picture goes into `out`; a folder into `out` if it is the only input, else into a folder of
-    its name; the frames of a video or camera into a folder of its name.
+    A picture goes into `out`; a folder into `out` if it is `alone`, else into a folder of its name;
+    the frames of a video or camera into a folder of its name.
     """
     taken: set[str] = set()
-    return [_place(media, out, taken, alone=len(inputs) == 1) for media in inputs]
+    return [_place(media, out, taken, alone) for media in inputs]
 
 
 def refuse_existing(paths: list[Path]) -> None:
@@ -72,7 +72,7 @@ def refuse_existing(paths: list[Path]) -> None:
         )
 
 
-def _place(media: Media, out: Path, taken: set[str], *, alone: bool) -> Place:
+def _place(media: Media, out: Path, taken: set[str], alone: bool) -> Place:
     path = Path(media.name)
     if media.kind == "picture":
         return Place(out, _free(path.stem, taken), None, frozenset())

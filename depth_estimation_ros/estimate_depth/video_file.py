@@ -87,8 +87,7 @@ class VideoFile:
         raise MediaError(
             f"OpenCV {cv2.__version__} cannot write a video",
             found=f"no encoder of {self.codec or ', '.join(CODECS)} for {width} x {height} pixels",
-            fix="Choose another --codec, install opencv-python-headless, or --save color, which "
-            "writes a picture for each frame",
+            fix="Choose another --codec, or --save color, which writes a picture for each frame",
         )
 
 

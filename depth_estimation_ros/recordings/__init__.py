@@ -1,6 +1,6 @@
 """Recordings in and out: rosbag2 (mcap, sqlite3) and ROS 1 bags, without ROS installed."""
 
-from depth_estimation_ros.recordings.calibration import read_calibration
+from depth_estimation_ros.calibration_file import read_calibration
 from depth_estimation_ros.recordings.cameras import CameraTopics, find_cameras
 from depth_estimation_ros.recordings.damage import Damage
 from depth_estimation_ros.recordings.disk import DiskFullError

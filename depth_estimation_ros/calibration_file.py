@@ -1,4 +1,4 @@
-"""Calibration files, for recordings without CameraInfo."""
+"""Calibration files, for pictures and recordings without CameraInfo."""
 
 from __future__ import annotations
 
