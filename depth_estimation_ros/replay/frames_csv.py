@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
@@ -18,7 +19,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from depth_estimation_ros.files import written_whole
+from depth_estimation_ros.recordings import DiskFullError
+from depth_estimation_ros.recordings.disk import is_full
 
 FRAMES = "frames.csv"
 SAMPLE_STRIDE = 4  # rows and columns; percentiles of 20,000 pixels are within 1 % of those of all
@@ -69,10 +71,9 @@ class FrameTable:
         self._path = output / FRAMES
 
     def __enter__(self) -> FrameTable:
-        self._file = self._path.open("ab")
+        self._file = self._path.open("ab", buffering=0)
         if self._file.tell() == 0:
-            self._file.write((",".join(COLUMNS) + "\n").encode())
-            self._file.flush()
+            self._write((",".join(COLUMNS) + "\n").encode())
         return self
 
     def __exit__(
@@ -84,23 +85,27 @@ class FrameTable:
         self._file.close()
 
     def append(self, row: FrameRow) -> None:
-        """Raises OSError, for instance if the disk is full."""
-        self._file.write(_line(row))
-        self._file.flush()
+        """Raises DiskFullError or OSError."""
+        text = io.StringIO()
+        # One line a row, also where an error has several.
+        values = [" ".join(str(value).splitlines()) for value in asdict(row).values()]
+        csv.writer(text, lineterminator="\n").writerow(values)
+        self._write(text.getvalue().encode())
+
+    def _write(self, line: bytes) -> None:
+        try:
+            written = self._file.write(line)
+        except OSError as error:
+            if not is_full(error):
+                raise
+            raise DiskFullError(self._path, str(error)) from error
+        if written != len(line):
+            raise DiskFullError(self._path, "no room for a line")
 
 
 def read_rows(output: Path) -> Iterator[FrameRow]:
     """The rows of OUT/frames.csv; nothing if there is none. A half-written last one is left out."""
-    path = output / FRAMES
-    if not path.exists():
-        return
-    with path.open(encoding="utf-8", newline="") as file:
-        for values in csv.DictReader(_whole_lines(file)):
-            if None in values.values() or values["status"] not in ("ok", "bad"):
-                continue
-            row: dict[str, Any] = {**values, "stamp_ns": int(values["stamp_ns"])}
-            row["time_ns"] = int(values["time_ns"])
-            yield FrameRow(**row)
+    return (row for row, _ in _rows_and_ends(output / FRAMES))
 
 
 def keep_finished(
@@ -118,17 +123,18 @@ def keep_finished(
         are in the recording nevertheless.
     """
     left = Counter(written)
-    finished = 0
-    with written_whole(output / FRAMES) as path, path.open("wb") as file:
-        file.write((",".join(COLUMNS) + "\n").encode())
-        for row in read_rows(output):
-            names = row.outputs.split("+") if row.outputs else []
-            needed = Counter(topics[row.image_topic][name] for name in names)
-            if any(left[topic] < count for topic, count in needed.items()):
-                break
-            left -= needed
-            file.write(_line(row))
-            finished += 1
+    finished = end = 0
+    for row, row_end in _rows_and_ends(output / FRAMES):
+        names = row.outputs.split("+") if row.outputs else []
+        needed = Counter(topics[row.image_topic][name] for name in names)
+        if any(left[topic] < count for topic, count in needed.items()):
+            break
+        left -= needed
+        finished, end = finished + 1, row_end
+    if finished:
+        os.truncate(output / FRAMES, end)  # needs no room on a disk that is full
+    else:
+        (output / FRAMES).unlink(missing_ok=True)
     return finished, left
 
 
@@ -147,13 +153,18 @@ def depth_columns(depth: npt.NDArray[np.float32]) -> dict[str, Any]:
     return columns
 
 
-def _line(row: FrameRow) -> bytes:
-    text = io.StringIO()
-    # One line a row, also where an error has several.
-    values = [" ".join(str(value).splitlines()) for value in asdict(row).values()]
-    csv.writer(text, lineterminator="\n").writerow(values)
-    return text.getvalue().encode()
-
-
-def _whole_lines(file: Iterator[str]) -> Iterator[str]:
-    return (line for line in file if line.endswith("\n"))
+def _rows_and_ends(path: Path) -> Iterator[tuple[FrameRow, int]]:
+    """Each whole row, and the place in the file where it ends."""
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        end = len(file.readline())
+        for line in file:
+            end += len(line)
+            values = next(csv.reader([line.decode()]), [])
+            if len(values) != len(COLUMNS) or not line.endswith(b"\n"):
+                return
+            fields_of_row: dict[str, Any] = dict(zip(COLUMNS, values, strict=True))
+            for name in ("stamp_ns", "time_ns"):
+                fields_of_row[name] = int(fields_of_row[name])
+            yield FrameRow(**fields_of_row), end

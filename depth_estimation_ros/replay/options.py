@@ -132,6 +132,7 @@ class ReplayOptions:
             device=self.device,
             build_engine=self.build_engine,
             precision=self.precision,
+            engine_cache=self.engine_cache,
             providers=self.providers,
             threads=self.threads,
         )

@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from depth_estimation_ros.engines import resolve_model
-from depth_estimation_ros.errors import ParameterError
+from depth_estimation_ros.errors import BagError, ParameterError
 from depth_estimation_ros.recordings import RecordingWriter, open_recording
-from depth_estimation_ros.replay.frames_csv import FRAMES, keep_finished
+from depth_estimation_ros.recordings.bag_files import METADATA
+from depth_estimation_ros.replay.frames_csv import keep_finished
 from depth_estimation_ros.replay.options import ReplayOptions
 from depth_estimation_ros.replay.summary import SUMMARY, CameraSummary, ReplaySummary
 from depth_estimation_ros.replay.topics import output_topics
@@ -84,36 +85,33 @@ def open_result(options: ReplayOptions, summary: ReplaySummary) -> Iterator[Reco
         BagError: it cannot be written there.
     """
     output = Path(options.output)
-    if options.resume and (output / SUMMARY).exists():
-        writer = RecordingWriter.resume(output)  # type: ignore[attr-defined]
-    else:
-        _remove_result(output)
-        writer = RecordingWriter(
-            output,
-            options.storage,  # type: ignore[arg-type]
-            options.compression,  # type: ignore[arg-type]
-            options.split_bytes,
-        )
-    with writer:
-        summary.write(output)
+    settings = (options.storage, options.compression, options.split_bytes)
+    try:
+        if not options.resume:
+            _remove_result(output)
+        output.mkdir(parents=True, exist_ok=True)
+        summary.write(output)  # first: without it this is no result that can be gone on with
+    except OSError as error:
+        raise BagError(f"The output {output} cannot be written", found=str(error)) from error
+    make = RecordingWriter.resume if options.resume else RecordingWriter
+    with make(output, *settings) as writer:  # type: ignore[arg-type]
         yield writer
 
 
 def finished_part(
     options: ReplayOptions, cameras: Sequence[CameraSummary]
 ) -> tuple[int, Counter[str]]:
-    """What earlier runs have done; frames.csv says the same afterwards.
+    """What runs until now have done; frames.csv says the same afterwards.
 
     Returns:
         How many images are finished; and of each topic, how many messages of those that follow in
         the recording are there nevertheless.
     """
     output = Path(options.output)
-    if not options.resume or not (output / "metadata.yaml").exists():
-        (output / FRAMES).unlink(missing_ok=True)
-        return 0, Counter()
-    with open_recording(output) as recording:
-        written = {topic.name: topic.count or 0 for topic in recording.topics}
+    written = {}
+    if (output / METADATA).exists():
+        with open_recording(output) as recording:
+            written = {topic.name: topic.count or 0 for topic in recording.topics}
     topics = {camera.image_topic: output_topics(camera) for camera in cameras}
     return keep_finished(output, written, topics)
 

@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from depth_estimation_ros.errors import DepthEstimationError, ImageError
+from depth_estimation_ros.errors import DepthEstimationError
 from depth_estimation_ros.frames import FrameCamera, PreparedFrame
 from depth_estimation_ros.recordings import RecordedMessage, Topic, stamp_of
 from depth_estimation_ros.replay.cameras import decode_image
@@ -153,14 +153,7 @@ class Reader:
 
     def _decode(self, message: RecordedMessage, camera: FrameCamera) -> Decoded:
         start = time.perf_counter()
-        try:
-            image = self._plan.recording.deserialize(message)
-        except Exception as error:  # rosbags lets those of struct, numpy and text through
-            raise ImageError(
-                "The image message cannot be read",
-                found=f"{len(message.cdr)} bytes, {type(error).__name__}: {error}",
-                expected=f"a serialised {message.msgtype}",
-            ) from error
+        image = self._plan.recording.deserialize(message)
         frame, state = decode_image(image, camera, self._plan.options.hfov_deg)
         return Decoded(frame, state, 1e3 * (time.perf_counter() - start))
 

@@ -8,7 +8,6 @@ grow with the recording.
 
 from __future__ import annotations
 
-import errno
 import logging
 import threading
 import time
@@ -32,7 +31,7 @@ from depth_estimation_ros.replay.output import (
 )
 from depth_estimation_ros.replay.plan import Plan, make_plan
 from depth_estimation_ros.replay.reading import CopiedMessage, Reader, ReadFrame
-from depth_estimation_ros.replay.summary import Progress, ReplaySummary
+from depth_estimation_ros.replay.summary import SUMMARY, Progress, ReplaySummary
 from depth_estimation_ros.replay.totals import add_up, new_summary
 from depth_estimation_ros.replay.writing import ResultWriter
 
@@ -80,7 +79,10 @@ def replay(
         _run(plan, summary, on_progress or (lambda _: None), stop or threading.Event())
         summary.damage = [asdict(recording.damage)] if recording.damage is not None else []
     add_up(summary, Path(options.output))
-    summary.write(Path(options.output))
+    try:
+        summary.write(Path(options.output))
+    except OSError as error:  # the disk is full
+        logger.warning(f"{Path(options.output) / SUMMARY} is that of the beginning: {error}")
     return summary
 
 
@@ -112,10 +114,11 @@ def _run(
                 on_progress(Progress(before + frames, plan.expected_images, bad, before))
         summary.complete, summary.interrupted = reader.finished, not reader.finished
     except (DepthEstimationError, OSError) as error:
-        if start is None or (isinstance(error, OSError) and error.errno != errno.ENOSPC):
+        if start is None:
             raise
-        # By now the writer has made a valid recording of what was done.
+        # By now the writer has made a valid recording of what was done. Rows come before messages.
         summary.problem = str(error)
+        finished_part(options, plan.cameras)
     seconds = time.perf_counter() - start
     summary.seconds = round(seconds, 3)
     summary.frames_per_second = round(frames / seconds, 2)
