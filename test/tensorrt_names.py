@@ -39,6 +39,7 @@ CLASSES = (
     "INetworkDefinition",
     "IOptimizationProfile",
     "IProgressMonitor",
+    "IRuntimeCache",
     "IRuntimeConfig",
     "ITensor",
     "ITimingCache",

@@ -7,8 +7,10 @@ a GPU, by `make gpu-check`.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -210,6 +212,55 @@ def test_tensorrt_rtx_captures_its_graphs_itself() -> None:
     assert config.cuda_graph_strategy == "whole"
     assert recorder.calls.count("enqueue") == 3
     assert runner.graph == "CUDA graph by TensorRT-RTX"
+
+
+@pytest.mark.parametrize("kept", [b"", b"compiled yesterday"])
+def test_tensorrt_rtx_gets_its_kernels_back_and_keeps_them_before_the_context_goes(
+    tmp_path: Path, kept: bytes
+) -> None:
+    """The order of calls and the file; what the kernels are only a GPU can tell."""
+    path = tmp_path / "a.engine.kernels"
+    if kept:
+        path.write_bytes(hashlib.sha256(kept).digest() + kept)
+    recorder = Recorder()
+    calls = recorder.calls
+
+    class Cache:
+        def deserialize(self, blob: bytes) -> bool:
+            calls.append(f"deserialize {blob!r}")
+            return True
+
+        def serialize(self) -> bytes:
+            calls.append("serialize")
+            return b"compiled today"
+
+    class Config:
+        cuda_graph_strategy = None
+
+        def create_runtime_cache(self) -> Cache:
+            return Cache()
+
+        def set_runtime_cache(self, cache: Cache) -> bool:
+            calls.append("set")
+            return True
+
+    def context(config: Config) -> Recorder:
+        calls.append("context")
+        return recorder
+
+    rtx = SimpleNamespace(
+        TensorIOMode=TRT.TensorIOMode,
+        CudaGraphStrategy=SimpleNamespace(WHOLE_GRAPH_CAPTURE="whole"),
+    )
+    recorder.create_runtime_config = Config  # type: ignore[attr-defined]
+    recorder.create_execution_context = context  # type: ignore[assignment]
+    runner = Execution(rtx, recorder, recorder, "a.engine", str, path)  # type: ignore[arg-type]
+    given_back = [f"deserialize {kept!r}"] if kept else []
+    assert calls[: 2 + len(given_back)] == [*given_back, "set", "context"]
+    runner.close()
+    runner.close()
+    assert calls.count("serialize") == 1
+    assert path.read_bytes()[32:] == b"compiled today"
 
 
 def test_a_batch_larger_than_the_profile_is_refused_before_anything_is_copied(

@@ -51,6 +51,7 @@ VARIABLES = {
         "strategy": "CudaGraphStrategy",
         "config": "IRuntimeConfig",
     },
+    "runtime_cache.py": {"config": "IRuntimeConfig", "self._cache": "IRuntimeCache"},
     "runner.py": {"self._api.module": "", "runtime": "Runtime"},
 }
 # Used behind a question whether the module has ComputeCapability or CudaGraphStrategy.
@@ -61,7 +62,11 @@ ONLY_IN_RTX = {
     "CudaGraphStrategy",
     "CudaGraphStrategy.WHOLE_GRAPH_CAPTURE",
     "ICudaEngine.create_runtime_config",
+    "IRuntimeConfig.create_runtime_cache",
     "IRuntimeConfig.cuda_graph_strategy",
+    "IRuntimeConfig.set_runtime_cache",
+    "IRuntimeCache.deserialize",
+    "IRuntimeCache.serialize",
 }
 OF_PYTHON = {"__version__", "__members__"}
 PROGRESS_OVERRIDES = {"phase_start", "step_complete", "phase_finish"}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy.typing as npt
 
 from depth_estimation_ros.engines.tensorrt.cuda import Gpu
 from depth_estimation_ros.engines.tensorrt.graph import CudaGraph, capture
+from depth_estimation_ros.engines.tensorrt.runtime_cache import RuntimeCache
 from depth_estimation_ros.engines.tensorrt.shapes import Profile, Shape, check_shape, nbytes
 from depth_estimation_ros.errors import EngineError
 
@@ -33,6 +35,7 @@ class Execution:
         gpu: where it was deserialised.
         name: of the engine file, for messages.
         last_error: gives what TensorRT logged last, for messages.
+        kernels: file that TensorRT-RTX keeps compiled kernels in; None: nothing is kept.
 
     Attributes:
         profile: the input shapes that it takes.
@@ -45,7 +48,13 @@ class Execution:
     """
 
     def __init__(
-        self, trt: Any, engine: Any, gpu: Gpu, name: str, last_error: Callable[[], str]
+        self,
+        trt: Any,
+        engine: Any,
+        gpu: Gpu,
+        name: str,
+        last_error: Callable[[], str],
+        kernels: Path | None = None,
     ) -> None:
         self._gpu, self._engine, self._name, self._last_error = gpu, engine, name, last_error
         self._input, self._output = _tensor_names(trt, engine, name)
@@ -53,7 +62,7 @@ class Execution:
         if _dtype(engine, self._output, name) != np.float32:
             raise _other_network(name, f"output '{self._output}' is not float32", "float32 depth")
         self.profile = Profile(*map(tuple, engine.get_tensor_profile_shape(self._input, 0)))
-        self._context, self.graph = _make_context(trt, engine)
+        self._context, self.graph, self._kernels = _make_context(trt, engine, kernels)
         if self._context is None:
             raise self._failed("making an execution context")
         self._own_graphs = not self.graph
@@ -109,9 +118,15 @@ class Execution:
             return 1e3 * (time.perf_counter() - start) / rounds
 
     def close(self) -> None:
-        """Frees graph, context and engine; buffers are freed with the GPU. Twice is harmless."""
+        """Frees graph, context and engine; buffers are freed with the GPU. Twice is harmless.
+
+        What TensorRT-RTX has compiled is written first.
+        """
         if self._context is not None:
             with self._gpu.doing("closing the engine"):
+                if self._kernels is not None:
+                    self._kernels.save()
+                    self._kernels = None
                 self._drop_graph()
                 self._context = None
                 self._engine = None
@@ -194,18 +209,21 @@ def _dtype(engine: Any, tensor: str, name: str) -> np.dtype[Any]:
     return np.dtype(_DTYPES[kind])
 
 
-def _make_context(trt: Any, engine: Any) -> tuple[Any, str]:
-    """An execution context, and who makes its CUDA graphs: "" if the caller shall.
+def _make_context(
+    trt: Any, engine: Any, kernels: Path | None
+) -> tuple[Any, str, RuntimeCache | None]:
+    """An execution context, who makes its CUDA graphs ("" if the caller shall), and its cache.
 
     TensorRT-RTX compiles kernels for a shape while it already runs; only it knows when a graph is
     worth capturing, so there it does that itself.
     """
     strategy = getattr(trt, "CudaGraphStrategy", None)
     if strategy is None:
-        return engine.create_execution_context(), ""
+        return engine.create_execution_context(), "", None
     config = engine.create_runtime_config()
     config.cuda_graph_strategy = strategy.WHOLE_GRAPH_CAPTURE
-    return engine.create_execution_context(config), "CUDA graph by TensorRT-RTX"
+    cache = RuntimeCache(config, kernels) if kernels is not None else None
+    return engine.create_execution_context(config), "CUDA graph by TensorRT-RTX", cache
 
 
 def _other_network(name: str, found: str, expected: str) -> EngineError:

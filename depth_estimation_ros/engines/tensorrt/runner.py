@@ -14,6 +14,7 @@ from depth_estimation_ros.engines.batches import check_batch, to_maps
 from depth_estimation_ros.engines.tensorrt.api import TensorRT
 from depth_estimation_ros.engines.tensorrt.cuda import Gpu
 from depth_estimation_ros.engines.tensorrt.execution import Execution
+from depth_estimation_ros.engines.tensorrt.runtime_cache import runtime_cache_path
 from depth_estimation_ros.engines.tensorrt.shapes import input_of_engine
 from depth_estimation_ros.engines.tensorrt.sidecar import Sidecar
 from depth_estimation_ros.errors import EngineError
@@ -117,7 +118,14 @@ class TensorRtEngine:
                 found=f"'{self._last_errors() or 'no reason given'}'",
                 fix="Build it anew on this machine: build_engine --help",
             )
-        execution = Execution(self._api.module, engine, self._gpu, path.name, self._last_errors)
+        execution = Execution(
+            self._api.module,
+            engine,
+            self._gpu,
+            path.name,
+            self._last_errors,
+            runtime_cache_path(path),
+        )
         if execution.dtype != np.dtype(card.input.dtype):
             raise EngineError(
                 f"{path}: the engine's input against its card",
