@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -82,3 +84,19 @@ def test_the_legend_has_the_range_of_the_picture() -> None:
 def test_settings_that_cannot_be_are_refused(settings: ColorSettings, found: str) -> None:
     with pytest.raises(ParameterError, match=found):
         settings.check()
+
+
+def test_colours_need_neither_ros_nor_a_plotting_library() -> None:
+    program = (
+        "import sys\n"
+        "for name in ('rclpy', 'sensor_msgs', 'rosbags', 'matplotlib', 'torch'):\n"
+        "    sys.modules[name] = None\n"
+        "import numpy as np\n"
+        "from depth_estimation_ros.render import ColorSettings, DepthColors\n"
+        "colors = DepthColors(ColorSettings(color_range='percentile', legend=True))\n"
+        "print(colors.draw(np.full((48, 64), 2.0, np.float32), 0, 10.0).shape)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "(48, 64, 3)\n"

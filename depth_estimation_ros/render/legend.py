@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 import numpy as np
@@ -113,16 +113,17 @@ def round_depths(near: float, far: float, length: int, extent: Callable[[str], i
     """
     depths: list[float] = []
     for depths in _candidates(near, far):
+        if len(depths) > MOST_TICKS:
+            continue
         halves = [extent(depth_label(metres)) / 2 for metres in depths]
         middles = [
             # A label at an end does not stick out.
             min(max(_share(metres, near, far) * length, half), length - half)
             for metres, half in zip(depths, halves, strict=True)
         ]
-        apart = all(
+        if all(
             middles[i + 1] - middles[i] >= halves[i] + halves[i + 1] for i in range(len(depths) - 1)
-        )
-        if len(depths) <= MOST_TICKS and apart:
+        ):
             break
     return depths
 
@@ -131,16 +132,20 @@ def depth_label(metres: float) -> str:
     return f"{metres:.4g} m"
 
 
-def _candidates(near: float, far: float) -> list[list[float]]:
+def _candidates(near: float, far: float) -> Iterator[list[float]]:
     """Round depths within the range, from dense to sparse."""
-    decades = range(math.floor(math.log10(near)) - 1, math.ceil(math.log10(far)) + 1)
-    choices = [tuple(1.0 + step * i for i in range(round(9.0 / step))) for step in _STEPS] + list(
-        _CHOSEN
-    )
-    return [
-        [m * 10.0**e for e in decades for m in choice if near * 0.999 <= m * 10.0**e <= far * 1.001]
-        for choice in choices
-    ]
+    low, high = 0.999 * near, 1.001 * far
+    exponents = range(math.floor(math.log10(low)), math.floor(math.log10(high)) + 1)
+    for step in _STEPS:
+        depths = []
+        for decade in (10.0**exponent for exponent in exponents):
+            first = math.ceil(max(low / decade - 1.0, 0.0) / step)
+            last = math.floor(min(high / decade - 1.0, 9.0 - step / 2) / step)
+            depths += [(1.0 + step * i) * decade for i in range(first, last + 1)]
+        yield depths
+    for chosen in _CHOSEN:
+        depths = [m * 10.0**exponent for exponent in exponents for m in chosen]
+        yield [metres for metres in depths if low <= metres <= high]
 
 
 def _share(metres: float, near: float, far: float) -> float:
