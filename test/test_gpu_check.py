@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import subprocess
 import sys
 from pathlib import Path
@@ -77,3 +78,19 @@ def test_pytorchs_rows_are_measured_by_code_that_runs_on_a_processor_too() -> No
         ("fp16", 2),
     ]
     assert all(row.size == "32x64" and 0.0 < row.p50 <= row.p99 for row in rows)
+
+
+@pytest.mark.usefixtures("_gpu_check_modules")
+def test_int8_engines_are_calibrated_on_rooms_of_the_demos_recording() -> None:
+    pytest.importorskip("rosbags")
+    import numpy as np
+    from builds import calibration_pictures
+
+    pictures = calibration_pictures()
+    assert [picture.shape for picture in pictures] == 8 * [(480, 640, 3)]
+    for first, second in itertools.combinations(pictures, 2):
+        assert np.mean(first != second) > 0.5
+    # Rooms are smooth, with few edges; noise is not.
+    steps = np.abs(np.diff(np.stack(pictures).astype(np.int16), axis=2))
+    assert np.median(steps) <= 3.0
+    assert np.percentile(steps, 99) > 20.0

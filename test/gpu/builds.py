@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
 from pathlib import Path
 
-import cv2
-import numpy as np
-
+from depth_estimation_ros.build_engine.pictures import own_pictures
+from depth_estimation_ros.demo.open_source import BUNDLED_BAG
 from depth_estimation_ros.engines.tensorrt.api import find_tensorrt
 from depth_estimation_ros.engines.tensorrt.cuda import Gpu
 from depth_estimation_ros.engines.tensorrt.make import in_precision, make_engine, wanted_engine
 from depth_estimation_ros.engines.tensorrt.model_file import ModelFile, read_model_file
 from depth_estimation_ros.engines.tensorrt.request import make_profile
+from depth_estimation_ros.pipeline import Rgb
 from depth_estimation_ros.precision.graph import load
 from depth_estimation_ros.precision.pictures import network_batch
 from depth_estimation_ros.precision.quantize import to_int8
@@ -31,8 +31,7 @@ def build(
 
     Args:
         model: the ONNX file.
-        precision: fp32, fp16 or int8; int8 is calibrated with noise, for its time and not for its
-            depth.
+        precision: fp32, fp16 or int8; int8 is calibrated on the demo's recording.
         batches: smallest, best and largest.
         size: height and width of the input.
         folder: where it is put.
@@ -51,13 +50,12 @@ def build(
 
 def _int8(source: ModelFile) -> bytes:
     spec = source.card.input
-    batches = (network_batch(picture, spec, nominal=True) for picture in _clouds())
+    pictures = calibration_pictures()
+    batches = (network_batch(picture, spec, nominal=True) for picture in pictures)
     return to_int8(load(source.path), batches).SerializeToString()
 
 
-def _clouds() -> Iterator[np.ndarray]:
-    """Pictures of smooth noise, 480x640."""
-    random = np.random.default_rng(0)
-    for _ in range(CALIBRATION_PICTURES):
-        coarse = random.integers(0, 256, (15, 20, 3), np.uint8)
-        yield cv2.resize(coarse, (640, 480), interpolation=cv2.INTER_CUBIC)
+@functools.cache
+def calibration_pictures() -> list[Rgb]:
+    """Some pictures from all over the recording that the demo brings along: rendered rooms."""
+    return own_pictures(str(BUNDLED_BAG))[:CALIBRATION_PICTURES]
