@@ -20,6 +20,7 @@ import tiny_models
 from test_clouds import read_ply
 from test_media import write, write_video
 
+from depth_estimation_ros.estimate_depth import outputs
 from depth_estimation_ros.estimate_depth.command import main
 from depth_estimation_ros.estimate_depth.png import to_units
 
@@ -58,6 +59,36 @@ def run(tmp_path, model, capsys):
 @pytest.fixture
 def out(tmp_path):
     return tmp_path / "out"
+
+
+@pytest.fixture
+def fake_camera(monkeypatch):
+    """Number 0 is a camera that shows `steps` for ever."""
+    real = cv2.VideoCapture
+
+    class Endless:
+        def __init__(self, source):
+            assert source == 0
+
+        def isOpened(self):
+            return True
+
+        def get(self, number):
+            return 0.0
+
+        def set(self, number, value):
+            return True
+
+        def read(self):
+            return True, cv2.cvtColor(steps(), cv2.COLOR_RGB2BGR)
+
+        def release(self):
+            pass
+
+    def open_video(source):
+        return real(source) if isinstance(source, str) else Endless(source)
+
+    monkeypatch.setattr(cv2, "VideoCapture", open_video)
 
 
 def names(folder: Path) -> list[str]:
@@ -292,13 +323,16 @@ def test_what_cannot_be_read_is_counted_and_the_rest_is_done(run, out, tmp_path)
     write(folder / "1.png", steps())
     (folder / "2.png").write_bytes(b"broken")
     write(folder / "3.png", steps())
-    code, text = run(folder, tmp_path / "missing.png", "--hfov", "70", "--save", "depth16")
+    (tmp_path / "also.png").write_bytes(b"broken")
+    missing = tmp_path / "missing.png"
+    code, text = run(tmp_path / "also.png", folder, missing, "--hfov", "70", "--save", "color")
     assert code == 2
-    assert "2 could not be read" in text
-    assert names(out) == ["in/1_depth_mm.png", "in/3_depth_mm.png", "summary.json"]
+    assert "3 could not be read" in text
+    assert names(out) == ["in/1_depth_color.png", "in/3_depth_color.png", "summary.json"]
     told = summary(out)
-    assert (told["complete"], told["frames"], told["unreadable"]) == (True, 2, 2)
-    assert "2.png" in told["inputs"][0]["unreadable"][0]
+    assert (told["complete"], told["frames"], told["unreadable"]) == (True, 2, 3)
+    assert "also.png" in told["inputs"][0]["unreadable"][0]
+    assert "2.png" in told["inputs"][1]["unreadable"][0]
     assert "nothing there" in told["left_out"][str(tmp_path / "missing.png")]
 
 
@@ -370,6 +404,41 @@ def test_the_colours_of_a_video_do_not_move(run, out, tmp_path):
     near, far = summary(out)["colors"]["near_far_m"]
     assert near == pytest.approx(1.0, rel=0.05)
     assert far == pytest.approx(1.0 + 8.0 * 140 / 255, rel=0.05)
+
+
+def test_a_video_that_fails_halfway_leaves_what_it_has(run, out, tmp_path, monkeypatch):
+    clip = write_video(tmp_path / "clip.avi", 8)
+    original = outputs.encode_png
+    written = []
+
+    def disk_full(*arguments):
+        written.append(1)
+        if len(written) == 4:
+            raise OSError(28, "No space left on device")
+        return original(*arguments)
+
+    monkeypatch.setattr(outputs, "encode_png", disk_full)
+    code, text = run(clip, "--hfov", "70", "--save", "side-by-side", "depth16")
+    assert code == 1
+    assert "No space left on device" in text
+    told = summary(out)
+    assert (told["complete"], told["frames"]) == (False, 3)
+    assert "No space left" in told["problem"]
+    assert names(out) == sorted([*told["inputs"][0]["files"], "summary.json"])
+    assert len(video_frames(out / "clip_side_by_side.mp4")) == 4
+
+
+def test_a_camera_is_watched_for_so_many_frames(run, out, fake_camera):
+    code, text = run("0", "--hfov", "70", "--frames", "5", "--save", "side-by-side", "depth16")
+    assert code == 0, text
+    told = summary(out)
+    assert (told["frames"], told["inputs"][0]["kind"]) == (5, "camera")
+    assert told["colors"]["from"] == "follows what is seen, within seconds"
+    assert told["colors"]["near_far_m"] is None
+    assert "camera_0_side_by_side.mp4" in names(out)
+    assert [name for name in names(out) if name.endswith("mm.png")] == [
+        f"camera_0/00000{i}_depth_mm.png" for i in range(5)
+    ]
 
 
 def test_an_interrupted_video_is_playable_and_says_so(model, tmp_path):

@@ -40,11 +40,6 @@ class Lens:
         return None
 
     @property
-    def is_known(self) -> bool:
-        """Whether `camera` knows one."""
-        return self.source != ""
-
-    @property
     def source(self) -> str:
         """Where the focal length comes from, in words; empty if nowhere."""
         if self.calibration is not None:

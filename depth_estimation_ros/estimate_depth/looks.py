@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from depth_estimation_ros.errors import MediaError
 from depth_estimation_ros.estimate_depth.lens import Lens
-from depth_estimation_ros.media import Media
+from depth_estimation_ros.media import Media, spread
 from depth_estimation_ros.pipeline import Depth, DepthPipeline, Rgb, resize_image
 from depth_estimation_ros.render import ColorScale, colorize, with_legend
 
@@ -57,16 +58,16 @@ def choose_looks(
     Where one cannot look ahead (cameras and streams alone), the range follows what is seen.
 
     Raises:
+        CalibrationError: a picture is of another shape than the calibration.
         EngineError: the network failed.
-        MediaError: a picture cannot be read.
         ParameterError: the limits leave no range.
     """
     if limits:
         return _fixed(limits[0], limits[1], color_map, "--range")
-    each = max(1, SAMPLES // max(1, len(inputs)))
     depths = []
-    for media in inputs:
-        for rgb in media.samples(each):
+    chosen = [inputs[index] for index in spread(len(inputs), SAMPLES)]
+    for media in chosen:
+        for rgb in _samples(media, SAMPLES // len(chosen)):
             height, width = rgb.shape[:2]
             depth = pipeline.run(rgb, lens.camera(width, height)).depth
             depths.append(cv2.resize(depth, SAMPLE_SIZE, interpolation=cv2.INTER_NEAREST))
@@ -75,6 +76,14 @@ def choose_looks(
     near, far = ColorScale.percentiles().range_for(np.vstack(depths), 0)
     why = f"2nd to 98th percentile of {len(depths)} frames from all over the inputs"
     return _fixed(near, far, color_map, why)
+
+
+def _samples(media: Media, count: int) -> list[Rgb]:
+    """None of an input that cannot be read, which is told when its turn comes."""
+    try:
+        return media.samples(count)
+    except MediaError:
+        return []
 
 
 def _fixed(near: float, far: float, color_map: str, why: str) -> Looks:

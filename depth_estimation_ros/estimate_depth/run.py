@@ -132,6 +132,7 @@ class Estimation:
         result = InputResult(task.media.name, task.media.kind)
         self.results.append(result)
         files = FrameFiles(self._settings)
+        video: VideoFile | None = None
         try:
             with ExitStack() as stack:
                 video = self._open_video(task, stack)
@@ -140,10 +141,10 @@ class Estimation:
                     on_frame()
                     if stop.is_set():
                         break
+        finally:
             if video is not None and task.place.video is not None and video.frames:
                 result.codec = video.codec
                 result.files.append(str(task.place.video.relative_to(self._out)))
-        finally:
             result.unreadable += task.media.unreadable
             result.lost_pixels = files.lost
 

@@ -2,7 +2,7 @@
 
 from depth_estimation_ros.media.inputs import is_camera, open_media
 from depth_estimation_ros.media.media import Media, MediaFrame
-from depth_estimation_ros.media.pictures import PICTURES, Folder, Picture, read_picture
+from depth_estimation_ros.media.pictures import PICTURES, Folder, Picture, read_picture, spread
 from depth_estimation_ros.media.videos import VIDEOS, Camera, Video
 
 __all__ = [
@@ -17,4 +17,5 @@ __all__ = [
     "is_camera",
     "open_media",
     "read_picture",
+    "spread",
 ]
