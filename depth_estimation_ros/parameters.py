@@ -139,7 +139,7 @@ class Parameters:
         "fixed",
         "fixed: a colour is the same depth at all times, from color_min_depth to color_max_depth. "
         "percentile: the colours follow the depths in view (percentiles 2 to 98), smoothed over "
-        "one second so that they do not flicker, within color_min_depth and color_max_depth.",
+        "two seconds so that they do not flicker, within color_min_depth and color_max_depth.",
         choices=COLOR_RANGES,
     )
     color_min_depth: float = _parameter(

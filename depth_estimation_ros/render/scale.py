@@ -11,11 +11,14 @@ from depth_estimation_ros.errors import ParameterError
 from depth_estimation_ros.render.colors import NEAREST, color_range
 
 Depth = npt.NDArray[np.float32]
+Logs = npt.NDArray[np.float64]  # of near and far
 
 LARGEST_SAMPLE = 20_000  # pixels that percentiles are taken of: within 1 % of those of all
 SMALLEST_RATIO = 1.25  # of far to near: the noise of a flat wall must not fill all colours
 SMALLEST_JUMP_S = 0.1  # backwards; less is an image that another one overtook
-GAP = 5.0  # time constants without a frame, after which another scene may be in view
+WIDENING = 0.25  # its time constant as a share of that of narrowing
+OUTWARD = np.array([-1.0, 1.0])  # near comes nearer, far goes farther
+GAP = 2.5  # time constants without a frame, after which another scene may be in view
 
 
 class ColorScale:
@@ -55,7 +58,7 @@ class ColorScale:
         cls,
         low: float = 2.0,
         high: float = 98.0,
-        time_constant_s: float = 1.0,
+        time_constant_s: float = 2.0,
         *,
         nearest: float = 0.0,
         farthest: float = math.inf,
@@ -64,12 +67,14 @@ class ColorScale:
 
         log(near) and log(far) follow the percentiles of each frame by two exponential filters
         in a row, of half the time constant each: a change begins gently, one odd frame hardly
-        shows, and after `time_constant_s` 59 % of a change are in the colours.
+        shows, and after a time constant 59 % of a change are in the range. It widens four times
+        as fast as it narrows: what comes into view soon has colours of its own, and a camera that
+        looks to and fro keeps the range of all that it sees.
 
         Args:
             low: percentile of the finite depths at the near end.
             high: percentile at the far end.
-            time_constant_s: seconds of the frames' stamps; 0 = each frame by itself.
+            time_constant_s: of narrowing, seconds of the frames' stamps; 0 = each frame by itself.
             nearest: metres that the near end never goes below.
             farthest: metres that the far end never goes beyond.
 
@@ -88,15 +93,15 @@ class ColorScale:
 
     def reset(self) -> None:
         """Forget the frames so far: the next one sets the range by itself."""
-        self._logs: npt.NDArray[np.float64] | None = None
-        self._first_stage = np.zeros(2)
+        self._logs: Logs | None = None
+        self._first_stage: Logs = np.zeros(2)
         self._stamp_ns = 0
 
     def range_for(self, depth: Depth, stamp_ns: int) -> tuple[float, float]:
         """Depths in metres of the near and the far end for this frame; near < far.
 
-        A stamp 0.1 s or more before the last one, or more than five time constants after it,
-        resets. A frame without any finite depth leaves the range as it was.
+        A stamp 0.1 s or more before the last one, or more than two and a half time constants
+        after it, resets. A frame without any finite depth leaves the range as it was.
 
         Args:
             depth: (H, W) float32 metres; what is not finite or not above 0 does not count.
@@ -113,14 +118,20 @@ class ColorScale:
             if self._logs is None or self._time_constant_s == 0:
                 self._logs = self._first_stage = present
             else:
-                weight = -math.expm1(-2.0 * seconds / self._time_constant_s)
-                self._first_stage = self._first_stage + weight * (present - self._first_stage)
-                self._logs = self._logs + weight * (self._first_stage - self._logs)
+                self._first_stage = self._moved(self._first_stage, present, seconds)
+                self._logs = self._moved(self._logs, self._first_stage, seconds)
             self._stamp_ns = max(self._stamp_ns, stamp_ns)
         return self._within_limits()
 
+    def _moved(self, logs: Logs, towards: Logs, seconds: float) -> Logs:
+        """One stage of the filter, for log(near) and log(far)."""
+        step = towards - logs
+        widens = step * OUTWARD > 0
+        half = 0.5 * self._time_constant_s * np.where(widens, WIDENING, 1.0)
+        return logs - np.expm1(-seconds / half) * step
+
     @staticmethod
-    def _percentiles(depth: Depth, shares: tuple[float, float]) -> npt.NDArray[np.float64] | None:
+    def _percentiles(depth: Depth, shares: tuple[float, float]) -> Logs | None:
         step = max(1, math.isqrt(depth.size // LARGEST_SAMPLE))
         sample = depth[::step, ::step]
         sample = sample[np.isfinite(sample) & (sample > 0)]
