@@ -90,7 +90,7 @@ def test_frames_in_out_and_bad(tmp_path: Path) -> None:
         ["camera", "second", "why"],
         ["/front/image", "0.300", "step is 3, expected 192"],
     ]
-    assert page.root.all("p", "status")[0].text == "Complete, with loss: 1 frames gave no depth."
+    assert page.root.all("p", "status")[0].text == "Complete, with loss: 1 frame gave no depth."
     assert "7 of" not in page.table("Topics and frames")[5][1]
     assert ["frames in, out, bad", "8, 7, 1"] in page.table("Topics and frames")
 
@@ -102,7 +102,7 @@ def test_missing_frames_are_found_by_the_stamps(tmp_path: Path) -> None:
         ["0.20", "400.0", "3"],
         ["0.70", "200.0", "1"],
     ]
-    assert "About 4 frames are missing in 2 gaps" in page.source
+    assert "About 4 frames missing in 2 gaps" in page.source
     assert ["median period", "100.0 ms (10.00 Hz)"] in page.table("Topics and frames")
 
 
@@ -161,8 +161,9 @@ def test_only_some_messages_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(Recording, "messages", counted)
     write_report(output)
-    # 6 frames of 3 messages, and the first of each image topic, to tell colour from depth.
-    assert read <= 6 * 3 + 2
+    # 6 frames of 3 messages, their depths before, for the range of the colours, and the first
+    # of each image topic, to tell colour from depth.
+    assert read <= 6 * 4 + 2
 
 
 def test_several_cameras(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def test_a_row_shows_the_error(tmp_path: Path) -> None:
     row = report(tmp_path).root.all("div", "row")[-1]
     captions = [caption.text for caption in row.all("figcaption")]
     assert captions[0] == "0.20 s"  # the middle one
-    assert captions[1:3] == ["Depth", "Truth"]
+    assert captions[1:3] == ["Depth", "Truth, black unknown"]
     abs_rel = scores(np.float32(1.2) * TRUTHS[2], TRUTHS[2])[0]
     assert captions[3].endswith(f"abs_rel {abs_rel:.3f}")
 

@@ -63,36 +63,31 @@ class Sample:
     """One frame.
 
     Attributes:
-        index: of it in `Frames`.
         rgb: (H, W, 3) uint8; None if the image is no longer there.
         depth: (h, w) metres; None if none was written.
         cloud: points in metres and their colours; None if none were written.
     """
 
-    index: int
     rgb: Picture | None
     depth: Depth | None
     cloud: tuple[Depth, Picture] | None
 
 
-def samples(footage: Footage, camera: CameraSummary, frames: Frames, most: int) -> Iterator[Sample]:
-    """Good frames evenly over the recording, one at a time.
+def read_sample(footage: Footage, camera: CameraSummary, frames: Frames, index: int) -> Sample:
+    """All there is to see of one frame.
 
     Args:
         footage: open bags.
         camera: its topics.
         frames: of that camera.
-        most: at most so many.
+        index: of the frame.
     """
-    for index in spread(np.flatnonzero(frames.ok), most):
-        time_ns, stamp = int(frames.time_ns[index]), int(frames.stamp_ns[index])
-        topic = camera.points_topic
-        yield Sample(
-            index=int(index),
-            rgb=read_image(footage.original, camera.image_topic, time_ns, stamp),
-            depth=read_depth(footage.output, camera.depth_topic, time_ns, stamp),
-            cloud=_at(footage.output, topic, time_ns, stamp, messages.read_points),
-        )
+    time_ns, stamp = int(frames.time_ns[index]), int(frames.stamp_ns[index])
+    return Sample(
+        rgb=read_image(footage.original, camera.image_topic, time_ns, stamp),
+        depth=read_depth(footage.output, camera.depth_topic, time_ns, stamp),
+        cloud=_at(footage.output, camera.points_topic, time_ns, stamp, messages.read_points),
+    )
 
 
 def spread(indices: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.int64]:

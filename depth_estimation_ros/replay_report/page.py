@@ -15,6 +15,7 @@ from depth_estimation_ros.replay_report.camera_frames import (
 )
 from depth_estimation_ros.replay_report.footage import Footage
 from depth_estimation_ros.replay_report.histogram import histogram, time_range
+from depth_estimation_ros.replay_report.losses import counted, gap_table, losses
 from depth_estimation_ros.replay_report.markup import Markup, element, joined
 from depth_estimation_ros.replay_report.pictures import Album
 from depth_estimation_ros.replay_report.style import STYLE
@@ -48,13 +49,13 @@ def page(summary: ReplaySummary, frames: dict[str, Frames], footage: Footage) ->
         sections.key_figures(summary, percentiles(engine), (end - start) / 1e9),
         sections.setting(summary, options),
         _frames_in_time(cameras, silent, start, end, options),
-        sections.losses(summary, start),
+        losses(summary, start),
         _times(cameras),
         _depths(cameras, start, options),
         sample_views(footage, cameras, start, options, album),
         truth_views(footage, cameras, start, options, album),
         *[element("p", note, class_="faint") for note in footage.notes],
-        element("p", f"{album.left_out} pictures were left out: the page is full.", class_="faint")
+        element("p", f"Left out of a full page: {counted(album.left_out, 'picture')}.")
         if album.left_out
         else None,
     )
@@ -95,7 +96,7 @@ def _frames_in_time(
             element("h3", camera.image_topic),
             timeline.strip(frames, start, end, gaps, camera.image_topic),
             element("div", *[element("span", text) for text in ends], class_="ends"),
-            sections.gap_table(gaps, start, period) if len(frames) > 1 else None,
+            gap_table(gaps, start, period) if len(frames) > 1 else None,
             sections.camera_table(camera, frames, period),
         ]
     for camera in silent:
@@ -123,7 +124,8 @@ def _times(cameras: Cameras) -> Markup:
     figures = []
     for name, ms in kinds:
         beyond = int((ms > high).sum())
-        more = f" The last bar holds {beyond} frames of more than {high:g} ms." if beyond else ""
+        frames = counted(beyond, "frame")
+        more = f" The last bar holds {frames} of more than {high:g} ms." if beyond else ""
         chart = histogram(ms, low, high, f"{name} time")
         figures.append(element("figure", chart, element("figcaption", captions[name] + more)))
     every = [(camera.image_topic, frames) for camera, frames in cameras]

@@ -27,7 +27,7 @@ def write_report(output: Path) -> Path:
         the path of the page: one file that needs nothing else.
 
     Raises:
-        BagError: the directory is not of a replay.
+        BagError: the directory is not of a replay, or cannot be written to.
     """
     try:
         summary = ReplaySummary.read(output)
@@ -41,6 +41,9 @@ def write_report(output: Path) -> Path:
     with open_footage(output, summary.inputs) as footage:
         text = page(summary, frames, footage)
     path = output / REPORT
-    with written_whole(path) as part:
-        part.write_text(text, encoding="utf-8")
+    try:
+        with written_whole(path) as part:
+            part.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise BagError(f"The report {path} cannot be written", found=error.strerror) from error
     return path

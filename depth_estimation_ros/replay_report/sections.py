@@ -1,4 +1,4 @@
-"""The words and tables of the page: what was played, with what, and what was lost."""
+"""The words and tables of the page: what was played with what, how fast, and how accurate."""
 
 from __future__ import annotations
 
@@ -12,19 +12,17 @@ from pathlib import Path
 from depth_estimation_ros.comparison import PAIR_TOLERANCE_NS
 from depth_estimation_ros.replay.options import ReplayOptions
 from depth_estimation_ros.replay.summary import CameraSummary, ReplaySummary
-from depth_estimation_ros.replay_report.camera_frames import Floats, Frames, Gap, percentiles
+from depth_estimation_ros.replay_report.camera_frames import Floats, Frames, percentiles
+from depth_estimation_ros.replay_report.losses import counted
 from depth_estimation_ros.replay_report.markup import Markup, element, joined, table
 from depth_estimation_ros.replay_report.truth import SCORED, Comparison
-
-LONGEST_GAPS = 5
-SHOWN_BAD_FRAMES = 20
 
 
 def heading(summary: ReplaySummary) -> Markup:
     """The title, and how the replay ended."""
     names = [Path(path).name or path for path in summary.inputs]
     title = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
-    lost = [f"{summary.frames_bad} frames gave no depth"] if summary.frames_bad else []
+    lost = [f"{counted(summary.frames_bad, 'frame')} gave no depth"] if summary.frames_bad else []
     lost += ["the recording is damaged"] if summary.damage else []
     if summary.interrupted:
         words = "Interrupted: this is how far it got; --resume goes on from here."
@@ -82,7 +80,7 @@ def setting(summary: ReplaySummary, options: ReplayOptions) -> Markup:
         rows.insert(3, ["SHA-256 of the model", element("code", summary.model_sha256)])
     shown = options.to_json()
     plain = ReplayOptions().to_json()
-    hidden = ("inputs", "output", "model", "resume", "overwrite")
+    hidden = ("inputs", "output", "model", "split_bytes", "resume", "overwrite")
     changed = [k for k in shown if shown[k] != plain[k] and k not in hidden]
     rows += [[name, _value(shown[name])] for name in changed]
     others = [[k, _value(v)] for k, v in shown.items() if k not in (*changed, *hidden)]
@@ -110,64 +108,6 @@ def camera_table(camera: CameraSummary, frames: Frames | None, period: float) ->
     if frames is not None and math.isfinite(period) and period > 0:
         rows.append(["median period", f"{period / 1e6:.1f} ms ({1e9 / period:.2f} Hz)"])
     return table("Topics and frames", [], rows, numbers_from=2)
-
-
-def gap_table(gaps: list[Gap], start_ns: int, period: float) -> Markup:
-    """The longest gaps, and how much is missing in all; words where there are none."""
-    lost = [gap for gap in gaps if gap.missing]
-    pauses = len(gaps) - len(lost)
-    words = (
-        f"About {sum(gap.missing for gap in lost)} frames are missing in {len(lost)} gaps: "
-        f"places where the stamps are more than 1.5 times {period / 1e6:.1f} ms apart."
-        if lost
-        else "No frames are missing: no stamps are more than 1.5 median periods apart."
-    )
-    if pauses:
-        words += f" {pauses} pauses of more than a minute are not counted."
-    if not lost:
-        return element("p", words)
-    longest = sorted(lost, key=lambda gap: gap.start_ns - gap.end_ns)[:LONGEST_GAPS]
-    rows: list[list[object]] = [
-        [
-            f"{(gap.start_ns - start_ns) / 1e9:.2f}",
-            f"{(gap.end_ns - gap.start_ns) / 1e6:.1f}",
-            gap.missing,
-        ]
-        for gap in sorted(longest, key=lambda gap: gap.start_ns)
-    ]
-    heads = ["after second", "length, ms", "frames missing"]
-    caption = "The longest gaps" if len(lost) > LONGEST_GAPS else "The gaps"
-    return joined(element("p", words), table(caption, heads, rows, numbers_from=0, row_heads=False))
-
-
-def losses(summary: ReplaySummary, start_ns: int) -> Markup:
-    """Damage of the recording and bad frames; empty where there are none."""
-    parts = []
-    if summary.damage:
-        rows: list[list[object]] = [
-            [
-                damage.get("where", ""),
-                damage.get("what", ""),
-                _count(damage.get("lost_messages")),
-                _count(damage.get("lost_bytes")),
-            ]
-            for damage in summary.damage
-        ]
-        heads = ["where", "what", "messages lost", "bytes lost"]
-        parts.append(table("Damage of the recording", heads, rows, numbers_from=2))
-    if summary.bad_frames:
-        shown = summary.bad_frames[:SHOWN_BAD_FRAMES]
-        bad: list[list[object]] = [
-            [frame.topic, f"{(frame.stamp_ns - start_ns) / 1e9:.3f}", frame.why] for frame in shown
-        ]
-        caption = f"Frames without depth: {len(shown)} of {summary.frames_bad}; the others are in "
-        caption += "replay.json and frames.csv"
-        if len(shown) == summary.frames_bad:
-            caption = "Frames without depth"
-        parts.append(table(caption, ["camera", "second", "why"], bad, numbers_from=3))
-    if not parts:
-        return Markup("")
-    return joined(element("h2", "What was lost"), *parts)
 
 
 def times_table(cameras: list[tuple[str, Frames]], engine: Floats, total: Floats) -> Markup:
@@ -232,10 +172,6 @@ def _lines(lines: list[str]) -> Markup:
 
 def _value(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def _count(value: object) -> str:
-    return "unknown" if value is None else str(value)
 
 
 def _size(count: int) -> str:

@@ -5,13 +5,13 @@ STYLE = """
   color-scheme: light dark;
   --paper: #ffffff; --card: #f5f7fa; --ink: #1c2430; --faint: #5a6677; --rule: #d5dbe3;
   --bar: #8fb5df; --line: #14589c; --band: #b7d1ee; --received: #3f9b6c; --missing: #d3364c;
-  --bad: #e08a00;
+  --bad: #e08a00; --good: #217346;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --paper: #14181f; --card: #1d232d; --ink: #e6eaf0; --faint: #9aa6b6; --rule: #343d4b;
     --bar: #3f6796; --line: #8cc0f8; --band: #2c4a6e; --received: #3f9b6c; --missing: #ef5468;
-    --bad: #f3a83b;
+    --bad: #f3a83b; --good: #5cc48f;
   }
 }
 * { box-sizing: border-box; }
@@ -25,7 +25,7 @@ h3 { font-size: 1rem; margin: 1.4rem 0 .4rem; overflow-wrap: anywhere; }
 p { margin: .4rem 0; overflow-wrap: anywhere; }
 .faint, caption, figcaption { color: var(--faint); font-size: .875rem; }
 .status { font-weight: 600; }
-.status.good { color: var(--received); }
+.status.good { color: var(--good); }
 .status.poor { color: var(--missing); }
 .keys { display: flex; flex-wrap: wrap; gap: .6rem; margin: 1rem 0; padding: 0; }
 .keys div { background: var(--card); border-radius: .5rem; padding: .5rem .9rem; }

@@ -36,8 +36,8 @@ from depth_estimation_ros.replay_report.footage import (
     stamp_in,
 )
 
-SCORED = 200  # frames at most; more make no other number, but minutes of reading
-APART_NS = 100_000_000  # in the recording, at most, of an image and the truth of the same stamp
+SCORED = 100  # frames at most; more make no other number, but minutes of reading
+APART_NS = 250_000_000  # in the recording, at most, of an image and the truth of the same stamp
 UNKNOWN_CAP = 80.0
 
 Shown = tuple[int, Depth, Depth]

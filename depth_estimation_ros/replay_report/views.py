@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 
 from depth_estimation_ros.metrics import depth_metrics
@@ -12,9 +14,10 @@ from depth_estimation_ros.replay_report.camera_frames import Frames
 from depth_estimation_ros.replay_report.footage import (
     Depth,
     Footage,
-    Sample,
+    read_depth,
     read_image,
-    samples,
+    read_sample,
+    spread,
 )
 from depth_estimation_ros.replay_report.markup import Markup, element, joined
 from depth_estimation_ros.replay_report.pictures import (
@@ -41,8 +44,7 @@ def sample_views(
     most = min(ROWS_PER_CAMERA, max(1, ROWS // max(1, len(cameras))))
     parts: list[object] = []
     for camera, frames in cameras:
-        taken = list(samples(footage, camera, frames, most))
-        rows = _rows(taken, frames, start, options.color_map, album)
+        rows = _rows(footage, camera, frames, most, start, options.color_map, album)
         if rows:
             parts += [element("h3", camera.image_topic) if len(cameras) > 1 else None, *rows]
     if not parts:
@@ -77,17 +79,26 @@ def truth_views(
 
 
 def _rows(
-    taken: list[Sample], frames: Frames, start: int, color_map: str, album: Album
+    footage: Footage,
+    camera: CameraSummary,
+    frames: Frames,
+    most: int,
+    start: int,
+    color_map: str,
+    album: Album,
 ) -> list[Markup]:
-    near, far = _range([sample.depth for sample in taken if sample.depth is not None])
+    """One row of pictures for each of these frames; one frame is in memory at a time."""
+    chosen = [int(index) for index in spread(np.flatnonzero(frames.ok), most)]
+    near, far = _range(_thin_depths(footage, camera, frames, chosen))
     rows = []
-    for sample in taken:
-        seconds = f"{(int(frames.stamp_ns[sample.index]) - start) / 1e9:.2f} s"
+    for index in chosen:
+        sample = read_sample(footage, camera, frames, index)
+        seconds = f"{(int(frames.stamp_ns[index]) - start) / 1e9:.2f} s"
         row = []
         if sample.rgb is not None:
             row.append(album.figure(camera_panel(sample.rgb), f"Camera at {seconds}", seconds))
         if sample.depth is not None:
-            median = float(frames.depth_median[sample.index])
+            median = float(frames.depth_median[index])
             caption = f"Depth, median {median:.2f} m" if np.isfinite(median) else "Depth"
             panel = depth_panel(sample.depth, near, far, color_map)
             row.append(album.figure(panel, f"Depth at {seconds} in colours", caption))
@@ -97,6 +108,16 @@ def _rows(
         if row:
             rows.append(element("div", *row, class_="row three"))
     return rows
+
+
+def _thin_depths(
+    footage: Footage, camera: CameraSummary, frames: Frames, chosen: list[int]
+) -> Iterator[Depth]:
+    for index in chosen:
+        time_ns, stamp = int(frames.time_ns[index]), int(frames.stamp_ns[index])
+        depth = read_depth(footage.output, camera.depth_topic, time_ns, stamp)
+        if depth is not None:
+            yield depth[::4, ::4].copy()
 
 
 def _beside_truth(
@@ -114,8 +135,11 @@ def _beside_truth(
     row = []
     if rgb is not None:
         row.append(album.figure(camera_panel(rgb), "Camera", f"{seconds:.2f} s"))
-    row.append(album.figure(depth_panel(depth, near, far, color_map), "Estimated depth", "Depth"))
-    row.append(album.figure(depth_panel(truth, near, far, color_map), "True depth", "Truth"))
+    for picture, alt, caption in (
+        (depth, "Estimated depth", "Depth"),
+        (truth, "True depth", "Truth, black unknown"),
+    ):
+        row.append(album.figure(depth_panel(picture, near, far, color_map), alt, caption))
     row.append(
         album.figure(
             error_panel(depth, truth, LARGEST_ERROR),
@@ -127,7 +151,7 @@ def _beside_truth(
     return element("div", *row, class_="row")
 
 
-def _range(depths: list[Depth]) -> tuple[float, float]:
+def _range(depths: Iterable[Depth]) -> tuple[float, float]:
     """Metres at the ends of the colours that suit all of these."""
     everything = [depth.reshape(1, -1) for depth in depths] or [np.empty((1, 0), np.float32)]
     return ColorScale.percentiles(1.0, 98.0, 0.0).range_for(np.concatenate(everything, axis=1), 0)
