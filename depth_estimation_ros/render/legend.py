@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -103,7 +104,9 @@ def depth_bar(
 
 
 def round_depths(near: float, far: float, length: int, extent: Callable[[str], int]) -> list[float]:
-    """As many round depths in metres as fit on a logarithmic scale, at most ten.
+    """Round depths in metres for a logarithmic scale: at most ten, whose labels do not touch.
+
+    Of the choices that fit, the one that leaves the smallest stretch without a tick.
 
     Args:
         near: metres at its beginning.
@@ -111,21 +114,24 @@ def round_depths(near: float, far: float, length: int, extent: Callable[[str], i
         length: of the scale, pixels.
         extent: pixels that a label takes along the scale, with what keeps it from the next.
     """
-    depths: list[float] = []
-    for depths in _candidates(near, far):
+
+    def fits(depths: list[float]) -> bool:
         if len(depths) > MOST_TICKS:
-            continue
+            return False
         halves = [extent(depth_label(metres)) / 2 for metres in depths]
         middles = [
             # A label at an end does not stick out.
             min(max(_share(metres, near, far) * length, half), length - half)
             for metres, half in zip(depths, halves, strict=True)
         ]
-        if all(
+        return all(
             middles[i + 1] - middles[i] >= halves[i] + halves[i + 1] for i in range(len(depths) - 1)
-        ):
-            break
-    return depths
+        )
+
+    def longest_stretch(depths: list[float]) -> float:
+        return max(after / before for before, after in pairwise([near, *depths, far]))
+
+    return min(filter(fits, _candidates(near, far)), key=longest_stretch, default=[])
 
 
 def depth_label(metres: float) -> str:
