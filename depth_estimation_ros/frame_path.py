@@ -120,14 +120,15 @@ class FramePath:
         """Forget the depths that were in view; from any thread."""
         self._colors.reset()
 
-    def process(self, frame: Frame) -> Rest | None:
+    def process(self, frame: Frame) -> Rest:
         """One frame, from the message that came in to its depth, in the engine's thread.
 
-        A frame that cannot be used is dropped, counted and logged. Outputs that nobody listens to
-        are not computed.
+        Outputs that nobody listens to are not computed.
 
         Returns:
-            What is left: to make and publish the messages, in whatever thread. None if nothing is.
+            What is left to do, in whatever thread but in the order of the frames: to make and
+            publish the messages and count the frame, or to count it as skipped, or, if it cannot
+            be used, as dropped and to log why. So the diagnostics speak of the last frame.
 
         Raises:
             EngineError: the network cannot be run.
@@ -135,8 +136,7 @@ class FramePath:
         parameters = self._parameters()
         wanted = self._outputs.wanted()
         if not wanted:
-            self._statistics.skipped("skipped_no_subscriber")
-            return None
+            return partial(self._statistics.skipped, "skipped_no_subscriber")
         try:
             camera = read_camera(
                 frame.camera_info, image_is_rectified=parameters.image_is_rectified
@@ -144,8 +144,7 @@ class FramePath:
             self._enter(camera, parameters)
             wanted &= OUTPUTS[camera.state]
             if not wanted:
-                self._statistics.skipped("skipped_no_calibration")
-                return None
+                return partial(self._statistics.skipped, "skipped_no_calibration")
             prepared = decode(frame.image, camera)
             self._pipeline.settings = parameters.pipeline_settings()
             if prepared.camera is not None and wanted == {"camera_info"}:  # no network needed
@@ -154,9 +153,7 @@ class FramePath:
                 return partial(self._publish_camera_info, info, frame.received_at)
             result = self._pipeline.run(prepared.rgb, prepared.camera)
         except (ImageError, CalibrationError, ParameterError) as error:
-            self._statistics.bad_frame(str(error))
-            self._logger.warning(f"frame dropped: {error}", throttle_duration_sec=1.0)
-            return None
+            return partial(self._drop, str(error))
         self._statistics.engine_ran(result.engine_ms)
         estimated = EstimatedFrame(prepared, result)
         return partial(self._publish, estimated, wanted, parameters, frame.received_at)
@@ -185,6 +182,10 @@ class FramePath:
     def _publish_camera_info(self, info: CameraInfo, received_at: float) -> None:
         self._outputs.camera_info.publish(info)
         self._statistics.published(_since(received_at))
+
+    def _drop(self, why: str) -> None:
+        self._statistics.bad_frame(why)
+        self._logger.warning(f"frame dropped: {why}", throttle_duration_sec=1.0)
 
     def _enter(self, camera: FrameCamera, parameters: Parameters) -> None:
         """Keep the state of the camera, and log once why one brings no cloud."""

@@ -183,7 +183,7 @@ class DepthEstimationNode(LifecycleNode):
         self.get_logger().info(what, throttle_duration_sec=1.0)
 
     @contextmanager
-    def _session(self, outputs: Outputs) -> Iterator[Callable[[Frame], Rest | None]]:
+    def _session(self, outputs: Outputs) -> Iterator[Callable[[Frame], Rest]]:
         """The worker's: the frame path from open to closed, in the worker's thread."""
         try:
             with open_frame_path(

@@ -6,7 +6,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -84,15 +86,10 @@ def meters(red: int) -> float:
     return 1.0 + 8.0 * red / 255.0
 
 
-def finish(rest: Rest | None) -> None:
-    assert rest is not None
-    rest()
-
-
 def test_depth_goes_out_first_and_the_colours_last(tmp_path: Path) -> None:
     outputs = Listeners(*ALL)
     with opened(tmp_path, outputs) as path:
-        finish(path.process(frame()))
+        path.process(frame())()
     assert [name for name, _ in outputs.heard] == list(ALL)
     assert set(ALL) == OUTPUTS["calibrated"]
 
@@ -104,15 +101,44 @@ def test_nothing_goes_out_before_the_rest_is_called(tmp_path: Path) -> None:
         assert outputs.heard == []
         assert statistics.values()["engine_runs"] == "1"
         assert statistics.values()["frames_published"] == "0"
-        finish(rest)
+        rest()
     assert statistics.values()["frames_published"] == "1"
 
 
-def test_a_frame_that_nobody_wants_leaves_nothing_to_do(tmp_path: Path) -> None:
+def test_a_frame_that_nobody_wants_is_counted(tmp_path: Path) -> None:
     outputs, statistics = Listeners(), Statistics()
     with opened(tmp_path, outputs, statistics) as path:
-        assert path.process(frame()) is None
+        path.process(frame())()
     assert statistics.values()["skipped_no_subscriber"] == "1"
+    assert statistics.values()["engine_runs"] == "0"
+
+
+def test_latency_ends_when_the_depth_is_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outputs, statistics = Listeners(*ALL), Statistics()
+    clock = SimpleNamespace(monotonic=lambda: 100.0 + len(outputs.heard))  # a second a message
+    with opened(tmp_path, outputs, statistics) as path:
+        rest = path.process(replace(frame(), received_at=98.0))
+        monkeypatch.setattr("depth_estimation_ros.frame_path.time", clock)
+        rest()
+    assert len(outputs.heard) == 4
+    assert statistics.values()["latency_ms_p50"] == "3000.00"
+
+
+def test_a_bad_frame_is_news_though_the_one_before_is_published_later(tmp_path: Path) -> None:
+    outputs, statistics = Listeners("depth"), Statistics()
+    bad = frame()
+    bad.image.encoding = "rgb9"
+    with opened(tmp_path, outputs, statistics) as path:
+        rests = [path.process(frame()), path.process(bad)]
+        for rest in rests:
+            rest()
+        assert "rgb9" in str(statistics.error)
+        path.process(frame())()
+    assert statistics.error is None
+    assert statistics.values()["dropped_bad"] == "1"
+    assert statistics.values()["frames_published"] == "2"
 
 
 def test_rests_of_two_frames_keep_their_own_depth(tmp_path: Path) -> None:
@@ -121,7 +147,7 @@ def test_rests_of_two_frames_keep_their_own_depth(tmp_path: Path) -> None:
         rests = [path.process(frame(red)) for red in (0, 255)]
         path.process(frame(51))
         for rest in rests:
-            finish(rest)
+            rest()
     for red, image, cloud in zip((0, 255), outputs.of("depth"), outputs.of("points"), strict=True):
         np.testing.assert_allclose(decode_depth(image), meters(red), rtol=1e-5)
         np.testing.assert_allclose(read_points(cloud)[0][..., 2], meters(red), rtol=1e-5)
@@ -140,7 +166,7 @@ def test_a_cloud_is_published_while_the_network_is_at_work_on_the_next_frame(
             assert next_inference.wait(TIMEOUT), "the network waited for the cloud"
 
     @contextmanager
-    def session() -> Iterator[Callable[[Frame], Rest | None]]:
+    def session() -> Iterator[Callable[[Frame], Rest]]:
         with opened(tmp_path, outputs, statistics) as path:
             infer = path.engine.infer
 
