@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import csv
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,12 +14,15 @@ import cv2
 import demo_recordings as recordings
 import numpy as np
 import pytest
+import tiny_models
 from html_page import Page
 from replay_outputs import Camera, write_output
 
 from depth_estimation_ros.errors import BagError
-from depth_estimation_ros.recordings import Recording
+from depth_estimation_ros.recordings import Recording, RecordingWriter
+from depth_estimation_ros.replay import ReplayOptions, replay
 from depth_estimation_ros.replay_report import write_report
+from depth_estimation_ros.replay_report.pictures import Album
 
 STEP_NS = 100_000_000
 
@@ -227,8 +232,6 @@ def test_a_recording_that_has_gone_costs_the_pictures_of_the_camera(tmp_path: Pa
 
 
 def test_settings_that_are_not_the_default_come_first(tmp_path: Path) -> None:
-    from depth_estimation_ros.replay.options import ReplayOptions
-
     options = ReplayOptions(inputs=("a.mcap",), model="big.onnx", every=3, max_depth=4.0)
     page = report(tmp_path, camera(frames=2), options=options.to_json(), model="big 2.0")
     settings = page.table("What was played with what")
@@ -273,3 +276,75 @@ def test_no_ros_is_needed() -> None:
         "assert 'torch' not in sys.modules and 'matplotlib' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_a_full_page_takes_no_more_pictures() -> None:
+    album = Album(2000)
+    black, noise = np.zeros((24, 32, 3), np.uint8), np.full((300, 300, 3), 7, np.uint8)
+    noise[::2, ::3] = 255
+    shown, left_out = album.figure(black, "alt", "one"), album.figure(noise, "alt", "two")
+    assert "<img " in shown
+    assert left_out == "<figure><figcaption>two</figcaption></figure>"
+    assert album.left_out == 1
+    assert 0 < album.bytes_left < 2000
+
+
+def test_a_message_that_cannot_be_decoded_costs_its_picture(tmp_path: Path) -> None:
+    output = write_output(tmp_path, [camera(frames=3)])
+    shutil.rmtree(tmp_path / "in")
+    with RecordingWriter(tmp_path / "in") as writer:
+        for i, stamp in enumerate(stamps(0, 1, 2)):
+            image = recordings.raw_image(recordings.picture(i), stamp)
+            cdr = bytes(recordings.STORE.serialize_cdr(image, image.__msgtype__))
+            cut = (cdr, cdr[:90], cdr[:9])[i]  # whole, without pixels, without a stamp
+            writer.write("/front/image", image.__msgtype__, stamp, cut)
+    rows = Page(write_report(output)).root.all("div", "row")
+    assert [len(row.all("img")) for row in rows] == [2, 1, 1]
+
+
+def test_a_report_that_cannot_be_written_is_an_error_in_words(tmp_path: Path) -> None:
+    output = write_output(tmp_path, [camera(frames=1)])
+    (output / "report.html").mkdir()
+    with pytest.raises(BagError, match=r"report\.html cannot be written: found Is a directory"):
+        write_report(output)
+
+
+def test_of_a_real_replay(tmp_path: Path) -> None:
+    source = recordings.standard_bag(tmp_path / "in", 6)
+    model = tiny_models.red_depth(tmp_path / "red.onnx")
+    output = tmp_path / "out"
+    replay(ReplayOptions(inputs=(str(source),), output=str(output), model=str(model)))
+    page = Page(write_report(output))
+    assert page.root.all("p", "status")[0].text == "Complete: every frame gave depth."
+    assert page.key_figures()["frames out"] == "6"
+    rows = list(csv.DictReader((output / "frames.csv").open()))
+    times = [float(row["engine_ms"]) for row in rows]
+    assert page.table("Time per frame")[1][1:] == [
+        f"{value:.2f}" for value in (*np.percentile(times, (50, 90, 99)), max(times))
+    ]
+    scores = page.table("in: 6 frames against /ground_truth/depth/compressed")
+    assert scores[1][1] == "0.000"  # this network reads the truth off the picture
+    truths = [np.rint(1000 * recordings.depth(i)) / 1000 for i in range(6)]
+    constant = np.median(np.stack(truths))
+    abs_rel = np.mean([np.mean(np.abs(constant - t) / t) for t in truths])
+    assert scores[3][:2] == [f"one constant, {constant:.2f} m", f"{abs_rel:.3f}"]
+    figures = [len(row.all("img")) for row in page.root.all("div", "row")]
+    assert figures == [3] * 6 + [4]
+
+
+def test_of_a_replay_of_a_cut_recording(tmp_path: Path) -> None:
+    write_output(tmp_path / "made", [camera(frames=300)])
+    (source,) = (tmp_path / "made" / "in").glob("*.mcap")
+    whole = source.read_bytes()
+    cut = tmp_path / "cut.mcap"
+    cut.write_bytes(whole[: int(0.7 * len(whole))])
+    output = tmp_path / "out"
+    model = tiny_models.red_depth(tmp_path / "red.onnx")
+    options = ReplayOptions((str(cut),), str(output), str(model), outputs=("depth",))
+    summary = replay(options)
+    page = Page(write_report(output))
+    assert page.root.all("p", "status")[0].text == "Complete, with loss: the recording is damaged."
+    assert page.key_figures()["frames out"] == f"{summary.frames_out}"
+    assert len(page.table("Damage of the recording")) == 1 + len(summary.damage)
+    assert 0 < summary.frames_out < 300
+    assert len(page.root.all("div", "row")) == 6
