@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from rosbags.rosbag2 import Writer
 
 from depth_estimation_ros.errors import BagError
 from depth_estimation_ros.geometry import CameraModel
+from depth_estimation_ros.messages import RECORDED, camera_info
 from depth_estimation_ros.recordings import STORE, bag_writer
 
 IMAGE_TOPIC = "/camera/image"
@@ -159,19 +160,9 @@ def _image(header: Any, frame: Frame, transport: Transport) -> Any:
 
 
 def _camera_info(header: Any, camera: CameraModel) -> Any:
-    whole = STORE.types["sensor_msgs/msg/RegionOfInterest"](
-        x_offset=0, y_offset=0, height=0, width=0, do_rectify=False
-    )
-    return STORE.types["sensor_msgs/msg/CameraInfo"](
-        header=header,
-        height=camera.height,
-        width=camera.width,
-        distortion_model=camera.distortion_model or "plumb_bob",
-        d=np.asarray(camera.D if camera.D.size else np.zeros(5), np.float64),
-        k=camera.K.reshape(-1).astype(np.float64),
-        r=camera.R.reshape(-1).astype(np.float64),
-        p=camera.P.reshape(-1).astype(np.float64),
-        binning_x=0,
-        binning_y=0,
-        roi=whole,
-    )
+    """With a lens model also where there is no distortion, as calibration tools write it."""
+    if camera.D.size == 0:
+        camera = replace(camera, D=np.zeros(5))
+    if not camera.distortion_model:
+        camera = replace(camera, distortion_model="plumb_bob")
+    return camera_info(camera, header, RECORDED)
