@@ -65,7 +65,11 @@ def opened(path: Path) -> Iterator[MessageFile]:
     with tempfile.TemporaryDirectory(prefix="recording-") as folder:
         plain = Path(folder, path.stem)
         damage = _unpack(path, plain)
-        file = FORMATS[plain.suffix](plain)
+        try:
+            file = FORMATS[plain.suffix](plain)
+        except BagError as error:
+            what = f"The recording {path} cannot be read"
+            raise BagError(what, found=damage or "something else in the zstd") from error
         file.contents.damages = [_in(path, d) for d in file.contents.damages]
         if damage and not file.contents.damages:
             file.contents.damages.append(damage)
@@ -153,7 +157,7 @@ def _unpack(path: Path, plain: Path) -> Damage | None:
     decompressor = zstandard.ZstdDecompressor().decompressobj()
     with path.open("rb") as packed, plain.open("wb") as target:
         try:
-            while piece := packed.read(1 << 20):
+            while piece := packed.read(1 << 16):
                 if decompressor.eof:
                     decompressor = zstandard.ZstdDecompressor().decompressobj()
                 target.write(decompressor.decompress(piece))

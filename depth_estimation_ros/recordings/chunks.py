@@ -118,12 +118,17 @@ class MessageFile(Protocol):
 
 def messages_of(
     file: MessageFile,
+    name: str,
     topics: Collection[int],
     start_ns: int | None,
     end_ns: int | None,
     on_damage: Callable[[Damage], None],
 ) -> Iterator[Raw]:
-    """The messages of these topics, at or after the start and before the end, in order of time."""
+    """The messages of these topics, at or after the start and before the end, in order of time.
+
+    Args:
+        name: of the file as the user knows it; a packed one is read elsewhere.
+    """
 
     def read(chunk: Chunk) -> Iterator[Raw]:
         try:
@@ -131,7 +136,7 @@ def messages_of(
         except (CorruptChunk, OSError) as error:
             messages = error.good if isinstance(error, CorruptChunk) else []
             lost = None if chunk.counts is None else sum(chunk.counts.values()) - len(messages)
-            where = f"{file.path}, at {chunk.offset}"
+            where = f"{name}, at {chunk.offset}"
             on_damage(Damage(str(error), where, lost, None if messages else chunk.length))
         messages = [m for m in messages if m.topic in topics and within(m.time_ns)]
         messages.sort(key=lambda message: message.time_ns)

@@ -10,6 +10,8 @@ import zstandard
 
 from depth_estimation_ros.recordings.chunks import CorruptChunk
 
+_ZSTD = b"\x28\xb5\x2f\xfd"  # a message in CDR begins with 0
+
 
 class _Decompressor(Protocol):
     def decompress(self, data: bytes | memoryview) -> bytes: ...
@@ -41,6 +43,17 @@ def decompress(
     if not cut and len(content) != size:
         raise CorruptChunk(f"a chunk has {len(content)} bytes instead of {size}")
     return content
+
+
+def plain(message: bytes | memoryview) -> bytes:
+    """A message of ROS 2 that rosbag2 may have compressed by itself.
+
+    Raises:
+        zstandard.ZstdError: it did, and the message is corrupt.
+    """
+    if message[:4] == _ZSTD:
+        return zstandard.ZstdDecompressor().decompressobj().decompress(message)
+    return bytes(message)
 
 
 def _decompressor(compression: str) -> _Decompressor:

@@ -151,8 +151,11 @@ class McapFile:
             opcode, length = _RECORD.unpack(file.read(_RECORD.size))
             end = position + _RECORD.size + length
             if opcode in (Opcode.FOOTER, Opcode.DATA_END):
-                walk.finish()
-                return
+                file.seek(size - len(MAGIC))
+                if file.read() != MAGIC:
+                    what = "the index at the end is cut off, but all messages are there"
+                    self.contents.damages.append(Damage(what, str(self.path), 0, 0))
+                break
             if not (opcode in _KNOWN or opcode >= _PRIVATE):
                 what = f"no record of mcap (opcode {opcode}), so what follows cannot be found"
                 walk.damaged(what, position, size)
@@ -223,8 +226,9 @@ class McapFile:
                         messages.append(message)
                 elif opcode in (Opcode.SCHEMA, Opcode.CHANNEL):
                     self._learn(opcode, bytes(body))
-        except CorruptChunk as error:  # what lies before the place is as good as in any chunk
-            raise CorruptChunk(str(error), messages) from error
+        except CorruptChunk as error:
+            # Without a checksum the damage may have begun in the message before the one it breaks.
+            raise CorruptChunk(str(error), messages[:-1]) from error
         return messages
 
 

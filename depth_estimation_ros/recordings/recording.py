@@ -13,6 +13,7 @@ from depth_estimation_ros.errors import BagError
 from depth_estimation_ros.recordings.bag_files import ZSTD, Promise, files_of, opened
 from depth_estimation_ros.recordings.chunks import Contents, MessageFile, Raw, in_order, messages_of
 from depth_estimation_ros.recordings.damage import Damage, settled, total
+from depth_estimation_ros.recordings.decompression import plain
 from depth_estimation_ros.recordings.topic import RecordedMessage, Topic, listed
 from depth_estimation_ros.recordings.types import from_ros1, store_of
 
@@ -220,10 +221,14 @@ class Recording:
             topics = {}
             for number, topic in file.contents.topics.items():
                 if named is None or topic.name in named:
-                    ros2, convert = self._converted(topic) if file.is_ros1 else (topic, bytes)
+                    ros2, convert = self._converted(topic) if file.is_ros1 else (topic, plain)
                     if convert is not None:
                         topics[number] = ((ros2.name, ros2.msgtype), convert)
-            found = messages_of(file, topics, start_ns, end_ns, lambda damage: self._note([damage]))
+
+            def note(damage: Damage) -> None:
+                self._note([damage])
+
+            found = messages_of(file, str(part.path), topics, start_ns, end_ns, note)
             for time_ns, number, data in found:
                 key, convert = topics[number]
                 try:

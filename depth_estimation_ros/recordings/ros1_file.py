@@ -120,7 +120,7 @@ class Ros1File:
         position = len(MAGIC)
         found: tuple[int, int] | None = None
         index: dict[int, list[int]] = {}
-        what = "the bag has no index" if position == size else ""
+        what = "the bag has no index"
         while position < size:
             file.seek(position)
             try:
@@ -148,9 +148,8 @@ class Ros1File:
             position = end
         if found is not None:
             self._finish(*found, index)
-        if what:
-            where = f"{self.path}, at byte {position}"
-            self.contents.damages.append(Damage(what, where, None, size - position))
+        where = f"{self.path}, at byte {position}"
+        self.contents.damages.append(Damage(what, where, None, max(0, size - position)))
 
     def _finish(
         self, offset: int, length: int, index: dict[int, list[int]], cut: bool = False
@@ -200,8 +199,8 @@ class Ros1File:
                 elif op == bytes([_CONNECTION]):
                     self._learn(fields, data)
         except (CorruptChunk, KeyError, struct.error) as error:
-            # What lies before the place is as good as in any chunk.
-            raise CorruptChunk(f"a record in a chunk is corrupt: {error}", messages) from error
+            # Without a checksum the damage may have begun in the message before the one it breaks.
+            raise CorruptChunk(f"a record in a chunk is corrupt: {error}", messages[:-1]) from error
         return messages
 
 

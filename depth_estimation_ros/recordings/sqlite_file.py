@@ -9,9 +9,9 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import quote
 
-import zstandard
 from rosbags.interfaces import MessageDefinition, MessageDefinitionFormat
 from rosbags.rosbag2.errors import ReaderError
 from rosbags.rosbag2.metadata import parse_qos
@@ -29,9 +29,9 @@ from depth_estimation_ros.recordings.topic import NO_DEFINITION, Topic
 
 MAGIC = b"SQLite format 3\0"
 BLOCK_ROWS = 1000
-_ZSTD = b"\x28\xb5\x2f\xfd"  # a message in CDR begins with 0
 _FORMATS = {"ros2msg": MessageDefinitionFormat.MSG, "ros2idl": MessageDefinitionFormat.IDL}
 _LARGEST_GAP = 1 << 20
+_WHOLE = "typeof(data) = 'blob' AND typeof(timestamp) = 'integer'"  # a torn page gives NULL
 
 
 class SqliteFile:
@@ -52,6 +52,7 @@ class SqliteFile:
         self.contents = Contents()
         with path.open("rb") as file:
             magic = file.read(len(MAGIC))
+            self._torn = _torn_page(file)
         if magic != MAGIC:
             raise BagError(
                 f"The recording {path} cannot be read",
@@ -79,13 +80,25 @@ class SqliteFile:
         last = chunk.offset + chunk.length - 1
         with self._opened() as database:
             try:
-                return _rows(database, chunk.offset, last)
-            except (sqlite3.Error, zstandard.ZstdError) as error:
+                rows = _rows(database, chunk.offset, last)
+            except sqlite3.Error as error:
                 good = []
                 for row in range(chunk.offset, last + 1):
-                    with suppress(sqlite3.Error, zstandard.ZstdError):
+                    with suppress(sqlite3.Error):
                         good += _rows(database, row, row)
-                raise CorruptChunk(f"rows of messages cannot be read: {error}", good) from error
+                why = f"rows of messages cannot be read: {error}"
+                raise CorruptChunk(why, [row for row in good if not self._is_torn(row)]) from error
+        whole = [row for row in rows if not self._is_torn(row)]
+        if len(whole) < len(rows):
+            raise CorruptChunk("the file ends in the middle of a message", whole)
+        return rows
+
+    def _is_torn(self, row: Raw) -> bool:
+        """Whether the message ends in the last page, of which only a part is there.
+
+        sqlite takes what is missing of that page for zeros, and says nothing.
+        """
+        return bool(self._torn) and bytes(row.data).rstrip(b"\0").endswith(self._torn)
 
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
@@ -110,9 +123,8 @@ class SqliteFile:
         return database
 
     def _find_blocks(self, database: sqlite3.Connection) -> None:
-        query = (
-            "SELECT id, topic_id, timestamp, length(data) FROM messages WHERE id > ? ORDER BY id"
-        )
+        query = "SELECT id, topic_id, timestamp, length(data) FROM messages WHERE id > ?"
+        query += f" AND {_WHOLE} ORDER BY id"
         block = _Block()
         last, gap = 0, 0
         while True:
@@ -164,11 +176,21 @@ class _Block:
         self.counts[topic] = self.counts.get(topic, 0) + 1
 
 
+def _torn_page(file: BinaryIO) -> bytes:
+    """What there is of a last page that is not whole, as content of a message; empty if it is."""
+    file.seek(16)
+    page = int.from_bytes(file.read(2), "big") or 512
+    page = 65536 if page == 1 else page  # https://www.sqlite.org/fileformat2.html
+    size = file.seek(0, 2)
+    file.seek(size - size % page)
+    return file.read()[4:].rstrip(b"\0")
+
+
 def _rows(database: sqlite3.Connection, first: int, last: int) -> list[Raw]:
     query = "SELECT timestamp, topic_id, data FROM messages WHERE id BETWEEN ? AND ?"
+    query += f" AND {_WHOLE}"
     return [
-        Raw(time_ns, topic, _plain(data))
-        for time_ns, topic, data in database.execute(query, (first, last))
+        Raw(time_ns, topic, data) for time_ns, topic, data in database.execute(query, (first, last))
     ]
 
 
@@ -204,10 +226,3 @@ def _qos(profiles: str) -> tuple:
         return tuple(parse_qos(profiles))
     except (ReaderError, KeyError, TypeError):
         return ()
-
-
-def _plain(data: bytes) -> bytes:
-    """The message, which rosbag2 may have compressed by itself."""
-    if data[:4] == _ZSTD:
-        return zstandard.ZstdDecompressor().decompressobj().decompress(data)
-    return data
