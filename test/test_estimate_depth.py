@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import tiny_models
 from test_clouds import read_ply
-from test_media import write, write_video
+from test_media import write, write_jpeg, write_video
 
 from depth_estimation_ros.estimate_depth import outputs
 from depth_estimation_ros.estimate_depth.command import main
@@ -235,8 +235,26 @@ def test_an_unknown_lens_is_said_once_with_what_to_give(run, out, tmp_path):
     assert code == 0
     assert text.count("the focal length of the lens is not known") == 1
     assert "Give --hfov DEGREES, --focal-px PIXELS or --calibration YAML" in text
-    assert summary(out)["focal_length"] == "unknown, 60 degrees of horizontal view assumed"
+    assert [told["focal_length"] for told in summary(out)["inputs"]] == [
+        ["unknown, 60 degrees of horizontal view assumed"]
+    ] * 2
     assert len(summary(out)["notes"]) == 1
+
+
+def test_a_picture_of_a_phone_knows_its_lens(run, out, tmp_path):
+    card = tiny_models.tiny_card(canonical_focal_px=100.0)
+    canonical = tiny_models.constant_depth(tmp_path / "canonical.onnx", 2.0, card)
+    picture = write_jpeg(tmp_path / "k.jpg", steps(), focal_35mm=26)
+    code, text = run(picture, "--save", "npz", "ply", "--model", canonical)
+    assert code == 0, text
+    assert "note" not in text
+    stored = np.load(out / "k_depth_m.npz")
+    focal = 26 * 80 / math.hypot(36, 24)  # 80 is the diagonal of 64 x 48
+    assert stored["K"][0, 0] == pytest.approx(focal)
+    np.testing.assert_allclose(stored["depth"], 2.0 * focal / 100.0, rtol=1e-5)
+    assert summary(out)["inputs"][0]["focal_length"] == ["EXIF of the picture, 26 mm of 35 mm film"]
+    run(picture, "--focal-px", "50", "--save", "npz", "--overwrite")  # the user knows better
+    assert np.load(out / "k_depth_m.npz")["K"][0, 0] == 50.0
 
 
 def test_a_cloud_without_a_lens_is_refused_before_anything_is_done(run, out, tmp_path):

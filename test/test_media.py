@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +13,8 @@ import numpy as np
 import pytest
 
 from depth_estimation_ros.errors import MediaError
-from depth_estimation_ros.media import Video, open_media
+from depth_estimation_ros.media import Video, focal_px, open_media
+from depth_estimation_ros.media.exif import focal_in_35mm
 
 HEIGHT, WIDTH = 48, 64
 
@@ -53,19 +56,77 @@ def test_a_picture_of_16_bits_grey_is_shown_as_8_bits_of_three_equal_colours(tmp
     np.testing.assert_array_equal(frame.rgb, np.full((2, 3, 3), 0x80, np.uint8))
 
 
+def write_jpeg(
+    path: Path, rgb: np.ndarray, *, focal_35mm: int = 0, orientation: int = 1, order: str = ">"
+) -> Path:
+    """A JPEG with what a phone writes into its EXIF; ``order`` of bytes as in struct."""
+
+    def directory(*entries: tuple[int, str, int]) -> bytes:
+        body = struct.pack(order + "H", len(entries))
+        for tag, letter, value in entries:
+            kind = {"H": 3, "I": 4}[letter]
+            field = struct.pack(order + letter, value).ljust(4, b"\0")
+            body += struct.pack(order + "HHI", tag, kind, 1) + field
+        return body + bytes(4)
+
+    first = 8
+    second = first + len(directory((0, "H", 0), (0, "I", 0)))
+    tiff = {">": b"MM", "<": b"II"}[order] + struct.pack(order + "HI", 42, first)
+    tiff += directory((0x0112, "H", orientation), (0x8769, "I", second))
+    tiff += directory((0xA405, "H", focal_35mm))
+    block = b"Exif\0\0" + tiff
+    marker = b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block
+    bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+    jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, 100])[1].tobytes()
+    path.write_bytes(jpeg[:2] + marker + jpeg[2:])
+    return path
+
+
 def test_a_picture_is_turned_upright_as_its_exif_says(tmp_path):
     lying = np.zeros((4, 8, 3), np.uint8)
     lying[:, :4] = 255  # its left half; turned by 90 degrees clockwise this is the top
-    _, jpeg = cv2.imencode(".jpg", lying, [cv2.IMWRITE_JPEG_QUALITY, 100])
-    tiff = b"MM\x00*\x00\x00\x00\x08\x00\x01\x01\x12\x00\x03\x00\x00\x00\x01\x00\x06\x00\x00"
-    block = b"Exif\x00\x00" + tiff + b"\x00\x00\x00\x00"
-    marker = b"\xff\xe1" + (len(block) + 2).to_bytes(2, "big") + block
-    path = tmp_path / "phone.jpg"
-    path.write_bytes(jpeg.tobytes()[:2] + marker + jpeg.tobytes()[2:])
+    path = write_jpeg(tmp_path / "phone.jpg", lying, orientation=6)
     (frame,) = open_media(str(path)).frames()
     assert frame.rgb.shape == (8, 4, 3)
     assert frame.rgb[:3].min() > 200
     assert frame.rgb[5:].max() < 50
+
+
+@pytest.mark.parametrize("order", [">", "<"])
+def test_a_jpeg_tells_its_focal_length(tmp_path, order):
+    path = write_jpeg(tmp_path / "phone.jpg", color(1), focal_35mm=26, order=order)
+    media = open_media(str(path))
+    (frame,) = media.frames()
+    assert (frame.focal_35mm, media.tells_focal) == (26.0, True)
+    # The main camera of a phone, 26 mm, 4032 x 3024: about 67 degrees wide.
+    focal = focal_px(26.0, 4032, 3024)
+    assert 2 * math.degrees(math.atan(4032 / 2 / focal)) == pytest.approx(67.3, abs=0.1)
+    assert focal_px(36.0, 3600, 2400) == pytest.approx(3600)  # film itself
+
+
+def test_a_focal_length_of_0_or_in_a_broken_exif_is_unknown(tmp_path):
+    path = write_jpeg(tmp_path / "phone.jpg", color(1))
+    assert focal_in_35mm(path) is None
+    whole = write_jpeg(path, color(1), focal_35mm=26).read_bytes()
+    end_of_exif = whole.index(b"Exif") + 6 + 8 + 2 * 12 + 6 + 12 + 6
+    rng = np.random.default_rng(0)
+    for cut in range(end_of_exif):
+        path.write_bytes(whole[:cut])
+        assert focal_in_35mm(path) in (None, 26.0)
+        garbled = bytearray(whole[:end_of_exif])
+        garbled[cut] = rng.integers(256)
+        path.write_bytes(garbled)
+        focal_in_35mm(path)  # whatever it says, it ends
+    assert focal_in_35mm(tmp_path / "missing.jpg") is None
+
+
+def test_a_folder_tells_focal_lengths_only_if_all_its_pictures_do(tmp_path):
+    write_jpeg(tmp_path / "1.jpg", color(1), focal_35mm=26)
+    assert open_media(str(tmp_path)).tells_focal
+    write(tmp_path / "2.png", color(2))
+    media = open_media(str(tmp_path))
+    assert not media.tells_focal
+    assert [frame.focal_35mm for frame in media.frames()] == [26.0, None]
 
 
 @pytest.mark.parametrize("contents", [b"", b"not a picture"])
@@ -120,7 +181,7 @@ def test_samples_are_spread_over_a_folder(tmp_path):
     for index in range(10):
         write(tmp_path / f"{index}.png", color(index))
     samples = open_media(str(tmp_path)).samples(2)
-    assert [int(rgb[0, 0, 0]) for rgb in samples] == [40, 140]  # numbers 2 and 7
+    assert [int(frame.rgb[0, 0, 0]) for frame in samples] == [40, 140]  # numbers 2 and 7
 
 
 # Videos
@@ -135,7 +196,7 @@ def test_a_video_keeps_its_rate_and_counts_its_frames(tmp_path):
     for index, frame in enumerate(frames):
         assert np.abs(frame.rgb.astype(int) - color(index)).max() < 8  # JPEG
     assert media.unreadable == []
-    reds = [int(rgb[0, 0, 0]) for rgb in media.samples(2)]
+    reds = [int(frame.rgb[0, 0, 0]) for frame in media.samples(2)]
     np.testing.assert_allclose(reds, [20, 60], atol=8)  # numbers 1 and 3
 
 

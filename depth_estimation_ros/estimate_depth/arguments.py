@@ -35,9 +35,9 @@ examples:
   estimate_depth rtsp://robot/front --out depth    a stream, if this OpenCV can open it
 
 How far a thing is can only be told with the focal length of the lens: give --hfov, --focal-px or
---calibration. Without, all depths may be wrong by one common factor.
-A field of view is on the data sheet of the camera; of phones, the main lens has about 65 to 70
-degrees in landscape. From the 35 mm equivalent f of a picture: 2 * atan(18 / f).
+--calibration. Without, all depths may be wrong by one common factor. JPEG pictures as phones and
+cameras make them have it in their EXIF, which is used if none is given; give it for pictures that
+were cropped. The data sheet of a camera tells its field of view.
 
 exit status: 0 everything was done; 1 an error; 2 done, but some inputs could not be read;
 130 interrupted.

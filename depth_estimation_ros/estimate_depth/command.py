@@ -28,7 +28,7 @@ from rich.progress import (
 from depth_estimation_ros.engines import open_engine
 from depth_estimation_ros.errors import DepthEstimationError, MediaError, ParameterError
 from depth_estimation_ros.estimate_depth.arguments import engine_options, lens_of, parse
-from depth_estimation_ros.estimate_depth.lens import Lens
+from depth_estimation_ros.estimate_depth.lens import ASSUMED_HFOV_DEG, Lens
 from depth_estimation_ros.estimate_depth.looks import Looks, choose_looks
 from depth_estimation_ros.estimate_depth.names import SUMMARY, places, planned, refuse_existing
 from depth_estimation_ros.estimate_depth.outputs import OutputSettings
@@ -74,7 +74,7 @@ def _run(options: argparse.Namespace, stop: threading.Event) -> int:
         )
         settings = _settings(options, tasks, pipeline, lens, outcome)
         options.out.mkdir(parents=True, exist_ok=True)
-        work = Estimation(pipeline, lens, settings, options.out, options.codec)
+        work = Estimation(pipeline, settings, options.out, options.codec)
         try:
             _work_off(work, tasks, stop, outcome)
         finally:
@@ -106,7 +106,7 @@ def _open_inputs(names: Sequence[str], outcome: Outcome) -> list[Media]:
 
 def _check(options: argparse.Namespace, tasks: Sequence[Task], lens: Lens) -> None:
     """Whatever would fail after minutes fails now."""
-    if any("ply" in task.kinds for task in tasks) and not lens.source:
+    if any("ply" in task.kinds and not lens.knows(task.media) for task in tasks):
         raise ParameterError(
             "--save ply",
             found="no focal length, without which a cloud has no shape",
@@ -127,12 +127,13 @@ def _settings(
     lens: Lens,
     outcome: Outcome,
 ) -> OutputSettings:
-    card, assumed = pipeline.engine.card, pipeline.settings.assumed_hfov_deg
-    if not lens.source:
+    card = pipeline.engine.card
+    if not all(lens.knows(task.media) for task in tasks):
         _note(
             outcome,
-            f"the focal length of the lens is not known: a horizontal view of {assumed:g} degrees "
-            "is assumed, and all depths may be wrong by one common factor. "
+            "the focal length of the lens is not known: a horizontal view of "
+            f"{ASSUMED_HFOV_DEG:g} degrees is assumed, and all depths may be wrong by one common "
+            "factor. "
             "Give --hfov DEGREES, --focal-px PIXELS or --calibration YAML",
         )
     shown = [task.media for task in tasks if {"color", "side-by-side"} & set(task.kinds)]
@@ -146,7 +147,7 @@ def _settings(
         options.voxel,
         looks,
         f"{card.name} {card.model_version}".strip(),
-        lens.source or f"unknown, {assumed:g} degrees of horizontal view assumed",
+        lens,
     )
 
 

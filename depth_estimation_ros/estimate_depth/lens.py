@@ -6,13 +6,16 @@ from dataclasses import dataclass
 
 from depth_estimation_ros.errors import CalibrationError
 from depth_estimation_ros.geometry import CameraModel
+from depth_estimation_ros.media import Media, MediaFrame, focal_px
+from depth_estimation_ros.pipeline import PipelineSettings
 
+ASSUMED_HFOV_DEG = PipelineSettings.assumed_hfov_deg
 ASPECT_TOLERANCE = 0.01  # share by which a picture's shape may differ from the calibrated one
 
 
 @dataclass(frozen=True)
 class Lens:
-    """What the user says of the camera; at most one of the three.
+    """What the user says of the camera, at most one of the three; else the pictures' own EXIF.
 
     Attributes:
         hfov_deg: horizontal field of view of the pictures as they are, degrees.
@@ -24,24 +27,39 @@ class Lens:
     focal_px: float | None = None
     calibration: CameraModel | None = None
 
-    def camera(self, width: int, height: int) -> CameraModel | None:
-        """The camera of a picture of this size; None if nothing is known.
+    def camera(self, frame: MediaFrame) -> CameraModel | None:
+        """The camera of a picture; None if nothing is known.
 
         Raises:
             CalibrationError: the calibration is of a picture of another shape.
         """
+        height, width = frame.rgb.shape[:2]
         if self.calibration is not None:
             return _at_size(self.calibration, width, height)
-        if self.focal_px is not None:
-            focal, x, y = self.focal_px, (width - 1) / 2.0, (height - 1) / 2.0
-            return CameraModel.from_intrinsics(focal, focal, x, y, width, height)
         if self.hfov_deg is not None:
             return CameraModel.from_hfov(width, height, self.hfov_deg)
-        return None
+        focal = self.focal_px
+        if focal is None and frame.focal_35mm is not None:
+            focal = focal_px(frame.focal_35mm, width, height)
+        if focal is None:
+            return None
+        x, y = (width - 1) / 2.0, (height - 1) / 2.0
+        return CameraModel.from_intrinsics(focal, focal, x, y, width, height)
+
+    def knows(self, media: Media) -> bool:
+        """Whether `camera` knows one for every frame of an input."""
+        return self._given != "" or media.tells_focal
+
+    def source(self, frame: MediaFrame) -> str:
+        """Where the focal length of a frame comes from, in words."""
+        if self._given:
+            return self._given
+        if frame.focal_35mm is not None:
+            return f"EXIF of the picture, {frame.focal_35mm:g} mm of 35 mm film"
+        return f"unknown, {ASSUMED_HFOV_DEG:g} degrees of horizontal view assumed"
 
     @property
-    def source(self) -> str:
-        """Where the focal length comes from, in words; empty if nowhere."""
+    def _given(self) -> str:
         if self.calibration is not None:
             return "the calibration (--calibration)"
         if self.focal_px is not None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from depth_estimation_ros.errors import MediaError
 from depth_estimation_ros.estimate_depth.lens import Lens
-from depth_estimation_ros.media import Media, spread
+from depth_estimation_ros.media import Media, MediaFrame, spread
 from depth_estimation_ros.pipeline import Depth, DepthPipeline, Rgb, resize_image
 from depth_estimation_ros.render import ColorScale, colorize, with_legend
 
@@ -67,9 +67,8 @@ def choose_looks(
     depths = []
     chosen = [inputs[index] for index in spread(len(inputs), SAMPLES)]
     for media in chosen:
-        for rgb in _samples(media, SAMPLES // len(chosen)):
-            height, width = rgb.shape[:2]
-            depth = pipeline.run(rgb, lens.camera(width, height)).depth
+        for frame in _samples(media, SAMPLES // len(chosen)):
+            depth = pipeline.run(frame.rgb, lens.camera(frame)).depth
             depths.append(cv2.resize(depth, SAMPLE_SIZE, interpolation=cv2.INTER_NEAREST))
     if not depths:
         return Looks(ColorScale.percentiles(), color_map, "follows what is seen, within seconds")
@@ -78,7 +77,7 @@ def choose_looks(
     return _fixed(near, far, color_map, why)
 
 
-def _samples(media: Media, count: int) -> list[Rgb]:
+def _samples(media: Media, count: int) -> list[MediaFrame]:
     """None of an input that cannot be read, which is told when its turn comes."""
     try:
         return media.samples(count)

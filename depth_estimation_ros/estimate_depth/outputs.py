@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from depth_estimation_ros.clouds import voxel_downsample, write_ply
+from depth_estimation_ros.estimate_depth.lens import Lens
 from depth_estimation_ros.estimate_depth.looks import Looks, side_by_side
 from depth_estimation_ros.estimate_depth.png import encode_png, to_units
 from depth_estimation_ros.files import written_whole
@@ -30,7 +31,7 @@ class OutputSettings:
         voxel: of ply, metres; 0 = off.
         looks: of color and side-by-side; None if neither is written.
         model: name and version, for the files to say.
-        focal_length: where it comes from, in words, for the files to say.
+        lens: for the files to say where the focal length comes from.
     """
 
     png_scale: float
@@ -38,7 +39,7 @@ class OutputSettings:
     voxel: float
     looks: Looks | None
     model: str
-    focal_length: str
+    lens: Lens
 
 
 def ending(kind: str, png_scale: float) -> str:
@@ -147,5 +148,5 @@ class FrameFiles:
             "Title": f"Depth of {frame.name}",
             "Description": units(kind, self._settings.png_scale),
             "Software": f"depth_estimation_ros, model {self._settings.model}",
-            "Source": f"focal length: {self._settings.focal_length}",
+            "Source": f"focal length: {self._settings.lens.source(frame)}",
         }

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from depth_estimation_ros.errors import MediaError
-from depth_estimation_ros.estimate_depth.lens import Lens
 from depth_estimation_ros.estimate_depth.looks import side_by_side
 from depth_estimation_ros.estimate_depth.names import Place
 from depth_estimation_ros.estimate_depth.outputs import FrameFiles, OutputSettings
@@ -36,6 +35,7 @@ class InputResult:
         lost_pixels: finite depths that did not fit into depth16.
         engine_ms: of each frame.
         codec: of the side-by-side video.
+        focal_lengths: where those of the frames come from; keys in words, in order.
     """
 
     name: str
@@ -46,6 +46,7 @@ class InputResult:
     lost_pixels: int = 0
     engine_ms: list[float] = field(default_factory=list)
     codec: str = ""
+    focal_lengths: dict[str, None] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """For summary.json."""
@@ -58,6 +59,7 @@ class InputResult:
             "unreadable": self.unreadable,
             "depth16_lost_pixels": self.lost_pixels,
             "engine_ms_median": median,
+            "focal_length": list(self.focal_lengths),
             "video_codec": self.codec,
         }
 
@@ -109,12 +111,11 @@ class Estimation:
     def __init__(
         self,
         pipeline: DepthPipeline,
-        lens: Lens,
         settings: OutputSettings,
         out: Path,
         codec: str | None,
     ) -> None:
-        self._pipeline, self._lens, self._settings = pipeline, lens, settings
+        self._pipeline, self._settings = pipeline, settings
         self._out, self._codec = out, codec
         self.results: list[InputResult] = []
 
@@ -162,9 +163,10 @@ class Estimation:
         video: VideoFile | None,
         result: InputResult,
     ) -> None:
-        height, width = frame.rgb.shape[:2]
-        depth = self._pipeline.run(frame.rgb, self._lens.camera(width, height))
+        lens = self._settings.lens
+        depth = self._pipeline.run(frame.rgb, lens.camera(frame))
         result.engine_ms.append(depth.engine_ms)
+        result.focal_lengths.setdefault(lens.source(frame))
         if video is not None:
             looks = self._settings.looks
             assert looks is not None

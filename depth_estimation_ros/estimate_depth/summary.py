@@ -82,7 +82,6 @@ def write_summary(
         "seconds": round(outcome.seconds, 3),
         "frames_per_second": round(outcome.frames / max(outcome.seconds, 1e-9), 2),
         "units": {kind: units(kind, settings.png_scale) for kind in dict.fromkeys(kinds)},
-        "focal_length": settings.focal_length,
         "colors": looks and {"map": looks.color_map, "near_far_m": looks.limits, "from": looks.why},
         "model": settings.model,
         "engine": engine,

@@ -1,5 +1,6 @@
 """Pictures, folders, videos and cameras as streams of colour pictures. No ROS here."""
 
+from depth_estimation_ros.media.exif import focal_px
 from depth_estimation_ros.media.inputs import is_camera, open_media
 from depth_estimation_ros.media.media import Media, MediaFrame
 from depth_estimation_ros.media.pictures import PICTURES, Folder, Picture, read_picture, spread
@@ -14,6 +15,7 @@ __all__ = [
     "MediaFrame",
     "Picture",
     "Video",
+    "focal_px",
     "is_camera",
     "open_media",
     "read_picture",

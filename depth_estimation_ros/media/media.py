@@ -20,11 +20,13 @@ class MediaFrame(NamedTuple):
         stamp_ns: nanoseconds: since the beginning of a video, since 1970 for a camera, 0 for a
             picture.
         name: of a picture its file's name; of others the frame's number, as 000012.
+        focal_35mm: focal length in millimetres of 35 mm film, as a JPEG's EXIF says.
     """
 
     rgb: Rgb
     stamp_ns: int
     name: str
+    focal_35mm: float | None = None
 
 
 class Media(Protocol):
@@ -49,6 +51,11 @@ class Media(Protocol):
     @property
     def count(self) -> int | None: ...
 
+    @property
+    def tells_focal(self) -> bool:
+        """Whether every frame will have a `focal_35mm`."""
+        ...
+
     def frames(self) -> Iterator[MediaFrame]:
         """The pictures, one after the other, from the first.
 
@@ -57,6 +64,6 @@ class Media(Protocol):
         """
         ...
 
-    def samples(self, count: int) -> list[Rgb]:
-        """Up to so many pictures from all over the input; none where one cannot look ahead."""
+    def samples(self, count: int) -> list[MediaFrame]:
+        """Up to so many frames from all over the input; none where one cannot look ahead."""
         ...

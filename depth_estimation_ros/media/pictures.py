@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from depth_estimation_ros.errors import MediaError
+from depth_estimation_ros.media.exif import focal_in_35mm
 from depth_estimation_ros.media.media import Kind, MediaFrame, Rgb
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
@@ -31,11 +33,16 @@ class Picture:
 
     def frames(self) -> Iterator[MediaFrame]:
         """The one picture."""
-        yield MediaFrame(read_picture(self.path), 0, self.path.name)
+        yield _frame(self.path)
 
-    def samples(self, count: int) -> list[Rgb]:
+    def samples(self, count: int) -> list[MediaFrame]:
         """The picture."""
-        return [read_picture(self.path)][:count]
+        return [_frame(self.path)][:count]
+
+    @property
+    def tells_focal(self) -> bool:
+        """By its EXIF."""
+        return focal_in_35mm(self.path) is not None
 
 
 class Folder:
@@ -76,21 +83,24 @@ class Folder:
         self.unreadable.clear()
         for path in self.paths:
             try:
-                rgb = read_picture(path)
+                frame = _frame(path)
             except MediaError as error:
                 self.unreadable.append(str(error))
                 continue
-            yield MediaFrame(rgb, 0, path.name)
+            yield frame
 
-    def samples(self, count: int) -> list[Rgb]:
+    def samples(self, count: int) -> list[MediaFrame]:
         """Readable ones among evenly spaced pictures."""
-        pictures = []
+        frames = []
         for index in spread(self.count, count):
-            try:
-                pictures.append(read_picture(self.paths[index]))
-            except MediaError:
-                continue
-        return pictures
+            with suppress(MediaError):
+                frames.append(_frame(self.paths[index]))
+        return frames
+
+    @property
+    def tells_focal(self) -> bool:
+        """By the EXIF of all of them."""
+        return all(focal_in_35mm(path) is not None for path in self.paths)
 
 
 def read_picture(path: Path) -> Rgb:
@@ -112,6 +122,10 @@ def read_picture(path: Path) -> Rgb:
             expected=f"one of {', '.join(PICTURES)}, whole",
         )
     return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def _frame(path: Path) -> MediaFrame:
+    return MediaFrame(read_picture(path), 0, path.name, focal_in_35mm(path))
 
 
 def spread(count: int, wanted: int) -> list[int]:

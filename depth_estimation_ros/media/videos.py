@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -31,6 +32,7 @@ class Video:
     """
 
     kind: Kind = "video"
+    tells_focal = False
 
     def __init__(self, source: str) -> None:
         self.name = source
@@ -55,22 +57,26 @@ class Video:
         seen = 0
         with self._opened() as video:
             for index, rgb in enumerate(_pictures(video)):
-                yield MediaFrame(rgb, round(index / self.rate * 1e9), f"{index:06d}")
+                yield self._frame(index, rgb)
                 seen += 1
         if self.count is not None and seen < self.count - max(2, self.count // 50):
             claim = f"of the {self.count} frames that it claims only {seen} can be read"
             self.unreadable.append(f"The video {self.name} is cut off or broken: {claim}")
 
-    def samples(self, count: int) -> list[Rgb]:
+    def samples(self, count: int) -> list[MediaFrame]:
         """Frames near evenly spaced places; none of a stream."""
         if self.count is None:
             return []
-        pictures = []
+        frames = []
         with self._opened() as video:
             for index in spread(self.count, count):
                 video.set(cv2.CAP_PROP_POS_FRAMES, index)
-                pictures += [rgb for _, rgb in zip(range(1), _pictures(video), strict=False)]
-        return pictures
+                for rgb in islice(_pictures(video), 1):
+                    frames.append(self._frame(index, rgb))
+        return frames
+
+    def _frame(self, index: int, rgb: Rgb) -> MediaFrame:
+        return MediaFrame(rgb, round(index / self.rate * 1e9), f"{index:06d}")
 
     @contextmanager
     def _opened(self) -> Iterator[cv2.VideoCapture]:
@@ -90,6 +96,7 @@ class Camera:
     """
 
     kind: Kind = "camera"
+    tells_focal = False
 
     def __init__(self, device: str) -> None:
         self.name = f"camera {device}"
@@ -107,7 +114,7 @@ class Camera:
             for index, rgb in enumerate(_pictures(video)):
                 yield MediaFrame(rgb, time.time_ns(), f"{index:06d}")
 
-    def samples(self, count: int) -> list[Rgb]:
+    def samples(self, count: int) -> list[MediaFrame]:
         """None: what a camera will see is not known."""
         return []
 
