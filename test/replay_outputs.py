@@ -9,12 +9,16 @@ from typing import Any
 
 import demo_recordings as recordings
 import numpy as np
+from html_page import Page
 
 from depth_estimation_ros import messages
 from depth_estimation_ros.recordings import RecordingWriter
 from depth_estimation_ros.replay.frames_csv import FrameRow, FrameTable, depth_columns
 from depth_estimation_ros.replay.options import ReplayOptions
 from depth_estimation_ros.replay.summary import BadFrame, CameraSummary, ReplaySummary
+from depth_estimation_ros.replay_report import write_report
+
+STEP_NS = 100_000_000
 
 
 @dataclass
@@ -73,6 +77,22 @@ class Camera:
             times = {"engine_ms": self.engine_ms[i], "total_ms": self.total_ms[i]}
             rows.append(FrameRow(name, stamp, stamp, "ok", **times, **depth_columns(depth)))
         return rows
+
+
+def stamps(*indices: int) -> list[int]:
+    """Stamps at 10 Hz."""
+    return [recordings.START_NS + i * STEP_NS for i in indices]
+
+
+def camera(name: str = "front", frames: int = 8, **fields: Any) -> Camera:
+    """A camera whose depth is that of the pictures."""
+    depths = [recordings.depth(i % 8) for i in range(frames)]
+    return Camera(**{"name": name, "depths": depths, "stamps": stamps(*range(frames))} | fields)
+
+
+def report(folder: Path, *cameras: Camera, **fields: Any) -> Page:
+    """The page of a replay of these cameras."""
+    return Page(write_report(write_output(folder, cameras, **fields)))
 
 
 def write_output(folder: Path, cameras: Sequence[Camera], **fields: Any) -> Path:

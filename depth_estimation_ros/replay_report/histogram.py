@@ -60,7 +60,9 @@ def histogram(values: Floats, low: float, high: float, name: str) -> Markup:
         text = f"{mark} {found[mark]:.4g}"
         labels.append(element("text", text, **at, text_anchor=anchor, class_="strong"))
     numbers = ", ".join(f"{mark} {value:.4g} ms" for mark, value in found.items())
-    axes = joined(y_axis(y, LEFT, RIGHT, "frames", 3), x_axis(x, top, bottom, "ms"))
+    axes = joined(
+        y_axis(y, LEFT, RIGHT, "frames", min(3, int(y.high))), x_axis(x, top, bottom, "ms")
+    )
     return chart(
         bottom + 40,
         f"Histogram of the {name} of {len(values)} frames: {numbers}",

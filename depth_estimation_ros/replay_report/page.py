@@ -82,7 +82,7 @@ def _frames_in_time(
     options: ReplayOptions,
 ) -> Markup:
     parts: list[object] = []
-    if cameras:
+    if end > start:
         key = [
             joined(element("span", class_=f"key {state}"), state)
             for state in ("received", "missing", "bad")
@@ -92,13 +92,14 @@ def _frames_in_time(
         period = period_ns(frames.stamp_ns, options.rate_hz)
         gaps = find_gaps(frames.stamp_ns, period)
         ends = [f"{seconds:.1f} s" for seconds in (0, (end - start) / 2e9, (end - start) / 1e9)]
-        parts += [
-            element("h3", camera.image_topic),
-            timeline.strip(frames, start, end, gaps, camera.image_topic),
-            element("div", *[element("span", text) for text in ends], class_="ends"),
-            gap_table(gaps, start, period) if len(frames) > 1 else None,
-            sections.camera_table(camera, frames, period),
-        ]
+        parts.append(element("h3", camera.image_topic))
+        if end > start:
+            parts += [
+                timeline.strip(frames, start, end, gaps, camera.image_topic),
+                element("div", *[element("span", text) for text in ends], class_="ends"),
+                gap_table(gaps, start, period) if len(frames) > 1 else None,
+            ]
+        parts.append(sections.camera_table(camera, frames, period))
     for camera in silent:
         parts.append(element("h3", camera.image_topic))
         parts.append(element("p", "No frames."))
@@ -139,7 +140,8 @@ def _times(cameras: Cameras) -> Markup:
 def _depths(cameras: Cameras, start: int, options: ReplayOptions) -> Markup:
     figures = []
     for camera, frames in cameras:
-        if np.isfinite(frames.depth_p5 + frames.depth_median + frames.depth_p95).any():
+        known = np.isfinite(frames.depth_p5 + frames.depth_median + frames.depth_p95)
+        if len(np.unique(frames.stamp_ns[known])) > 1:
             period = period_ns(frames.stamp_ns, options.rate_hz)
             gaps = find_gaps(frames.stamp_ns, period)
             chart = timeline.depth_over_time(frames, start, gaps, camera.image_topic)
