@@ -91,6 +91,21 @@ def test_what_comes_in_during_work_is_thrown_away_except_the_newest() -> None:
     assert session.done == [1, 4]
 
 
+def test_discard_throws_away_what_waits_at_once_and_what_comes_next_is_worked_on() -> None:
+    session = Session()
+    worker, _ = started(session)
+    worker.submit(1)
+    session.wait_until_begun()
+    assert worker.discard() is False
+    worker.submit(2)
+    assert worker.discard() is True  # without waiting for 1
+    worker.submit(3)
+    session.may_work.release(2)
+    session.wait_until_begun()
+    worker.stop()
+    assert session.done == [1, 3]
+
+
 def test_opening_error_is_raised_by_start_and_the_thread_is_gone() -> None:
     before = threading.active_count()
     worker: Worker[int] = Worker(Session(ValueError("no such model")), lambda error: None)
