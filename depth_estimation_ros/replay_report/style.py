@@ -81,10 +81,12 @@ summary { cursor: pointer; }
 @media print {
   :root {
     --paper: #fff; --card: #f5f7fa; --ink: #000; --faint: #444; --rule: #bbb; --bar: #8fb5df;
-    --line: #14589c; --band: #b7d1ee;
+    --line: #14589c; --band: #b7d1ee; --missing: #d3364c; --bad: #e08a00; --good: #217346;
   }
   body { padding: 0; max-width: none; font-size: 10pt; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+  .row { grid-template-columns: repeat(4, 1fr); }
+  .row.three { grid-template-columns: repeat(3, 1fr); }
   figure, tr, .row, .keys { break-inside: avoid; }
   h2, h3 { break-after: avoid; }
 }
