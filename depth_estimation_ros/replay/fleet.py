@@ -38,6 +38,7 @@ class FleetOptions:
             have work.
         ray: a cluster; None for processes of this machine.
         retries: of a job whose process or machine died, or failed in a way that may pass.
+        report: whether each result gets a report.html.
     """
 
     inputs: tuple[str, ...]
@@ -47,6 +48,7 @@ class FleetOptions:
     chunk_s: float | None = None
     ray: RayOptions | None = None
     retries: int = 2
+    report: bool = False
 
 
 class Fleet:
@@ -74,7 +76,9 @@ class Fleet:
         if not options.inputs:
             raise ParameterError("No recordings", expected="at least one input")
         folder, board = self.board.folder.parent, self.board.folder
-        self.bags = plan(options.inputs, folder, common, board, self._workers, options.chunk_s)
+        self.bags = plan(
+            options.inputs, folder, common, board, self._workers, options.chunk_s, options.report
+        )
         for bag in self.bags:
             _check_results(bag, self.board.folder)
 
@@ -153,7 +157,7 @@ class Fleet:
         chunks_done = all(finished(Path(job.options.output)) for job in bag.jobs)
         if bag.is_cut and chunks_done and finished(bag.output) is None:
             try:
-                merge(bag, self.board.room(bag.name))
+                merge(bag, self.board.room(bag.name), self.options.report)
             except (DepthEstimationError, OSError) as error:
                 problem = f"The chunks of {bag.name} cannot be joined: {error}"
         result = bag_result(bag, results, self.board)

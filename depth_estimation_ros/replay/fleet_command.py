@@ -115,10 +115,11 @@ def run(arguments: argparse.Namespace, inputs: list[str], options: ReplayOptions
             chunk_s=arguments.chunk,
             ray=ray,
             retries=arguments.retries,
+            report=not arguments.no_report,
         )
     )
     console = Console(highlight=False)
-    with _stopping(fleet.board, console), Bars(console, fleet) as bars:
+    with _stopping(fleet.board, console), Bars(console, fleet, arguments.quiet) as bars:
         summary = fleet.run(bars.tick, bars.done)
     show(console, summary, Path(options.output))
     return summary.exit_code

@@ -33,10 +33,12 @@ class Bars:
     Args:
         console: to draw on.
         fleet: not yet running.
+        quiet: show only what went wrong.
     """
 
-    def __init__(self, console: Console, fleet: Fleet) -> None:
+    def __init__(self, console: Console, fleet: Fleet, quiet: bool = False) -> None:
         self._console = console
+        self._lines = not console.is_terminal and not quiet
         self._fleet = fleet
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -46,6 +48,7 @@ class Bars:
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=console,
+            disable=quiet or not console.is_terminal,
         )
         self._all = self._progress.add_task("all", total=len(fleet.bags), unit="recordings")
         self._bars: dict[str, TaskID] = {}
@@ -83,8 +86,8 @@ class Bars:
         if result.name in self._bars:
             self._progress.remove_task(self._bars.pop(result.name))
         self._progress.advance(self._all)
-        if result.exit_code:
-            self._console.print(f"{_state(result)} {escape(result.name)} {escape(result.problem)}")
+        if result.exit_code or self._lines:
+            self._console.print(f"{_state(result)} {escape(result.name)}")
 
     def _told(self, bag: Bag) -> tuple[int, int | None] | None:
         """Images done and in all of a recording; None as long as nobody works on it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import threading
@@ -22,6 +23,7 @@ from depth_estimation_ros.replay.summary import Progress, ReplaySummary
 TELL_S = 0.2
 ERROR = "error.txt"
 INTERRUPTED = 130
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,8 @@ def do_job(job: Job, board: Board, alone: Callable[[], bool] = lambda: False) ->
             (room / ERROR).write_text(traceback.format_exc(), "utf-8")
         raise
     _rename_in_summary(mine, output)
+    if job.report and result.exit_code in (0, 2):
+        try_report(mine)
     fleet_attempt.finish(mine, output)
     return result
 
@@ -86,6 +90,16 @@ def finished(output: Path) -> ReplaySummary | None:
     except (OSError, ValueError, TypeError):
         return None
     return summary if summary.complete else None
+
+
+def try_report(output: Path) -> None:
+    """Writes report.html; a result without one is still a result."""
+    from depth_estimation_ros.replay_report import write_report
+
+    try:
+        write_report(output)
+    except DepthEstimationError as error:
+        logger.warning("no report. %s", error)
 
 
 def _rename_in_summary(folder: Path, output: Path) -> None:

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from depth_estimation_ros.files import written_whole
 from depth_estimation_ros.recordings import merge_parts
+from depth_estimation_ros.replay.fleet_job import try_report
 from depth_estimation_ros.replay.fleet_plan import Bag
 from depth_estimation_ros.replay.frames_csv import FRAMES
 from depth_estimation_ros.replay.summary import CameraSummary, ReplaySummary
@@ -20,12 +21,13 @@ from depth_estimation_ros.replay.totals import add_up
 Value = TypeVar("Value")
 
 
-def merge(bag: Bag, room: Path) -> ReplaySummary:
+def merge(bag: Bag, room: Path, report: bool = False) -> ReplaySummary:
     """Joins the finished chunks of a recording in its output, which appears when it is whole.
 
     Args:
         bag: all of whose chunks are finished.
         room: folder of the bag on the board.
+        report: write report.html too.
 
     Raises:
         BagError: a chunk cannot be read.
@@ -39,6 +41,8 @@ def merge(bag: Bag, room: Path) -> ReplaySummary:
         summary = joined([ReplaySummary.read(part) for part in parts], bag)
         add_up(summary, merged)
         summary.write(merged)
+        if report:
+            try_report(merged)
         os.rename(merged, bag.output)
     finally:
         shutil.rmtree(merged.parent, ignore_errors=True)

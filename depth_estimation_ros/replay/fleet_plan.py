@@ -26,10 +26,12 @@ class Job:
     Attributes:
         name: unlike any other; of the bag, and for a chunk its number behind a slash.
         options: of its replay; the output is the place where it belongs in the end.
+        report: write report.html too.
     """
 
     name: str
     options: ReplayOptions
+    report: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ def plan(
     board: Path,
     workers: int,
     chunk_s: float | None = None,
+    report: bool = False,
 ) -> list[Bag]:
     """Names the outputs and cuts what is to be cut.
 
@@ -80,6 +83,7 @@ def plan(
         board: folder of the chunks and of the plan itself.
         workers: that there are; with fewer recordings, long ones are cut so that all have work.
         chunk_s: seconds of recording to a chunk; 0 cuts nothing, None only so that all have work.
+        report: whether each result gets a report.html; not the single chunks.
     """
     paths = [Path(os.path.abspath(path)) for path in each_once(inputs)]
     earlier = {} if options.overwrite else read_json(board / PLAN)
@@ -91,7 +95,8 @@ def plan(
         borders = known.get("borders_ns") if known.get("input") == str(path) else None
         if borders is None:
             borders = _borders(mine, chunk_s, pieces)
-        bags.append(Bag(name, path, mine, tuple(borders), jobs_of(name, mine, borders, board)))
+        jobs = jobs_of(name, mine, borders, board) if borders else (Job(name, mine, report),)
+        bags.append(Bag(name, path, mine, tuple(borders), jobs))
     return bags
 
 
@@ -104,9 +109,7 @@ def save_plan(bags: Sequence[Bag], board: Path) -> None:
 def jobs_of(
     name: str, options: ReplayOptions, borders_ns: Sequence[int], board: Path
 ) -> tuple[Job, ...]:
-    """The chunks between these recording times; without borders the one job for all of it."""
-    if not borders_ns:
-        return (Job(name, options),)
+    """The chunks between these recording times."""
     windows = pairwise(borders_ns)
     return tuple(
         Job(

@@ -17,6 +17,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
+from depth_estimation_ros.memory import keep_freed_memory
 from depth_estimation_ros.replay.fleet_board import Board
 from depth_estimation_ros.replay.fleet_job import INTERRUPTED, JobResult, do_job
 from depth_estimation_ros.replay.fleet_plan import Job
@@ -101,6 +102,7 @@ def _work(job: Job, board: Board, parent: int, result: Connection) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     # Notes are in the summary; several workers at once would write them across the progress.
     logging.getLogger("depth_estimation_ros").setLevel(logging.ERROR)
+    keep_freed_memory()
     answer: JobResult | str
     try:
         answer = do_job(job, board, alone=lambda: os.getppid() != parent)

@@ -7,6 +7,7 @@ to a task and only a few words come back; recordings and results lie on a shared
 from __future__ import annotations
 
 import os
+import socket
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from depth_estimation_ros.replay.fleet_plan import Job
 
 LOCAL = "local"
 TICK_S = 0.25
+KNOCK_S = 5.0
 OBJECT_STORE_BYTES = 100 * 2**20  # the least there is: no image ever goes through it
 
 
@@ -79,18 +81,19 @@ def run(
     require_ray()
     with connected(options) as ray:
         room = options.workers or _room_for_tasks(ray, options)
-        task = ray.remote(_portable_task()).options(
+        task = ray.remote(
             num_cpus=options.cpus,
             num_gpus=options.gpus,
             max_retries=retries,
             retry_exceptions=True,
-        )
+        )(portable_task())
         waiting = deque(jobs)
         running: dict[Any, Job] = {}
         while running or (waiting and not board.stopped):
             while waiting and len(running) < room and not board.stopped:
                 job = waiting.popleft()
-                values = {"name": job.name, "options": job.options.to_json()}
+                options_of_job = job.options.to_json()
+                values = {"name": job.name, "options": options_of_job, "report": job.report}
                 handle = task.options(name=f"replay {job.name}").remote(
                     values, str(board.folder), token, __version__
                 )
@@ -114,6 +117,7 @@ def connected(options: RayOptions) -> Iterator[Any]:
         if options.address == LOCAL:
             ray.init(address=LOCAL, **local, **quiet)
         else:
+            _knock(options.address)
             ray.init(address=options.address, **quiet)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         raise ParameterError(
@@ -126,6 +130,14 @@ def connected(options: RayOptions) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Raises OSError or ValueError where nobody listens; Ray would try for minutes."""
+    if address == "auto":  # the cluster that runs on this machine, which Ray knows at once
+        return
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    socket.create_connection((host.strip("[]"), int(port)), KNOCK_S).close()
 
 
 def _room_for_tasks(ray: Any, options: RayOptions) -> int:
@@ -145,9 +157,12 @@ def _room_for_tasks(ray: Any, options: RayOptions) -> int:
     return 2 * int(fits)
 
 
-def _portable_task() -> Callable[[dict[str, Any], str, str, str], dict[str, Any]]:
-    # A function within a function goes to the cluster as code. One of this module would go as its
-    # name, and a machine without the package could not say in words what it lacks.
+def portable_task() -> Callable[[dict[str, Any], str, str, str], dict[str, Any]]:
+    """`do_remote_job` for a machine that may lack this package: it then says so in its result.
+
+    A function within a function goes to a cluster as code; one of a module goes as its name.
+    """
+
     def task(job: dict[str, Any], board: str, token: str, version: str) -> dict[str, Any]:
         import platform
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from depth_estimation_ros import __version__
 from depth_estimation_ros.errors import DepthEstimationError, ParameterError
+from depth_estimation_ros.memory import keep_freed_memory
 from depth_estimation_ros.replay.fleet_board import Board
 from depth_estimation_ros.replay.fleet_job import JobResult, do_job
 from depth_estimation_ros.replay.fleet_plan import Job
@@ -19,13 +20,13 @@ def do_remote_job(values: dict[str, Any], board: str, token: str, version: str) 
     """Does the job and returns `JobResult` as plain values.
 
     Args:
-        values: name and options (`ReplayOptions.to_json`) of the job.
+        values: name, options (`ReplayOptions.to_json`) and report of the job.
         board: folder of the board, as the command sees it.
         token: of the board.
         version: of the package that the command runs.
     """
     here = platform.node()
-    job = Job(values["name"], ReplayOptions.from_json(values["options"]))
+    job = Job(values["name"], ReplayOptions.from_json(values["options"]), values["report"])
     try:
         if version != __version__:
             raise ParameterError(
@@ -36,6 +37,7 @@ def do_remote_job(values: dict[str, Any], board: str, token: str, version: str) 
             )
         shared = Board(Path(board))
         shared.check_shared(token, here)
+        keep_freed_memory()
         return asdict(do_job(job, shared))
     except DepthEstimationError as error:
         return asdict(JobResult(job.name, 1, str(error), here))
