@@ -223,3 +223,28 @@ def test_reading_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.Monke
     read(whole)
     assert sorted(tmp_path.rglob("*")) == before
     shutil.rmtree(room)
+
+
+def test_packed_files_are_unpacked_one_at_a_time_and_only_when_they_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = tmp_path / "room"
+    room.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(room))
+    bag = kinds.split_bag(tmp_path / "a", ROWS, parts=4)
+    for file in sorted(bag.glob("*.mcap")):
+        kinds.packed(file, bag / f"{file.name}.zstd")
+        file.unlink()
+    cut = bag / "a_2.mcap.zstd"
+    kinds.cut(cut, cut, 0.1)
+    with open_recording(bag) as recording:
+        assert recording.damage is None  # nobody has looked into it yet
+        assert recording.message_count == 80
+        found = []
+        for message in recording.messages():
+            assert len(list(room.iterdir())) == 1
+            found.append(message)
+        assert found == ROWS[:40] + ROWS[60:]
+        assert recording.damage is not None
+        assert recording.damage.lost_messages == 20
+        assert recording.damage.where.endswith("a_2.mcap.zstd")
