@@ -78,7 +78,7 @@ def _run(options: argparse.Namespace, stop: threading.Event) -> int:
         try:
             _work_off(work, tasks, stop, outcome)
         finally:
-            _note_lost_pixels(outcome, settings.png_scale)
+            _closing_notes(outcome, settings.png_scale, options.codec)
             kinds = [kind for task in tasks for kind in task.kinds]
             if outcome.files:
                 write_summary(options.out, outcome, settings, kinds, engine.description)
@@ -199,7 +199,13 @@ def _progress(tasks: Sequence[Task], outcome: Outcome) -> Iterator[Callable[[Tas
         yield show
 
 
-def _note_lost_pixels(outcome: Outcome, png_scale: float) -> None:
+def _closing_notes(outcome: Outcome, png_scale: float, codec: str | None) -> None:
+    if codec is None and any(result.codec == "mpeg4" for result in outcome.results):
+        _note(
+            outcome,
+            "the video is MPEG-4 Part 2, which VLC, mpv and Windows play, browsers do not: this "
+            "OpenCV has no H.264. For browsers give --codec vp9, which is slow to write",
+        )
     if outcome.lost_pixels:
         _note(
             outcome,

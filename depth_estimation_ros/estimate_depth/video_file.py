@@ -79,7 +79,7 @@ class VideoFile:
         for name in [self.codec] if self.codec else list(CODECS):
             fourcc = cv2.VideoWriter.fourcc(*CODECS[name])
             writer = cv2.VideoWriter(
-                str(self._path), cv2.CAP_FFMPEG, fourcc, self._rate, (width, height)
+                str(self._path), cv2.CAP_ANY, fourcc, self._rate, (width, height)
             )
             if writer.isOpened():
                 self.codec = name
