@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from depth_estimation_ros import messages
-from depth_estimation_ros.comparison import PAIR_TOLERANCE_NS, sampled
+from depth_estimation_ros.comparison import PAIR_TOLERANCE_NS, registered, sampled
 from depth_estimation_ros.errors import CalibrationError, DatasetError, ImageError
 from depth_estimation_ros.recordings import Recording, Topic, nearest
 from depth_estimation_ros.recordings.cameras import (
@@ -195,7 +195,7 @@ def _depth_of(image: Topic, depths: list[Topic], recording: Recording, bag: Path
         )
     frame = _frame_id(recording, image)
     frames = {topic.name: _frame_id(recording, topic) for topic in depths}
-    same = [topic for topic in depths if frames[topic.name] == frame]
+    same = registered(frame, frames)
     if len(same) != 1:
         choice = ", ".join(f"{topic} in frame {frames[topic.name]!r}" for topic in depths)
         raise DatasetError(
@@ -204,7 +204,7 @@ def _depth_of(image: Topic, depths: list[Topic], recording: Recording, bag: Path
             expected="one, registered to the pictures",
             fix="Name it as the option depth_topic, if it lies on the pictures pixel by pixel",
         )
-    return same[0]
+    return next(topic for topic in depths if topic.name == same[0])
 
 
 def _frame_id(recording: Recording, topic: Topic) -> str:
