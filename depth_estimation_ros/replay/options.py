@@ -14,8 +14,9 @@ from depth_estimation_ros.render.depth_colors import COLOR_RANGES, ColorSettings
 OUTPUTS = ("depth", "camera_info", "points", "color")
 STORAGES = ("mcap", "sqlite3")
 COMPRESSIONS = ("none", "zstd")
-NOT_IN_RESULT = ("output", "resume", "overwrite")
-"""Fields that say nothing about what comes out; a result may be moved."""
+NOT_IN_RESULT = ("output", "threads", "resume", "overwrite")
+"""Fields that say nothing about what comes out; a result may be moved, or go on with other
+workers, which share the processors otherwise."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class ReplayOptions:
     window_ns: tuple[int, int] | None = None
     storage: str = "mcap"
     compression: str = "none"
-    split_bytes: int = 1 << 30
+    split_bytes: int = 1_000_000_000
     batch: int = 0
     resume: bool = False
     overwrite: bool = False

@@ -1,0 +1,208 @@
+"""The command line: what it prints, how it ends, and that it needs no ROS."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import demo_recordings as recordings
+import pytest
+from replay_runs import image_bag, written
+from tiny_models import red_depth, slow_depth
+
+from depth_estimation_ros.replay import ReplaySummary
+from depth_estimation_ros.replay.arguments import parse, replay_options
+from depth_estimation_ros.replay.command import main
+from depth_estimation_ros.replay.options import ReplayOptions
+
+DEPTH = "/camera/depth_estimation/depth/image"
+WITHOUT_ROS = """
+import sys
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "rclpy" or name.split(".")[0].endswith("_msgs"):
+            raise ImportError(name)
+sys.meta_path.insert(0, Blocked())
+from depth_estimation_ros.replay.command import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    return str(red_depth(tmp_path / "red.onnx"))
+
+
+def words(capsys: pytest.CaptureFixture[str]) -> str:
+    """What was printed, in one line."""
+    return " ".join(capsys.readouterr().out.split())
+
+
+def test_it_says_what_it_did_and_where_to_look(
+    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bag = recordings.standard_bag(tmp_path / "bag", 3)
+
+    code = main([str(bag), "--output", str(tmp_path / "out"), "--model", model])
+
+    printed = words(capsys)
+    assert code == 0
+    assert "images in, with depth, bad 3, 3, 0" in printed
+    assert "3 of 3 images" in printed
+    assert DEPTH in printed
+    assert "camera calibrated" in printed
+    assert f"Recording: {tmp_path / 'out'}" in printed
+    assert (tmp_path / "out" / "report.html").stat().st_size > 1000
+
+
+def test_loss_is_said_and_gives_exit_code_2(
+    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bag = recordings.broken_off_bag(tmp_path / "bag", 4)
+
+    code = main([str(bag), "-o", str(tmp_path / "out"), "--model", model, "--no-report"])
+
+    printed = words(capsys)
+    assert code == 2
+    assert "damaged:" in printed
+    assert "8 messages" in printed
+    assert "images in, with depth, bad 4, 4, 0" in printed
+    assert not (tmp_path / "out" / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere"], "nowhere"),
+        (["{bag}", "--image-topic", "/front"], "/camera/image (sensor_msgs/Image, 2)"),
+        (["{bag}", "--model", "huge"], "bundled model: compact"),
+        (["{bag}", "--start", "5", "--end", "4"], "start < end"),
+        (["{bag}", "--copy", "/imu"], "Correct --copy"),
+        (["{bag}", "--calibration", "no.yaml"], "no.yaml"),
+    ],
+    ids=str,
+)
+def test_errors_name_the_next_step_and_give_exit_code_1(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    bag = image_bag(tmp_path / "bag", 2)
+    filled = [argument.replace("{bag}", str(bag)) for argument in arguments]
+
+    code = main([*filled, "--output", str(tmp_path / "out")])
+
+    printed = words(capsys)
+    assert code == 1
+    assert printed.startswith("error:")
+    assert message in printed
+    assert not (tmp_path / "out").exists()
+
+
+def test_defaults_of_the_command_line_are_those_of_the_options() -> None:
+    assert replay_options(parse(["bag", "--output", "out"])) == ReplayOptions(("bag",), "out")
+
+
+def test_every_option_arrives() -> None:
+    line = (
+        "a.mcap -o out --image-topic /l /r --camera-info-topic /li /ri --hfov 70 --rectified "
+        "--start 1 --end 9 --rate 5 --every 2 --outputs color depth --copy /imu /tf "
+        "--encoding 16UC1 --output-size network --cloud-stride 4 --voxel 0.1 --min-depth 1 "
+        "--max-depth 20 --edge-filter 0.1 --color-map viridis --color-range percentile "
+        "--color-min-depth 0.5 --color-max-depth 8 --color-legend --storage sqlite3 "
+        "--compression zstd --split-mb 100 --batch 4 --model x.onnx --backend onnxruntime "
+        "--threads 3 --calibration c.yaml --overwrite"
+    )
+
+    assert replay_options(parse(line.split())) == ReplayOptions(
+        inputs=("a.mcap",),
+        output="out",
+        model="x.onnx",
+        backend="onnxruntime",
+        threads=3,
+        min_depth=1.0,
+        max_depth=20.0,
+        output_size="network",
+        edge_filter=0.1,
+        image_topics=("/l", "/r"),
+        camera_info_topics=("/li", "/ri"),
+        calibration="c.yaml",
+        hfov_deg=70.0,
+        image_is_rectified=True,
+        outputs=("depth", "color"),
+        depth_encoding="16UC1",
+        cloud_stride=4,
+        voxel_size=0.1,
+        color_map="viridis",
+        color_range="percentile",
+        color_min_depth=0.5,
+        color_max_depth=8.0,
+        color_legend=True,
+        copy=("/imu", "/tf"),
+        start_s=1.0,
+        end_s=9.0,
+        rate_hz=5.0,
+        every=2,
+        storage="sqlite3",
+        compression="zstd",
+        split_bytes=100_000_000,
+        batch=4,
+        overwrite=True,
+    )
+
+
+def test_help_has_examples_defaults_and_units(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+
+    printed = words(capsys)
+    for phrase in ("examples:", "--resume", "exit status:", "(default: compact)", "metres"):
+        assert phrase in printed
+
+
+def start(arguments: list[Any], code: str | None = None) -> subprocess.Popen[str]:
+    """The command in a process of its own."""
+    how = ["-c", code] if code else ["-m", "depth_estimation_ros.replay"]
+    return subprocess.Popen(
+        [sys.executable, *how, *map(str, arguments)], stdout=subprocess.PIPE, text=True
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_it_leaves_a_valid_recording_and_says_how_to_go_on(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    bag = recordings.standard_bag(tmp_path / "bag", 30)
+    model = slow_depth(tmp_path / "slow.onnx", 30)
+    out = tmp_path / "out"
+    process = start([bag, "-o", out, "--model", model])
+    while not (out / "frames.csv").exists() or (out / "frames.csv").read_text().count("\n") < 5:
+        assert process.poll() is None, "it ended before"
+        time.sleep(0.01)
+
+    process.send_signal(number)
+    printed, _ = process.communicate(timeout=60)
+
+    assert process.returncode == 130
+    summary = ReplaySummary.read(out)
+    assert summary.interrupted
+    assert 4 <= summary.frames_out < 30
+    times = [time_ns for _, _, time_ns, _ in written(out, DEPTH)]
+    assert times == recordings.stamps(30)[: summary.frames_out]
+    words_printed = " ".join(printed.split())
+    assert f"{summary.frames_in} images are done" in words_printed
+    assert f"replay {bag} -o {out} --model {model} --resume" in words_printed
+
+
+def test_it_works_without_ros(tmp_path: Path, model: str) -> None:
+    bag = recordings.standard_bag(tmp_path / "bag", 2)
+    out = tmp_path / "out"
+    outputs = ["depth", "camera_info", "points", "color"]
+
+    process = start([bag, "-o", out, "--model", model, "--outputs", *outputs], WITHOUT_ROS)
+    printed, _ = process.communicate(timeout=60)
+
+    assert process.returncode == 0, printed
+    assert len(written(out)) == 2 * len(outputs)
