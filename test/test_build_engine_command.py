@@ -123,6 +123,19 @@ class TestBuild:
             capsys.readouterr().out.split()
         )
 
+    def test_with_a_cache_of_its_own_the_node_is_told_of_it(
+        self, tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        own = tmp_path / "own"
+        arguments = ["--precision", "fp32", "--engine-cache", own]
+        assert run("--model", tiny, *arguments, *FOR_RTX_30) == 0
+        assert len(list(own.glob("*-fp32-*.engine"))) == 1
+        assert f"-p precision:=fp32 -p engine_cache:={own}" in " ".join(
+            capsys.readouterr().out.split()
+        )
+        assert run("--list", "--engine-cache", own) == 0
+        assert str(own) in capsys.readouterr().out
+
     def test_int8_is_calibrated_on_some_pictures_and_compared_on_others(
         self, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:

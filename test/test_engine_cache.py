@@ -147,6 +147,18 @@ class TestNotThere:
         said = str(not_there(tmp_path, WANTED, HERE))
         assert re.match(r"no fp16 engine of .*tiny\.onnx.*build_engine --mo", said)
 
+    def test_and_where_the_engine_has_to_go(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        option = f"--engine-cache {tmp_path} (or set the parameter 'build_engine')"
+        assert str(not_there(tmp_path, WANTED, HERE)).endswith(option)
+        monkeypatch.setenv(cache.DIRECTORY_VARIABLE, str(tmp_path))
+        assert "--engine-cache" not in str(not_there(tmp_path, WANTED, HERE))
+
+    def test_int8_is_not_built_by_the_node(self, tmp_path: Path) -> None:
+        wanted = dataclasses.replace(WANTED, precision="int8")
+        assert "'build_engine'" not in str(not_there(tmp_path, wanted, HERE))
+
     def test_and_what_is_there_instead(self, tmp_path: Path) -> None:
         written(cached_path(tmp_path, WANTED, HERE))
         updated = dataclasses.replace(HERE, tensorrt_version="10.16.1.11")

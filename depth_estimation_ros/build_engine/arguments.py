@@ -28,7 +28,7 @@ examples:
 Each engine X.engine has a sidecar X.engine.json beside it, which names the model, TensorRT and GPU
 that it is for; keep the two together. Engines without --out are kept in
 ~/.cache/depth_estimation_ros/engines ($DEPTH_ESTIMATION_ENGINE_CACHE and $XDG_CACHE_HOME change
-that).
+that), or in the folder --engine-cache, which the node's parameter engine_cache has to name then.
 """
 
 
@@ -63,6 +63,12 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         type=_engine_file,
         metavar="X.engine",
         help="the file to write, replaced if it is there (default: a file in the cache)",
+    )
+    parser.add_argument(
+        "--engine-cache",
+        default="",
+        metavar="FOLDER",
+        help="the cache, for building and for --list (default: see below)",
     )
     parser.add_argument(
         "--batch",

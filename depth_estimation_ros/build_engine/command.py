@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parse(argv)
     try:
         if options.list:
-            listing.show(console, cache_directory(), options.device)
+            listing.show(console, cache_directory(options.engine_cache), options.device)
         else:
             _build(options)
     except (BuildCancelled, KeyboardInterrupt):
@@ -108,7 +108,7 @@ def _gpu(api: TensorRT, options: argparse.Namespace) -> Gpu | None:
 def _convert_and_make(
     options: argparse.Namespace, model: ModelFile, wanted: Wanted, api: TensorRT, gpu: Gpu | None
 ) -> None:
-    directory = cache_directory()
+    directory = cache_directory(options.engine_cache)
     here = this_machine(api, gpu.name, gpu.compute_capability, gpu.cuda_version) if gpu else None
     out: Path = options.out or cached_path(directory, wanted, here)
     check_writable(out)
@@ -138,10 +138,12 @@ def _convert_and_make(
         soft_wrap=True,
     )
     name = out.absolute() if options.out else options.model
-    precision = "" if options.out else f" -p precision:={wanted.precision}"
+    more = "" if options.out else f" -p precision:={wanted.precision}"
+    if options.engine_cache and not options.out:
+        more += f" -p engine_cache:={directory}"
     console.print(
         "Run it: ros2 run depth_estimation_ros depth_estimation_node --ros-args "
-        f"-p model:={escape(str(name))} -p backend:=tensorrt{precision}",
+        f"-p model:={escape(str(name))} -p backend:=tensorrt{escape(more)}",
         soft_wrap=True,
     )
 

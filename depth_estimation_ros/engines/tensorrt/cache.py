@@ -150,10 +150,13 @@ def not_there(directory: Path, wanted: Wanted, here: Environment) -> EngineError
             break
         except EngineError:
             continue
+    fix = f"Build it: {build_command(wanted, None, None, _if_not_default(directory))}"
+    if wanted.precision != "int8":  # that one needs pictures
+        fix += " (or set the parameter 'build_engine')"
     return EngineError(
         f"no {wanted.precision} engine of {wanted.model} for this machine in {directory}",
         found=near,
-        fix=f"Build it: {build_command(wanted, None, None)} (or set the parameter 'build_engine')",
+        fix=fix,
     )
 
 
@@ -212,6 +215,13 @@ def _candidates(directory: Path, wanted: Wanted) -> list[Path]:
         except OSError:  # gone since
             continue
     return [path for _, path in sorted(found, reverse=True)]
+
+
+def _if_not_default(directory: Path) -> Path | None:
+    try:
+        return None if directory == cache_directory() else directory
+    except EngineError:
+        return directory
 
 
 def _stem(wanted: Wanted) -> str:

@@ -104,13 +104,16 @@ def check_fits(
         )
 
 
-def build_command(source: Sidecar | Wanted, wanted: Wanted | None, out: Path | None) -> str:
+def build_command(
+    source: Sidecar | Wanted, wanted: Wanted | None, out: Path | None, cache: Path | None = None
+) -> str:
     """The command line that builds an engine again.
 
     Args:
         source: what it was.
         wanted: what it shall be instead, if that differs.
         out: the engine file; None: into the cache.
+        cache: its folder; None: where it is by default.
     """
     target = wanted or source
     profile = target.profile
@@ -127,6 +130,8 @@ def build_command(source: Sidecar | Wanted, wanted: Wanted | None, out: Path | N
         words += ["--workspace-mb", str(settings.workspace_mb)]
     if out is not None:
         words += ["--out", str(out)]
+    if cache is not None:
+        words += ["--engine-cache", str(cache)]
     return " ".join([words[0], *map(shlex.quote, words[1:])])
 
 
