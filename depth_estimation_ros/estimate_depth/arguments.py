@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+from depth_estimation_ros.arguments import add_engine_arguments, number
 from depth_estimation_ros.calibration_file import read_calibration
-from depth_estimation_ros.engines import EngineOptions
-from depth_estimation_ros.engines.choice import AUTO, BACKENDS, PRECISIONS
 from depth_estimation_ros.errors import ParameterError
 from depth_estimation_ros.estimate_depth.lens import Lens
 from depth_estimation_ros.estimate_depth.outputs import SAVED
@@ -185,64 +183,6 @@ def _add_looks(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
-    """What runs the network, under the names of the node's parameters."""
-    group = parser.add_argument_group("network")
-    group.add_argument(
-        "--model",
-        default="compact",
-        help="bundled model, ONNX file or TensorRT engine (default: compact)",
-    )
-    group.add_argument(
-        "--backend",
-        choices=BACKENDS,
-        default="auto",
-        help="auto takes TensorRT where it has an engine of this model (default: auto)",
-    )
-    group.add_argument(
-        "--device", type=number(int, 0, 63), default=0, help="index of the GPU (default: 0)"
-    )
-    group.add_argument(
-        "--precision",
-        choices=PRECISIONS,
-        default="fp16",
-        help="of the TensorRT engine that is looked for or built (default: fp16)",
-    )
-    group.add_argument(
-        "--build-engine",
-        action="store_true",
-        help="build a TensorRT engine if none fits; takes minutes, once",
-    )
-    group.add_argument(
-        "--onnxruntime-providers",
-        "--providers",
-        nargs="+",
-        default=list(AUTO),
-        metavar="NAME",
-        help="such as CUDAExecutionProvider, best first (default: auto, CUDA where it starts)",
-    )
-    group.add_argument(
-        "--inference-threads",
-        "--threads",
-        type=number(int, 0, 256),
-        default=0,
-        metavar="N",
-        help="of the network on the processor (default: 0, one per core)",
-    )
-
-
-def engine_options(options: argparse.Namespace) -> EngineOptions:
-    """What `add_engine_arguments` read."""
-    return EngineOptions(
-        backend=options.backend,
-        device=options.device,
-        build_engine=options.build_engine,
-        precision=options.precision,
-        providers=tuple(options.onnxruntime_providers),
-        threads=options.inference_threads,
-    )
-
-
 def lens_of(options: argparse.Namespace) -> Lens:
     """What the user says of the camera.
 
@@ -256,20 +196,3 @@ def lens_of(options: argparse.Namespace) -> Lens:
             f"--calibration {options.calibration}", found="fx = 0", expected="a calibrated camera"
         )
     return Lens(options.hfov, options.focal_px, calibration)
-
-
-def number(kind: type[float], low: float, high: float = math.inf) -> Callable[[str], float]:
-    """For argparse: a finite number of this kind from low to high, both included."""
-
-    def read(text: str) -> float:
-        try:
-            value = kind(text)
-        except ValueError:
-            value = math.nan
-        if not (low <= value <= high and math.isfinite(value)):
-            what = "a whole number" if kind is int else "a number"
-            limits = f"{low:g} or more" if high == math.inf else f"{low:g} to {high:g}"
-            raise argparse.ArgumentTypeError(f"found {text}, expected {what}, {limits}")
-        return value
-
-    return read

@@ -25,9 +25,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from depth_estimation_ros.arguments import engine_options
 from depth_estimation_ros.engines import open_engine
 from depth_estimation_ros.errors import DepthEstimationError, MediaError, ParameterError
-from depth_estimation_ros.estimate_depth.arguments import engine_options, lens_of, parse
+from depth_estimation_ros.estimate_depth.arguments import lens_of, parse
 from depth_estimation_ros.estimate_depth.lens import ASSUMED_HFOV_DEG, Lens
 from depth_estimation_ros.estimate_depth.looks import Looks, choose_looks
 from depth_estimation_ros.estimate_depth.names import SUMMARY, places, planned, refuse_existing
