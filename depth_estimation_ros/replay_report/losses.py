@@ -19,7 +19,7 @@ def gap_table(gaps: list[Gap], start_ns: int, period: float) -> Markup:
         f"{counted(len(lost), 'gap')}: where the stamps are more than 1.5 times "
         f"{period / 1e6:.1f} ms apart."
         if lost
-        else "No frames are missing: no stamps are more than 1.5 median periods apart."
+        else "No gaps: no two frames that were played are more than 1.5 median periods apart."
     )
     if pauses:
         words += f" Not counted: {counted(pauses, 'pause')} of more than a minute."
