@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from depth_estimation_ros.estimate_depth.arguments import (
+from depth_estimation_ros.arguments import (
     add_engine_arguments,
     engine_options,
     number,
