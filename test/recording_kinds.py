@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +24,7 @@ IMAGE, INFO = "sensor_msgs/msg/Image", "sensor_msgs/msg/CameraInfo"
 Row = tuple[str, str, int, bytes]
 
 
+@cache
 def messages(frames: int = 40, width: int = 64) -> list[RecordedMessage]:
     """Images of noise (nothing to compress) and CameraInfo at 8 Hz, in order of time."""
     noise = np.random.default_rng(0)

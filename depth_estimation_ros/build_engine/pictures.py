@@ -68,11 +68,14 @@ def _from_bag(path: Path, image_topic: str, count: int) -> list[Rgb]:
 
     Raises:
         BagError: as `own_pictures`.
-        ParameterError: rosbags is not installed.
+        ParameterError: rosbags or mcap is not installed.
     """
-    if find_spec("rosbags") is None:
+    missing = [name for name in ("rosbags", "mcap") if find_spec(name) is None]
+    if missing:
         raise ParameterError(
-            "--calibration", found=f"the recording {path}", fix="Run: pip install rosbags"
+            "--calibration",
+            found=f"the recording {path}",
+            fix=f"Run: pip install {' '.join(missing)}",
         )
     from depth_estimation_ros.recordings import find_cameras, open_recording
     from depth_estimation_ros.recordings.cameras import IMAGE_TYPES

@@ -8,11 +8,9 @@ from __future__ import annotations
 import os
 import struct
 import zlib
-from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-from mcap.data_stream import ReadDataStream
 from mcap.exceptions import McapError
 from mcap.opcode import Opcode
 from mcap.records import Channel, ChunkIndex, Footer, Schema, Statistics
@@ -29,14 +27,20 @@ from depth_estimation_ros.recordings.chunks import (
     Raw,
 )
 from depth_estimation_ros.recordings.damage import Damage
-from depth_estimation_ros.recordings.decompression import decompress
+from depth_estimation_ros.recordings.mcap_records import (
+    CHUNK,
+    MAGIC,
+    MESSAGE,
+    RECORD,
+    content_of,
+    counts_of,
+    message_of,
+    records,
+    stream,
+)
 from depth_estimation_ros.recordings.topic import NO_DEFINITION, Topic
 
-MAGIC = b"\x89MCAP0\r\n"
 FOOTER_BYTES = 9 + 20 + len(MAGIC)
-_RECORD = struct.Struct("<BQ")  # opcode, length of what follows
-_MESSAGE = struct.Struct("<HIQQ")  # channel, sequence, log time, publish time
-_CHUNK = struct.Struct("<QQQII")  # start, end, size, crc; length of the compression's name
 _DEFINITIONS = {
     "ros2msg": MessageDefinitionFormat.MSG,
     "ros2idl": MessageDefinitionFormat.IDL,
@@ -101,9 +105,9 @@ class McapFile:
             return False
         file.seek(size - FOOTER_BYTES)
         end = file.read(FOOTER_BYTES)
-        if not end.endswith(MAGIC) or end[:9] != _RECORD.pack(Opcode.FOOTER, 20):
+        if not end.endswith(MAGIC) or end[:9] != RECORD.pack(Opcode.FOOTER, 20):
             return False
-        footer = Footer.read(_stream(end[9:]))
+        footer = Footer.read(stream(end[9:]))
         if not len(MAGIC) <= footer.summary_start < size - FOOTER_BYTES:
             return False
         file.seek(footer.summary_start)
@@ -113,13 +117,13 @@ class McapFile:
             return False
         indexes, statistics = [], None
         try:
-            for opcode, body in _records(summary):
+            for opcode, body in records(summary):
                 if opcode in (Opcode.SCHEMA, Opcode.CHANNEL):
                     self._learn(opcode, body)
                 elif opcode == Opcode.CHUNK_INDEX:
-                    indexes.append(ChunkIndex.read(_stream(body)))
+                    indexes.append(ChunkIndex.read(stream(body)))
                 elif opcode == Opcode.STATISTICS:
-                    statistics = Statistics.read(_stream(body))
+                    statistics = Statistics.read(stream(body))
         except (CorruptChunk, McapError, struct.error, ValueError):
             return False
         if statistics is None or statistics.chunk_count != len(indexes):
@@ -135,7 +139,7 @@ class McapFile:
                 index.message_end_time,
                 index.chunk_start_offset,
                 index.chunk_length,
-                _counts(index),
+                counts_of(index),
             )
             for index in indexes
             if index.message_start_time <= index.message_end_time
@@ -146,10 +150,10 @@ class McapFile:
         """Topics and chunks from the records themselves, up to the place where they end."""
         walk = _Walk(self)
         position = len(MAGIC)
-        while position + _RECORD.size <= size:
+        while position + RECORD.size <= size:
             file.seek(position)
-            opcode, length = _RECORD.unpack(file.read(_RECORD.size))
-            end = position + _RECORD.size + length
+            opcode, length = RECORD.unpack(file.read(RECORD.size))
+            end = position + RECORD.size + length
             if opcode in (Opcode.FOOTER, Opcode.DATA_END):
                 file.seek(size - len(MAGIC))
                 if file.read() != MAGIC:
@@ -172,20 +176,20 @@ class McapFile:
             elif opcode == Opcode.MESSAGE_INDEX:
                 (channel,) = struct.unpack("<H", file.read(2))
                 walk.index(channel, (length - 6) // 16)
-            elif opcode == Opcode.MESSAGE and length >= _MESSAGE.size:
-                channel, _, time_ns, _ = _MESSAGE.unpack(file.read(_MESSAGE.size))
+            elif opcode == Opcode.MESSAGE and length >= MESSAGE.size:
+                channel, _, time_ns, _ = MESSAGE.unpack(file.read(MESSAGE.size))
                 walk.message(position, end - position, channel, time_ns)
             position = end
         else:
             walk.damaged("the file has no end and no index", position, size)
         walk.finish()
 
-    def _learn(self, opcode: int, body: bytes) -> None:
+    def _learn(self, opcode: int, body: bytes | memoryview) -> None:
         if opcode == Opcode.SCHEMA:
-            schema = Schema.read(_stream(body))
+            schema = Schema.read(stream(body))
             self.schemas[schema.id] = schema
             return
-        channel = Channel.read(_stream(body))
+        channel = Channel.read(stream(body))
         if channel.id in self.contents.topics or channel.message_encoding != CDR:
             return
         self.channels[channel.id] = channel
@@ -204,24 +208,24 @@ class McapFile:
 
     def _parse(self, data: bytes, cut: bool) -> list[Raw]:
         messages: list[Raw] = []
-        for opcode, body in _records(data, cut):
+        for opcode, body in records(data, cut):
             if opcode == Opcode.CHUNK:
-                content = _content(body, cut)
+                content = content_of(body, cut)
                 messages.extend(self._parse_content(content, cut))
             elif opcode == Opcode.MESSAGE:
-                messages.append(_message(body))
+                messages.append(message_of(body))
             else:
                 raise CorruptChunk(f"a record of opcode {opcode} instead of messages")
-        if not messages and cut and len(data) > _RECORD.size:  # a chunk that does not end
-            messages = self._parse_content(_content(data[_RECORD.size :], cut), cut)
+        if not messages and cut and len(data) > RECORD.size:  # a chunk that does not end
+            messages = self._parse_content(content_of(data[RECORD.size :], cut), cut)
         return messages
 
     def _parse_content(self, content: bytes | memoryview, cut: bool) -> list[Raw]:
         messages = []
         try:
-            for opcode, body in _records(content, cut):
+            for opcode, body in records(content, cut):
                 if opcode == Opcode.MESSAGE:
-                    message = _message(body)
+                    message = message_of(body)
                     if message.topic in self.contents.topics:  # else not of ROS 2, or not known
                         messages.append(message)
                 elif opcode in (Opcode.SCHEMA, Opcode.CHANNEL):
@@ -284,8 +288,8 @@ class _Walk:
         contents = self._file.contents
         if not cut and self._indexes and self._indexes.keys() <= contents.topics.keys():
             with self._file.path.open("rb") as file:
-                file.seek(offset + _RECORD.size)
-                start, end, _, _, _ = _CHUNK.unpack(file.read(_CHUNK.size))
+                file.seek(offset + RECORD.size)
+                start, end, _, _, _ = CHUNK.unpack(file.read(CHUNK.size))
             contents.chunks.append(Chunk(start, end, offset, length, self._indexes))
             return
         chunk = Chunk(0, 0, offset, length, self._indexes or None, cut)
@@ -303,65 +307,3 @@ class _Walk:
             counts[message.topic] = counts.get(message.topic, 0) + 1
         if messages:
             contents.chunks.append(Chunk(min(times), max(times), offset, length, counts, cut))
-
-
-def _records(data: bytes | memoryview, cut: bool = False) -> Any:
-    """Opcode and body of each record; if the data are cut, of the whole ones."""
-    view = memoryview(data)
-    position = 0
-    while position < len(view):
-        whole = position + _RECORD.size <= len(view)
-        opcode, length = _RECORD.unpack_from(view, position) if whole else (0, 0)
-        body = position + _RECORD.size
-        if not whole or body + length > len(view):
-            if cut:
-                return
-            raise CorruptChunk("the records of a chunk do not end where it ends")
-        if opcode == 0:
-            raise CorruptChunk("what should be records of mcap is none")
-        yield opcode, view[body : body + length]
-        position = body + length
-
-
-def _message(body: memoryview) -> Raw:
-    if len(body) < _MESSAGE.size:
-        raise CorruptChunk("a message is too short")
-    channel, _, time_ns, _ = _MESSAGE.unpack_from(body)
-    return Raw(time_ns, channel, body[_MESSAGE.size :])
-
-
-def _content(body: bytes | memoryview, cut: bool) -> bytes | memoryview:
-    """The uncompressed content of a chunk record."""
-    view = memoryview(body)
-    if len(view) < _CHUNK.size + 8:
-        raise CorruptChunk("the header of a chunk is cut off")
-    _, _, size, crc, name_length = _CHUNK.unpack_from(view)
-    name_end = _CHUNK.size + name_length
-    compression = bytes(view[_CHUNK.size : name_end]).decode("ascii", "replace")
-    if name_length > 16 or len(view) < name_end + 8:
-        raise CorruptChunk("the header of a chunk is corrupt")
-    (length,) = struct.unpack_from("<Q", view, name_end)
-    compressed = view[name_end + 8 : name_end + 8 + length]
-    if not cut and len(compressed) != length:
-        raise CorruptChunk("the header of a chunk is corrupt")
-    content = decompress(compressed, compression, size, cut)
-    if crc and not cut and zlib.crc32(content) != crc:
-        raise CorruptChunk("the checksum of a chunk is wrong")
-    return content
-
-
-def _counts(index: ChunkIndex) -> dict[int, int] | None:
-    """Messages by channel: what the lengths of the chunk's message indexes say."""
-    if not index.message_index_offsets:
-        return None
-    starts = sorted((offset, channel) for channel, offset in index.message_index_offsets.items())
-    end = index.chunk_start_offset + index.chunk_length + index.message_index_length
-    ends = [*(offset for offset, _ in starts[1:]), end]
-    return {
-        channel: (end - offset - _RECORD.size - 6) // 16
-        for (offset, channel), end in zip(starts, ends, strict=True)
-    }
-
-
-def _stream(body: bytes | memoryview) -> ReadDataStream:
-    return ReadDataStream(BytesIO(body))

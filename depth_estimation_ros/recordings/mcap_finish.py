@@ -25,9 +25,8 @@ from mcap.records import (
 )
 
 from depth_estimation_ros.recordings.chunks import Chunk, CorruptChunk, Raw
-from depth_estimation_ros.recordings.mcap_file import MAGIC, McapFile
-
-_RECORD = struct.Struct("<BQ")
+from depth_estimation_ros.recordings.mcap_file import McapFile
+from depth_estimation_ros.recordings.mcap_records import MAGIC, RECORD
 
 
 @dataclass
@@ -81,10 +80,10 @@ def _chunks(file: BinaryIO, size: int) -> tuple[_Index, int | None, int]:
     last_counts: dict[int, int] = {}
     found: ChunkIndex | None = None
     position = len(MAGIC)
-    while position + _RECORD.size <= size:
+    while position + RECORD.size <= size:
         file.seek(position)
-        opcode, length = _RECORD.unpack(file.read(_RECORD.size))
-        end = position + _RECORD.size + length
+        opcode, length = RECORD.unpack(file.read(RECORD.size))
+        end = position + RECORD.size + length
         if opcode == Opcode.CHUNK:
             if found is not None:
                 index.chunks.append(found)

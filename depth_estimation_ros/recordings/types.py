@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from rosbags.convert.converter import (
     STATIC_MSGTYPE_RENAMES,
@@ -22,14 +21,25 @@ STORE = get_typestore(Stores.ROS2_JAZZY)
 
 _HEADER = "std_msgs/msg/Header"
 _IDL_FILES = "=" * 80 + "\n"
+_UNKNOWN_HASH = f"RIHS01_{0:064x}"
 
 
 def store_of(topic: Topic) -> Typestore:
-    """The types of a topic of ROS 2: by its own definition if it has one, else those of ROS 2."""
+    """The types of a topic of ROS 2: by its own definition if it has one, else those of ROS 2.
+
+    Raises:
+        Exception: rosbags cannot read the definition, and the type is none of ROS 2.
+    """
     if topic.msgdef.format is MessageDefinitionFormat.NONE:
         return STORE
     store = get_typestore(Stores.EMPTY)
-    store.register(_types(topic.msgdef, topic.msgtype))
+    try:
+        store.register(_types(topic.msgdef, topic.msgtype))
+        store.hash_rihs01(topic.msgtype)  # fails where the definition of a part is missing
+    except Exception:
+        if topic.msgtype in STORE.fielddefs:
+            return STORE
+        raise
     return store
 
 
@@ -39,11 +49,14 @@ def definition_of(topic: str, msgtype: str, like: Topic | None) -> tuple[str, st
     A type that nobody has defined gets an empty definition: its messages are kept as they are.
     """
     if like is not None and like.msgdef.format is not MessageDefinitionFormat.NONE:
-        return like.msgdef.data, _hash(store_of(like), msgtype)
+        try:
+            return like.msgdef.data, store_of(like).hash_rihs01(msgtype)
+        except Exception:  # rosbags cannot read it; others may
+            return like.msgdef.data, _UNKNOWN_HASH
     if msgtype in STORE.fielddefs:
         return STORE.generate_msgdef(msgtype, ros_version=2)[0], STORE.hash_rihs01(msgtype)
     empty = MessageDefinition(MessageDefinitionFormat.MSG, "")
-    return "", _hash(store_of(Topic(topic, msgtype, msgdef=empty)), msgtype)
+    return "", store_of(Topic(topic, msgtype, msgdef=empty)).hash_rihs01(msgtype)
 
 
 def from_ros1(topic: Topic) -> tuple[Topic, Callable[[bytes], bytes]]:
@@ -58,23 +71,17 @@ def from_ros1(topic: Topic) -> tuple[Topic, Callable[[bytes], bytes]]:
     if msgtype not in STORE.fielddefs:
         target = get_typestore(Stores.EMPTY)
         target.register({**source.fielddefs, _HEADER: STORE.fielddefs[_HEADER]})
-    convert: Callable[..., memoryview]
+    convert: Callable[[bytes], memoryview]
     if is_same_wireformat(source, target, topic.msgtype, msgtype):
         convert = partial(target.ros1_to_cdr, typename=msgtype)
     else:
-        convert = partial(
-            _migrated, migrate_bytes, source, target, topic.msgtype, msgtype, dict[str, object]()
-        )
+        cache: dict[str, object] = {}
+        types = (source, target, topic.msgtype, msgtype, cache)
+        convert = partial(migrate_bytes, *types, src_is2=False, dst_is2=True)
     text, _ = target.generate_msgdef(msgtype, ros_version=2)
     definition = MessageDefinition(MessageDefinitionFormat.MSG, text)
     ros2 = Topic(topic.name, msgtype, topic.count, definition, topic.qos)
     return ros2, lambda raw: bytes(convert(raw))
-
-
-def _migrated(
-    migrate: Any, source: Any, target: Any, old: str, new: str, cache: Any, raw: Any
-) -> Any:
-    return migrate(source, target, old, new, cache, raw, src_is2=False, dst_is2=True)
 
 
 def _types(definition: MessageDefinition, msgtype: str) -> dict:
@@ -84,7 +91,3 @@ def _types(definition: MessageDefinition, msgtype: str) -> dict:
     for part in definition.data.split(_IDL_FILES):
         types |= get_types_from_idl(part.split("\n", 1)[1] if part.startswith("IDL: ") else part)
     return types
-
-
-def _hash(store: Typestore, msgtype: str) -> str:
-    return store.hash_rihs01(msgtype)
