@@ -39,6 +39,13 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
         help="build a TensorRT engine if none fits; takes minutes, once",
     )
     group.add_argument(
+        "--engine-cache",
+        default="",
+        metavar="DIR",
+        help="folder of TensorRT engines (default: $DEPTH_ESTIMATION_ENGINE_CACHE, else "
+        "~/.cache/depth_estimation_ros/engines)",
+    )
+    group.add_argument(
         "--onnxruntime-providers",
         "--providers",
         nargs="+",
@@ -63,6 +70,7 @@ def engine_options(options: argparse.Namespace) -> EngineOptions:
         device=options.device,
         build_engine=options.build_engine,
         precision=options.precision,
+        engine_cache=options.engine_cache,
         providers=tuple(options.onnxruntime_providers),
         threads=options.inference_threads,
     )

@@ -26,7 +26,7 @@ from rich.progress import (
 )
 
 from depth_estimation_ros.arguments import engine_options
-from depth_estimation_ros.engines import open_engine
+from depth_estimation_ros.build_engine.unattended import open_or_build
 from depth_estimation_ros.errors import DepthEstimationError, MediaError, ParameterError
 from depth_estimation_ros.estimate_depth.arguments import lens_of, parse
 from depth_estimation_ros.estimate_depth.lens import ASSUMED_HFOV_DEG, Lens
@@ -68,7 +68,7 @@ def _run(options: argparse.Namespace, stop: threading.Event) -> int:
         )
     ]
     _check(options, tasks, lens)
-    with closing(open_engine(options.model, engine_options(options), _say)) as engine:
+    with closing(open_or_build(options.model, engine_options(options), _say)) as engine:
         pipeline = DepthPipeline(
             engine,
             PipelineSettings(options.min_depth, options.max_depth, edge_filter=options.edge_filter),

@@ -93,6 +93,7 @@ def replay_options(arguments: argparse.Namespace) -> ReplayOptions:
         backend=engine.backend,
         device=engine.device,
         build_engine=engine.build_engine,
+        engine_cache=engine.engine_cache,
         precision=engine.precision,
         providers=tuple(engine.providers),
         threads=engine.threads,
