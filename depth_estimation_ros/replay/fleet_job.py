@@ -63,8 +63,6 @@ def do_job(job: Job, board: Board, alone: Callable[[], bool] = lambda: False) ->
     room = board.room(job.name)
     board.begin_attempt(job.name, by)
     mine, resume = fleet_attempt.begin(room, output)
-    if resume:
-        _rename_in_summary(mine, mine)
     options = replace(job.options, output=str(mine), resume=resume, overwrite=False)
     try:
         with _stop_event(lambda: board.stopped or alone()) as stop:
