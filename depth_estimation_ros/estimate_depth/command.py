@@ -4,41 +4,37 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from functools import partial
-from pathlib import Path
-from types import FrameType
 
 import cv2
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
 from depth_estimation_ros.arguments import engine_options
 from depth_estimation_ros.build_engine.unattended import open_or_build
 from depth_estimation_ros.errors import DepthEstimationError, MediaError, ParameterError
 from depth_estimation_ros.estimate_depth.arguments import lens_of, parse
+from depth_estimation_ros.estimate_depth.display import (
+    closing_notes,
+    console,
+    failed,
+    note,
+    progress,
+    report,
+    say,
+)
 from depth_estimation_ros.estimate_depth.lens import ASSUMED_HFOV_DEG, Lens
 from depth_estimation_ros.estimate_depth.looks import Looks, choose_looks
 from depth_estimation_ros.estimate_depth.names import SUMMARY, places, planned, refuse_existing
 from depth_estimation_ros.estimate_depth.outputs import OutputSettings
 from depth_estimation_ros.estimate_depth.run import Estimation, Task, kinds_for
+from depth_estimation_ros.estimate_depth.stopping import stop_on_signals
 from depth_estimation_ros.estimate_depth.summary import Outcome, write_summary
 from depth_estimation_ros.media import Media, open_media
 from depth_estimation_ros.pipeline import DepthPipeline, PipelineSettings
-
-console = Console(highlight=False)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -46,12 +42,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parse(argv)
     _silence_opencv()
     try:
-        with _stop_on_signals() as stop:
+        with stop_on_signals() as stop:
             return _run(options, stop)
     except DepthEstimationError as error:
-        return _failed(str(error))
+        return failed(str(error))
     except OSError as error:
-        return _failed(f"{error.filename or options.out} cannot be written: {error.strerror}")
+        return failed(f"{error.filename or options.out} cannot be written: {error.strerror}")
     except KeyboardInterrupt:
         console.print("interrupted; files that are there are whole")
         return 130
@@ -68,7 +64,7 @@ def _run(options: argparse.Namespace, stop: threading.Event) -> int:
         )
     ]
     _check(options, tasks, lens)
-    with closing(open_or_build(options.model, engine_options(options), _say)) as engine:
+    with closing(open_or_build(options.model, engine_options(options), say)) as engine:
         pipeline = DepthPipeline(
             engine,
             PipelineSettings(options.min_depth, options.max_depth, edge_filter=options.edge_filter),
@@ -79,11 +75,11 @@ def _run(options: argparse.Namespace, stop: threading.Event) -> int:
         try:
             _work_off(work, tasks, stop, outcome)
         finally:
-            _closing_notes(outcome, settings.png_scale, options.codec)
+            closing_notes(outcome, settings.png_scale, options.codec)
             kinds = [kind for task in tasks for kind in task.kinds]
             if outcome.files:
                 write_summary(options.out, outcome, settings, kinds, engine.description)
-    return _report(options.out, outcome)
+    return report(options.out, outcome)
 
 
 def _open_inputs(names: Sequence[str], outcome: Outcome) -> list[Media]:
@@ -100,8 +96,8 @@ def _open_inputs(names: Sequence[str], outcome: Outcome) -> list[Media]:
     if not opened:
         raise MediaError("None of the inputs can be read")
     for media in opened:
-        for note in media.notes:
-            _note(outcome, note)
+        for text in media.notes:
+            note(outcome, text)
     return opened
 
 
@@ -130,7 +126,7 @@ def _settings(
 ) -> OutputSettings:
     card = pipeline.engine.card
     if not all(lens.knows(task.media) for task in tasks):
-        _note(
+        note(
             outcome,
             "the focal length of the lens is not known: a horizontal view of "
             f"{ASSUMED_HFOV_DEG:g} degrees is assumed, and all depths may be wrong by one common "
@@ -159,7 +155,7 @@ def _work_off(
     outcome.results = work.results
     start = time.monotonic()
     try:
-        with _progress(tasks, outcome) as show:
+        with progress(tasks, outcome) as show:
             for task in tasks:
                 if not stop.is_set():
                     work.run(task, stop, partial(show, task))
@@ -174,110 +170,8 @@ def _work_off(
         outcome.interrupted |= stop.is_set()
 
 
-@contextmanager
-def _progress(tasks: Sequence[Task], outcome: Outcome) -> Iterator[Callable[[Task], None]]:
-    counts = [task.count for task in tasks]
-    total = None if None in counts else sum(count or 0 for count in counts)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("frames, {task.fields[rate]:.1f} a second,"),
-        TimeElapsedColumn(),
-        TextColumn("gone,"),
-        TimeRemainingColumn(),
-        TextColumn("left"),
-    )
-    start = time.monotonic()
-    with Progress(*columns, console=console) as progress:
-        bar = progress.add_task("", total=total, rate=0.0)
-
-        def show(task: Task) -> None:
-            name = escape(Path(task.media.name).name)
-            rate = outcome.frames / max(time.monotonic() - start, 1e-9)
-            progress.update(bar, description=name, completed=outcome.frames, rate=rate)
-
-        yield show
-
-
-def _closing_notes(outcome: Outcome, png_scale: float, codec: str | None) -> None:
-    if codec is None and any(result.codec == "mpeg4" for result in outcome.results):
-        _note(
-            outcome,
-            "the video is MPEG-4 Part 2, which VLC, mpv and Windows play, browsers do not: this "
-            "OpenCV has no H.264. For browsers give --codec vp9, which is slow to write",
-        )
-    if outcome.lost_pixels:
-        _note(
-            outcome,
-            f"{outcome.lost_pixels} pixels do not fit into 16 bits at {png_scale:g} units per "
-            f"metre, which reach to {65535 / png_scale:g} m: they are 0 in depth16. "
-            "Give another --png-scale, or --save npz",
-        )
-
-
-def _report(out: Path, outcome: Outcome) -> int:
-    for line in outcome.unreadable:
-        if line not in outcome.left_out.values():  # those were told at the beginning
-            console.print(f"[bold red]not read:[/] {escape(line)}", soft_wrap=True)
-    files = outcome.files
-    shown = ", ".join(escape(str(out / name)) for name in files[:4])
-    more = f" and {len(files) - 4} more" if len(files) > 4 else ""
-    speed = outcome.frames / max(outcome.seconds, 1e-9)
-    console.print(
-        f"{outcome.frames} frames in {outcome.seconds:.1f} s ({speed:.1f} a second)", soft_wrap=True
-    )
-    if files:
-        console.print(f"Look at {shown}{more}", soft_wrap=True)
-        console.print(f"Units and numbers: {escape(str(out / SUMMARY))}", soft_wrap=True)
-    if outcome.interrupted:
-        console.print("interrupted; what is there is whole")
-        return 130
-    if not outcome.frames:
-        return _failed("None of the inputs can be read")
-    if outcome.unreadable:
-        console.print(f"[bold red]{len(outcome.unreadable)} could not be read[/]")
-        return 2
-    return 0
-
-
-def _note(outcome: Outcome, text: str) -> None:
-    outcome.notes.append(text)
-    console.print(f"[yellow]note:[/] {escape(text)}", soft_wrap=True)
-
-
-def _failed(message: str) -> int:
-    console.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True)
-    return 1
-
-
-def _say(line: str) -> None:
-    console.print(escape(line), soft_wrap=True)
-
-
 def _silence_opencv() -> None:
     """It tells the terminal of each codec that it lacks; what matters comes as an error."""
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET, read at its first video
     if hasattr(cv2.utils, "logging"):
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-
-
-@contextmanager
-def _stop_on_signals() -> Iterator[threading.Event]:
-    """Set by the first Ctrl-C or SIGTERM, after which the present frame is finished.
-
-    The second one interrupts at once.
-    """
-    stop = threading.Event()
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -117,7 +117,7 @@ class FrameFiles:
             **{key.lower(): text for key, text in self._texts("npz", frame).items()},
         }
         data = io.BytesIO()
-        np.savez_compressed(data, **arrays)
+        np.savez(data, **arrays)  # compressed: 17 % smaller, and takes 20 times as long
         return data.getvalue()
 
     def _color(self, frame: MediaFrame, result: DepthFrame) -> bytes:
