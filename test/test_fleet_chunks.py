@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fleet_cases import frames, messages, zooming_bag
+from fleet_cases import frames, messages, seldom_told_bag, zooming_bag
 from tiny_models import red_depth, tiny_card
 
 from depth_estimation_ros.replay import ReplayOptions, ReplaySummary, replay
@@ -67,6 +67,16 @@ def test_chunks_joined_are_the_whole(bag, model, tmp_path, changes):
         assert getattr(joined, name) == getattr(whole, name), name
     assert joined.inputs == [str(bag)]
     assert ReplayOptions.from_json(joined.options) == one.options
+
+
+def test_a_camera_info_told_long_before_a_chunk_counts_in_it(model, tmp_path):
+    bag = seldom_told_bag(tmp_path / "seldom", 40, told=(0, 3))
+    options = ReplayOptions(model=model, threads=1, outputs=("depth", "camera_info"))
+    replay(replace(options, inputs=(str(bag),), output=str(tmp_path / "whole")))
+    one, board = in_chunks(bag, tmp_path / "out", options, chunk_s=10.0)
+    assert len(one.jobs) == 4  # the last begins 27 s after the CameraInfo that is its own
+    merge(one, board.room("seldom"))
+    assert messages(one.output) == messages(tmp_path / "whole")
 
 
 def test_chunks_without_images_are_as_good_as_any(bag, model, tmp_path):

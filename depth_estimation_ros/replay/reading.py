@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from depth_estimation_ros.errors import DepthEstimationError
 from depth_estimation_ros.frames import FrameCamera, PreparedFrame
-from depth_estimation_ros.recordings import RecordedMessage, Topic, stamp_of
+from depth_estimation_ros.recordings import RecordedMessage, Recording, Topic, stamp_of
 from depth_estimation_ros.replay.cameras import decode_image
 from depth_estimation_ros.replay.plan import Plan
 from depth_estimation_ros.replay.selection import SECOND, Selection
@@ -22,7 +22,7 @@ from depth_estimation_ros.replay.selection import SECOND, Selection
 LOOK_AHEAD_NS = SECOND
 """Recording time that an image waits for a CameraInfo nearer to it."""
 LOOK_BACK_NS = 10 * SECOND
-"""Recording time before what is wanted in which a CameraInfo for it is looked for."""
+"""Recording time before what is wanted from which on every CameraInfo is read."""
 MOST_WAITING, MOST_WAITING_BYTES = 256, 64 << 20
 
 
@@ -96,7 +96,10 @@ class Reader:
         """Messages and the camera of those that are images; these wait for their CameraInfo."""
         waiting: deque[_Waiting] = deque()
         size = 0
-        for message in self._plan.recording.messages(self._topics(), self._first_ns()):
+        first_ns = self._first_ns()
+        if first_ns is not None:
+            self._recall_camera_infos(first_ns)
+        for message in self._plan.recording.messages(self._topics(), first_ns):
             if self._stop.is_set():
                 return
             for index in self._plan.infos.get(message.topic, ()):
@@ -121,6 +124,14 @@ class Reader:
                 break
         yield from waiting
         self.finished = True
+
+    def _recall_camera_infos(self, first_ns: int) -> None:
+        """The last CameraInfo before the reading begins: some cameras tell it once a recording."""
+        for topic, cameras in self._plan.infos.items():
+            last = _last_before(self._plan.recording, topic, first_ns)
+            if last is not None:
+                for index in cameras:
+                    self._plan.sources[index].infos.add(last)
 
     def _is_ready(self, waiting: _Waiting, now_ns: int) -> bool:
         message, camera = waiting
@@ -161,6 +172,17 @@ class Reader:
 class _Waiting(NamedTuple):
     message: RecordedMessage
     camera: int | None
+
+
+def _last_before(recording: Recording, topic: str, time_ns: int) -> RecordedMessage | None:
+    """Looks back farther and farther, as most often there is one close by."""
+    end_ns, span_ns = time_ns, LOOK_BACK_NS
+    while end_ns > recording.start_ns:
+        found = deque(recording.messages([topic], end_ns - span_ns, end_ns), maxlen=1)
+        if found:
+            return found[0]
+        end_ns, span_ns = end_ns - span_ns, 2 * span_ns
+    return None
 
 
 def _stamp(message: RecordedMessage) -> int:
