@@ -137,7 +137,7 @@ def corrupt(path: Path, target: Path, place: float = 0.5, length: int = 40_000) 
     """A file with noise in its middle."""
     data = bytearray(path.read_bytes())
     start = int(len(data) * place)
-    noise = np.random.default_rng(1).integers(0, 255, length, np.uint8)
+    noise = np.random.default_rng(1).integers(0, 255, min(length, len(data) - start), np.uint8)
     data[start : start + length] = noise.tobytes()
     target.write_bytes(data)
     return target

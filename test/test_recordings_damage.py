@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 import recording_kinds as kinds
 import yaml
@@ -248,3 +250,23 @@ def test_packed_files_are_unpacked_one_at_a_time_and_only_when_they_are_read(
         assert recording.damage is not None
         assert recording.damage.lost_messages == 20
         assert recording.damage.where.endswith("a_2.mcap.zstd")
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_whatever_is_damaged_there_is_no_error_but_bag_error(kind: str, tmp_path: Path) -> None:
+    """Twenty files of each kind, with noise of 1 byte to 20 kB at one to three random places."""
+    whole = FILES[kind](tmp_path)
+    path = tmp_path / f"bad{''.join(whole.suffixes)}"
+    chance = np.random.default_rng(0)
+    readable = 0
+    for _ in range(20):
+        shutil.copyfile(whole, path)
+        for _ in range(chance.integers(1, 4)):
+            length = int(chance.choice([1, 8, 300, 20_000]))
+            kinds.corrupt(path, path, chance.random(), length)
+        if chance.random() < 0.3:
+            kinds.cut(path, path, chance.random())
+        with suppress(BagError):
+            read(path)
+            readable += 1
+    assert readable >= 5

@@ -170,7 +170,10 @@ class McapFile:
                 walk.damaged("the file ends in the middle of a record", position, size)
                 break
             if opcode in (Opcode.SCHEMA, Opcode.CHANNEL):
-                self._learn(opcode, file.read(length))
+                try:
+                    self._learn(opcode, file.read(length))
+                except CorruptChunk as error:
+                    walk.damaged(str(error), position, end)
             elif opcode == Opcode.CHUNK:
                 walk.chunk(position, end - position)
             elif opcode == Opcode.MESSAGE_INDEX:
@@ -185,6 +188,12 @@ class McapFile:
         walk.finish()
 
     def _learn(self, opcode: int, body: bytes | memoryview) -> None:
+        try:
+            self._add(opcode, body)
+        except (McapError, struct.error, ValueError) as error:
+            raise CorruptChunk(f"a schema or channel is corrupt: {error}") from error
+
+    def _add(self, opcode: int, body: bytes | memoryview) -> None:
         if opcode == Opcode.SCHEMA:
             schema = Schema.read(stream(body))
             self.schemas[schema.id] = schema

@@ -27,6 +27,8 @@ _U32 = struct.Struct("<I")
 _TIME = struct.Struct("<II")
 _LARGEST_HEADER = 1 << 20
 
+_CORRUPT = (CorruptChunk, KeyError, IndexError, ValueError, struct.error)
+
 Fields = dict[bytes, bytes]
 
 
@@ -61,7 +63,7 @@ class Ros1File:
                     raise BagError(f"The recording {path} is encrypted", expected="one that is not")
                 index = struct.unpack("<Q", fields[b"index_pos"])[0]
                 self._read_index(file, index, size)
-            except (CorruptChunk, KeyError, struct.error):
+            except _CORRUPT:
                 self.contents = Contents()
                 self._walk(file, size)
 
@@ -85,7 +87,7 @@ class Ros1File:
                 raise CorruptChunk("the chunk is longer than the file")
             compression = fields[b"compression"].decode("ascii", "replace")
             return self._parse(decompress(data, compression, size, chunk.cut), chunk.cut)
-        except (KeyError, struct.error) as error:
+        except (KeyError, ValueError, struct.error) as error:
             raise CorruptChunk(f"the header of a chunk is corrupt: {error}") from error
 
     def _read_index(self, file: BinaryIO, index: int, size: int) -> None:
@@ -129,7 +131,7 @@ class Ros1File:
                 what = str(error)
                 break
             end = position + at + length
-            op = fields.get(b"op", b"\0")[0]
+            op = int.from_bytes(fields[b"op"][:1], "little")
             if op in (_CHUNK, _CONNECTION, _CHUNK_INFO) and found is not None:
                 self._finish(*found, index)
                 found = None
@@ -140,11 +142,17 @@ class Ros1File:
                 break
             if op == _CHUNK:
                 found, index = (position, end - position), {}
-            elif op == _INDEX:
-                times = [_time(entry) for entry in _entries(file.read(length))]
-                index[_U32.unpack(fields[b"conn"])[0]] = times
-            elif op == _CONNECTION:
-                self._learn(fields, file.read(length))
+            try:
+                if op == _INDEX:
+                    times = [_time(entry) for entry in _entries(file.read(length))]
+                    index[_U32.unpack(fields[b"conn"])[0]] = times
+                elif op == _CONNECTION:
+                    self._learn(fields, file.read(length))
+            except _CORRUPT as error:
+                where = f"{self.path}, at byte {position}"
+                lost = end - position
+                damage = Damage(f"a record is corrupt: {error!r}", where, None, lost)
+                self.contents.damages.append(damage)
             position = end
         if found is not None:
             self._finish(*found, index)
@@ -198,7 +206,7 @@ class Ros1File:
                         messages.append(Raw(_time(fields[b"time"]), connection, data))
                 elif op == bytes([_CONNECTION]):
                     self._learn(fields, data)
-        except (CorruptChunk, KeyError, struct.error) as error:
+        except _CORRUPT as error:
             # Without a checksum the damage may have begun in the message before the one it breaks.
             raise CorruptChunk(f"a record in a chunk is corrupt: {error}", messages[:-1]) from error
         return messages
