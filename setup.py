@@ -10,13 +10,20 @@ EXECUTABLES = {
     "depth_estimation_node": f"{NAME}.cli:node",
     "depth_estimation_demo": f"{NAME}.cli:demo",
     "build_engine": f"{NAME}.cli:build_engine",
+    "replay": f"{NAME}.cli:replay",
+    "estimate_depth": f"{NAME}.cli:estimate_depth",
 }
+# Rosbags are read and written by rosbags; mcap reads those that were cut off.
+RECORDINGS = ["rosbags", "mcap", "rich"]
 
 data_files = [
     ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
     (f"share/{NAME}", ["package.xml"]),
     (f"share/{NAME}/launch", glob("launch/*.launch.py")),
-    (f"share/{NAME}/config", glob("config/*.yaml") + glob("config/*.rviz") + glob("config/*.xml")),
+    (
+        f"share/{NAME}/config",
+        [name for kind in ("yaml", "rviz", "xml", "json") for name in glob(f"config/*.{kind}")],
+    ),
 ]
 if {"bdist_wheel", "sdist"} & set(sys.argv):
     # pip puts console scripts into bin/, where neither `ros2 run` nor launch looks: these files
@@ -51,7 +58,10 @@ setup(
             "ros-diagnostic-msgs",
             "ros-lifecycle-msgs",
         ],
-        "demo": ["rosbags", "rich"],
+        "demo": RECORDINGS,
+        "replay": RECORDINGS,
+        # Replays on several machines.
+        "ray": [*RECORDINGS, "ray"],
         # NVIDIA GPUs; pycuda is compiled with the CUDA toolkit. Jetson has its own TensorRT.
         "tensorrt": ["tensorrt", "pycuda", "cuda-bindings", "onnx", "rich"],
         "train": [
@@ -72,6 +82,6 @@ setup(
             f"{package}==1.7.1.116; platform_machine == 'x86_64' and sys_platform == 'linux'"
             for package in ("tensorrt-rtx-cu13-libs", "tensorrt-rtx-cu13-bindings")
         ],
-        "test": ["pytest", "ruff", "mypy", "types-PyYAML", "colcon-common-extensions"],
+        "test": ["ray", "pytest", "ruff", "mypy", "types-PyYAML", "colcon-common-extensions"],
     },
 )

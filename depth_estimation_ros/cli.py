@@ -37,7 +37,7 @@ def node() -> int:
 
 def demo() -> int:
     """depth_estimation_demo; robots that never run it need not have what only it needs."""
-    if _lacks("depth_estimation_demo", "rclpy", "rich", "rosbags"):
+    if _lacks("depth_estimation_demo", "rclpy", "rich", "rosbags", "mcap"):
         return 1
     from depth_estimation_ros.demo.command import main
 
@@ -49,6 +49,24 @@ def build_engine() -> int:
     if _lacks("build_engine", "rich"):
         return 1
     from depth_estimation_ros.build_engine.command import main
+
+    return main()
+
+
+def replay() -> int:
+    """replay: depth and clouds for every frame of a recording, without ROS."""
+    if _lacks("replay", "rich", "rosbags", "mcap"):
+        return 1
+    from depth_estimation_ros.replay.command import main
+
+    return main()
+
+
+def estimate_depth() -> int:
+    """estimate_depth: pictures, videos and cameras to depth files, without ROS."""
+    if _lacks("estimate_depth", "rich"):
+        return 1
+    from depth_estimation_ros.estimate_depth.command import main
 
     return main()
 

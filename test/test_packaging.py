@@ -105,7 +105,7 @@ def test_ros2_launch_finds_launch_files_and_their_configuration(prefix: Path) ->
     share = prefix / "share" / NAME
     for folder, patterns in (
         ("launch", ["*.launch.py"]),
-        ("config", ["*.yaml", "*.rviz", "*.xml"]),
+        ("config", ["*.yaml", "*.rviz", "*.xml", "*.json"]),
     ):
         expected = {
             file.name for pattern in patterns for file in (REPOSITORY / folder).glob(pattern)
