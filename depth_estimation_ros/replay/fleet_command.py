@@ -14,12 +14,13 @@ from rich.console import Console
 from depth_estimation_ros.replay.fleet import Fleet, FleetOptions
 from depth_estimation_ros.replay.fleet_board import Board
 from depth_estimation_ros.replay.fleet_display import Bars, show
+from depth_estimation_ros.replay.fleet_job import INTERRUPTED
 from depth_estimation_ros.replay.fleet_ray import LOCAL, RayOptions
 from depth_estimation_ros.replay.fleet_summary import FLEET
 from depth_estimation_ros.replay.options import ReplayOptions
 
 EXAMPLES = """\
-several recordings and workers:
+examples of several recordings and workers:
   replay monday/ tuesday/ run.bag --output depth --workers 4
       four at a time, each in a process of its own; results in depth/monday, depth/tuesday and
       depth/run
@@ -37,8 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds those for several workers to the command line of replay."""
     group = parser.add_argument_group(
         "several recordings and workers",
-        "With several recordings, --output is a folder that gets one result for each, of the same "
-        f"name, and {FLEET}. One that fails does not stop the others.",
+        "With several recordings, --workers, --chunk or --ray, --output is a folder that gets one "
+        f"result for each recording, of the same name, and {FLEET}. One that fails does not stop "
+        "the others.",
     )
     group.add_argument(
         "--workers",
@@ -119,8 +121,12 @@ def run(arguments: argparse.Namespace, inputs: list[str], options: ReplayOptions
         )
     )
     console = Console(highlight=False)
-    with _stopping(fleet.board, console), Bars(console, fleet, arguments.quiet) as bars:
-        summary = fleet.run(bars.tick, bars.done)
+    try:
+        with _stopping(fleet.board, console), Bars(console, fleet, arguments.quiet) as bars:
+            summary = fleet.run(bars.tick, bars.done)
+    except KeyboardInterrupt:
+        console.print("killed; what was written is taken up by the same command with --resume")
+        return INTERRUPTED
     show(console, summary, Path(options.output))
     return summary.exit_code
 

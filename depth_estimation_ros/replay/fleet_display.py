@@ -19,6 +19,7 @@ from rich.progress import (
 from rich.table import Table
 
 from depth_estimation_ros.replay.fleet import Fleet
+from depth_estimation_ros.replay.fleet_job import INTERRUPTED
 from depth_estimation_ros.replay.fleet_plan import Bag
 from depth_estimation_ros.replay.fleet_summary import FLEET, BagResult, FleetSummary
 
@@ -85,7 +86,8 @@ class Bars:
         del self._waiting[result.name]
         if result.name in self._bars:
             self._progress.remove_task(self._bars.pop(result.name))
-        self._progress.advance(self._all)
+        if result.exit_code != INTERRUPTED:
+            self._progress.advance(self._all)
         if result.exit_code or self._lines:
             self._console.print(f"{_state(result)} {escape(result.name)}")
 
