@@ -10,7 +10,8 @@ import demo_recordings as recordings
 import pytest
 from replay_runs import image_bag, options, run, summary_file, written
 
-from depth_estimation_ros.errors import BagError
+from depth_estimation_ros.errors import BagError, EngineError
+from depth_estimation_ros.pipeline import DepthFrame, DepthPipeline
 from depth_estimation_ros.recordings import Damage
 from depth_estimation_ros.replay import replay
 
@@ -104,6 +105,31 @@ def test_an_image_whose_bytes_are_no_message_is_a_bad_frame(tmp_path: Path) -> N
 
     assert (summary.frames_out, summary.frames_bad) == (2, 1)
     assert "len(data) = 100" in summary.bad_frames[0].why
+
+
+def test_a_network_that_fails_midway_leaves_what_was_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bag = image_bag(tmp_path / "bag", 10)
+    run(bag, tmp_path / "whole")
+    real, calls = DepthPipeline.run_batch, []
+
+    def failing(self: DepthPipeline, images: Any) -> list[DepthFrame]:
+        calls.append(len(images))
+        if len(calls) > 4:
+            raise EngineError("the GPU fell off the bus")
+        return real(self, images)
+
+    monkeypatch.setattr(DepthPipeline, "run_batch", failing)
+    failed = run(bag, tmp_path / "out")
+    monkeypatch.setattr(DepthPipeline, "run_batch", real)
+
+    assert (failed.frames_out, failed.exit_code) == (4, 2)
+    assert failed.problem == "the GPU fell off the bus"
+    done = written(tmp_path / "out")
+    assert done == written(tmp_path / "whole")[: len(done)]
+    assert run(bag, tmp_path / "out", resume=True).complete
+    assert written(tmp_path / "out") == written(tmp_path / "whole")
 
 
 class Usage(NamedTuple):

@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -24,6 +24,7 @@ from depth_estimation_ros.replay.display import Log, ProgressDisplay, show_resul
 from depth_estimation_ros.replay.options import ReplayOptions
 from depth_estimation_ros.replay.run import replay
 from depth_estimation_ros.replay.summary import ReplaySummary
+from depth_estimation_ros.replay_report import REPORT, write_report
 
 console = Console(highlight=False)
 INTERRUPTED = 130
@@ -51,16 +52,16 @@ def _replay(options: ReplayOptions, argv: list[str], quiet: bool, report: bool) 
         summary = replay(options, display.update, stop)
     written = []
     if report and not summary.interrupted and summary.frames_out:
-        written = _write_report(Path(options.output), quiet)
+        written = _write_report(Path(options.output))
+    else:
+        (Path(options.output) / REPORT).unlink(missing_ok=True)  # of a part, by an earlier run
     show_result(console, summary, written)
     if not summary.complete:
         _say_how_to_go_on(summary, argv)
     return summary.exit_code
 
 
-def _write_report(output: Path, quiet: bool) -> list[str]:
-    from depth_estimation_ros.replay_report import write_report
-
+def _write_report(output: Path) -> list[str]:
     try:
         with console.status("writing the report"):
             return [str(write_report(output))]
@@ -102,9 +103,12 @@ def _stop_on_signals() -> Iterator[threading.Event]:
     def handle(number: int, frame: FrameType | None) -> None:
         if stop.is_set():
             # What is in the files by now is kept by --resume; nothing is waited for.
+            with suppress(RuntimeError):
+                console.show_cursor(True)  # which the bar hides
             os._exit(INTERRUPTED)
         stop.set()
-        console.print("[yellow]stopping:[/] the recording is being finished; once more to end now")
+        with suppress(RuntimeError):  # it came in the midst of another print
+            console.print("[yellow]stopping:[/] finishing the recording; once more to end at once")
 
     if threading.current_thread() is not threading.main_thread():
         yield stop

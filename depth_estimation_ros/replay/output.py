@@ -13,7 +13,7 @@ from depth_estimation_ros.engines import resolve_model
 from depth_estimation_ros.errors import BagError, ParameterError
 from depth_estimation_ros.recordings import RecordingWriter, open_recording
 from depth_estimation_ros.recordings.bag_files import METADATA
-from depth_estimation_ros.replay.frames_csv import keep_finished
+from depth_estimation_ros.replay.frames_csv import keep_finished, read_rows
 from depth_estimation_ros.replay.options import ReplayOptions
 from depth_estimation_ros.replay.summary import SUMMARY, CameraSummary, ReplaySummary
 from depth_estimation_ros.replay.topics import output_topics
@@ -47,9 +47,10 @@ def earlier_result(options: ReplayOptions) -> ReplaySummary | None:
         ) from None
     if not options.resume and not options.overwrite:
         how = "a finished result" if earlier.complete else "an unfinished result"
+        images = sum(1 for _ in read_rows(output))
         raise ParameterError(
             f"The output {output}",
-            found=f"{how} of {', '.join(earlier.inputs)} with {earlier.frames_in} images",
+            found=f"{how} of {', '.join(earlier.inputs)} with {images} images",
             expected="a new directory",
             fix="Replace it with --overwrite"
             + ("" if earlier.complete else ", or go on with --resume"),
