@@ -15,8 +15,9 @@ from depth_estimation_ros.errors import ParameterError
 from depth_estimation_ros.recordings import open_recording
 from depth_estimation_ros.replay import ReplayOptions, ReplaySummary, replay
 from depth_estimation_ros.replay.fleet import Fleet, FleetOptions
+from depth_estimation_ros.replay.fleet_job import finished
 
-SLOW_MS = 40
+SLOW_MS = 60
 FRAMES = 26
 
 
@@ -119,30 +120,37 @@ def test_stopped_and_resumed_is_the_same_as_in_one_go(drive, slow, whole, tmp_pa
     assert 3 <= done < FRAMES
     assert done == stopped.bags[1].frames_out
 
-    finished = (out / "short" / "replay.json").stat().st_mtime_ns
+    before = (out / "short" / "replay.json").stat().st_mtime_ns
     with pytest.raises(ParameterError, match="--resume"):
         fleet([short, drive], out, slow)
     again = replace(slow, resume=True, threads=2)  # as other numbers of workers make it
     resumed = fleet([short, drive], out, again, workers=2).run()
     assert (resumed.exit_code, [bag.before for bag in resumed.bags]) == (0, [True, False])
-    assert (out / "short" / "replay.json").stat().st_mtime_ns == finished
+    assert (out / "short" / "replay.json").stat().st_mtime_ns == before
     assert messages(out / "drive") == messages(whole)
     assert frames(out / "drive") == frames(whole)
 
 
 def test_chunks_that_are_done_are_kept_for_resume(drive, slow, whole, tmp_path):
     out = tmp_path / "out"
-    work = fleet([drive], out, slow, chunk_s=1.7)
+    work = fleet([drive], out, slow, chunk_s=1.1)
+    jobs = work.bags[0].jobs
 
     def stop_in_the_second() -> None:
-        if work.board.progress("drive/0001").get("frames_done", 0) >= 1:
+        if work.board.attempts("drive/0001"):
             work.board.stop()
 
     stopped = work.run(tick=stop_in_the_second)
-    assert (stopped.exit_code, (out / "drive").exists()) == (130, False)
+    done = [finished(Path(job.options.output)) is not None for job in jobs]
+    assert (len(done), done[0], done[2]) == (3, True, False)
+    assert (stopped.exit_code, stopped.bags[0].attempts, (out / "drive").exists()) == (
+        130,
+        2,
+        False,
+    )
     resumed = fleet([drive], out, replace(slow, resume=True), chunk_s=0.3).run()
     (bag,) = resumed.bags
-    assert (resumed.exit_code, bag.chunks, bag.attempts) == (0, 2, 3)
+    assert (resumed.exit_code, bag.chunks, bag.attempts) == (0, 3, 2 + done.count(False))
     assert messages(out / "drive") == messages(whole)
 
 

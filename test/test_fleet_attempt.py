@@ -95,12 +95,21 @@ def test_of_several_the_one_last_written_to_is_gone_on_with(room, output):
 
 
 def test_a_machine_that_sees_another_folder_says_that_it_must_be_shared(tmp_path):
-    token = Board(tmp_path / "out" / ".fleet").open()
-    Board(tmp_path / "out" / ".fleet").check_shared(token, "here")
+    board = Board(tmp_path / "out" / ".fleet")
+    board.open()
+    board.check_shared("here")
     Board(tmp_path / "elsewhere" / ".fleet").open()
     for other in ("elsewhere", "missing"):
         with pytest.raises(BagError, match=r"seen from there.*all its machines share.*NFS"):
-            Board(tmp_path / other / ".fleet").check_shared(token, "there")
+            Board(tmp_path / other / ".fleet", board.token).check_shared("there")
+
+
+def test_a_second_run_on_the_same_results_stops_the_first(tmp_path):
+    first, second = Board(tmp_path / ".fleet"), Board(tmp_path / ".fleet")
+    first.open()
+    assert not first.stopped
+    second.open()
+    assert (first.stopped, second.stopped) == (True, False)
 
 
 def test_the_board_tells_progress_attempts_and_the_wish_to_stop(tmp_path):

@@ -101,7 +101,7 @@ class Fleet:
             shutil.rmtree(self.board.folder, ignore_errors=True)
             for bag in self.bags:
                 shutil.rmtree(bag.output, ignore_errors=True)  # checked to be a result
-        token = self.board.open()
+        self.board.open()
         save_plan(self.bags, self.board.folder)
         results: dict[str, JobResult] = {}
         ended: dict[str, BagResult] = {}
@@ -121,7 +121,7 @@ class Fleet:
                 else:
                     results[job.name] = JobResult(job.name, earlier.exit_code, earlier.problem)
             end_if_done(bag)
-        for result in self._results([job for job, _ in jobs.values()], token, tick):
+        for result in self._results([job for job, _ in jobs.values()], tick):
             results[result.job] = result
             end_if_done(jobs[result.job][1])
         for bag in self.bags:
@@ -141,14 +141,12 @@ class Fleet:
             shutil.rmtree(self.board.folder, ignore_errors=True)
         return summary
 
-    def _results(
-        self, jobs: Sequence[Job], token: str, tick: Callable[[], None]
-    ) -> Iterator[JobResult]:
+    def _results(self, jobs: Sequence[Job], tick: Callable[[], None]) -> Iterator[JobResult]:
         if not jobs:
             return iter(())
         retries = self.options.retries
         if self.options.ray is not None:
-            return fleet_ray.run(jobs, self.board, token, self.options.ray, retries, tick)
+            return fleet_ray.run(jobs, self.board, self.options.ray, retries, tick)
         return fleet_processes.run(jobs, self.board, self._workers, retries, tick)
 
     def _end(self, bag: Bag, results: dict[str, JobResult]) -> BagResult:

@@ -26,26 +26,23 @@ class Board:
 
     Args:
         folder: exists already where a worker asks for it.
+        token: of the run that it belongs to; `open` makes a new one.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, token: str = "") -> None:
         self.folder = folder
+        self.token = token
 
-    def open(self) -> str:
-        """Makes the folder, and forgets what an earlier run was told; returns this run's token."""
+    def open(self) -> None:
+        """Makes the folder for a new run, whose token it gets; an earlier run stops."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.token = uuid.uuid4().hex
+        (self.folder / RUN).write_text(self.token)
         (self.folder / STOP).unlink(missing_ok=True)
-        token = uuid.uuid4().hex
-        (self.folder / RUN).write_text(token)
-        return token
 
-    def check_shared(self, token: str, host: str) -> None:
+    def check_shared(self, host: str) -> None:
         """Raises BagError where this machine does not see the folder that the command opened."""
-        try:
-            shared = (self.folder / RUN).read_text() == token
-        except OSError:
-            shared = False
-        if not shared:
+        if self._run() != self.token:
             raise BagError(
                 f"The folder for the outputs, {self.folder.parent}, as seen from {host}",
                 found="another folder, or none",
@@ -60,8 +57,13 @@ class Board:
 
     @property
     def stopped(self) -> bool:
-        """Whether `stop` was called."""
-        return (self.folder / STOP).exists()
+        """Whether `stop` was called, or another run works on the same results by now."""
+        return (self.folder / STOP).exists() or self._run() not in ("", self.token)
+
+    def _run(self) -> str:
+        with suppress(OSError):
+            return (self.folder / RUN).read_text()
+        return ""
 
     def room(self, job: str) -> Path:
         """The folder of one job, made here; for its attempts, and if it is a chunk its output."""

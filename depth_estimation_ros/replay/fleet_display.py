@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from types import TracebackType
 
@@ -24,6 +25,7 @@ from depth_estimation_ros.replay.fleet_plan import Bag
 from depth_estimation_ros.replay.fleet_summary import FLEET, BagResult, FleetSummary
 
 MOST_BARS = 12
+READ_S = 0.5  # a fleet may have thousands of recordings, on a slow disk
 WORDS = {0: "done", 1: "failed", 2: "with loss", 130: "interrupted"}
 STYLES = {0: "green", 1: "bold red", 2: "yellow", 130: "yellow"}
 
@@ -52,6 +54,7 @@ class Bars:
             disable=quiet or not console.is_terminal,
         )
         self._all = self._progress.add_task("all", total=len(fleet.bags), unit="recordings")
+        self._read = 0.0
         self._bars: dict[str, TaskID] = {}
         self._waiting = {bag.name: bag for bag in fleet.bags}
 
@@ -68,7 +71,10 @@ class Bars:
         self._progress.stop()
 
     def tick(self) -> None:
-        """Reads how far the workers are."""
+        """Reads how far the workers are, now and then."""
+        if time.monotonic() - self._read < READ_S:
+            return
+        self._read = time.monotonic()
         for bag in self._waiting.values():
             told = self._told(bag)
             if told is None:
@@ -106,7 +112,7 @@ class Bars:
 def show(console: Console, summary: FleetSummary, folder: Path) -> None:
     """Prints what became of each recording."""
     table = Table(box=None, padding=(0, 2), pad_edge=False)
-    table.add_column("recording")
+    table.add_column("recording", overflow="fold")
     for name in ("images", "depth", "bad", "chunks", "attempts"):
         table.add_column(name, justify="right")
     table.add_column("result")
@@ -122,8 +128,9 @@ def show(console: Console, summary: FleetSummary, folder: Path) -> None:
             console.print(f"{escape(bag.name)}: {escape(bag.problem)}", soft_wrap=True)
     frames = sum(bag.frames_out for bag in summary.bags if not bag.before)
     rate = f", {frames / summary.seconds:.1f} images/s" if frames and summary.seconds else ""
+    plural = "" if len(summary.bags) == 1 else "s"
     console.print(
-        f"{len(summary.bags)} recordings in {summary.seconds:.1f} s{rate}; "
+        f"{len(summary.bags)} recording{plural} in {summary.seconds:.1f} s{rate}; "
         f"numbers: {escape(str(folder / FLEET))}",
         soft_wrap=True,
     )

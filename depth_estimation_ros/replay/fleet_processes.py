@@ -22,7 +22,7 @@ from depth_estimation_ros.replay.fleet_board import Board
 from depth_estimation_ros.replay.fleet_job import INTERRUPTED, JobResult, do_job
 from depth_estimation_ros.replay.fleet_plan import Job
 
-TICK_S = 0.25
+TICK_S = 0.1
 
 
 @dataclass

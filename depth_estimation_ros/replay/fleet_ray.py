@@ -22,7 +22,7 @@ from depth_estimation_ros.replay.fleet_job import INTERRUPTED, JobResult
 from depth_estimation_ros.replay.fleet_plan import Job
 
 LOCAL = "local"
-TICK_S = 0.25
+TICK_S = 0.1
 KNOCK_S = 5.0
 OBJECT_STORE_BYTES = 100 * 2**20  # the least there is: no image ever goes through it
 
@@ -60,7 +60,6 @@ def require_ray() -> None:
 def run(
     jobs: Sequence[Job],
     board: Board,
-    token: str,
     options: RayOptions,
     retries: int,
     tick: Callable[[], None],
@@ -70,7 +69,6 @@ def run(
     Args:
         jobs: in the order in which they begin.
         board: on a filesystem that all machines of the cluster see under the same path.
-        token: of the board, by which a machine knows that it sees the same one.
         options: the cluster.
         retries: of a task whose machine or process died, or failed in a way that may pass.
         tick: called a few times a second.
@@ -95,7 +93,7 @@ def run(
                 options_of_job = job.options.to_json()
                 values = {"name": job.name, "options": options_of_job, "report": job.report}
                 handle = task.options(name=f"replay {job.name}").remote(
-                    values, str(board.folder), token, __version__
+                    values, str(board.folder), board.token, __version__
                 )
                 running[handle] = job
             done, _ = ray.wait(list(running), timeout=TICK_S) if running else ([], [])

@@ -22,7 +22,7 @@ def do_remote_job(values: dict[str, Any], board: str, token: str, version: str) 
     Args:
         values: name, options (`ReplayOptions.to_json`) and report of the job.
         board: folder of the board, as the command sees it.
-        token: of the board.
+        token: of the board, by which a machine knows that it sees the same one.
         version: of the package that the command runs.
     """
     here = platform.node()
@@ -35,8 +35,8 @@ def do_remote_job(values: dict[str, Any], board: str, token: str, version: str) 
                 expected=f"version {version}, which the command runs",
                 fix="Install the same version on every machine of the cluster",
             )
-        shared = Board(Path(board))
-        shared.check_shared(token, here)
+        shared = Board(Path(board), token)
+        shared.check_shared(here)
         keep_freed_memory()
         return asdict(do_job(job, shared))
     except DepthEstimationError as error:
