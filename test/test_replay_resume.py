@@ -161,6 +161,17 @@ def test_an_unfinished_result_is_not_begun_anew_unasked(tmp_path: Path) -> None:
         run(bag, tmp_path / "out")
 
 
+def test_colours_that_depend_on_the_frames_before_are_said_to_begin_anew(tmp_path: Path) -> None:
+    bag = image_bag(tmp_path / "bag", FRAMES)
+    more: dict[str, Any] = {"outputs": ("color",), "color_range": "percentile"}
+    stopped_after(2, options(bag, tmp_path / "out", **more))
+
+    summary = run(bag, tmp_path / "out", resume=True, **more)
+
+    assert summary.frames_out == FRAMES
+    assert "find their range anew" in summary.notes[-1]
+
+
 def test_a_result_may_be_moved_and_gone_on_with(tmp_path: Path) -> None:
     bag = image_bag(tmp_path / "bag", FRAMES)
     stopped_after(2, options(bag, tmp_path / "out"))

@@ -74,7 +74,12 @@ def replay(
             check_same(earlier, summary, options)
             if earlier.complete:
                 return earlier
-        for note in plan.notes:
+            if "color" in options.outputs and options.color_range == "percentile":
+                summary.notes.append(
+                    "colours by percentile find their range anew where this run goes on: for some "
+                    "seconds they are not those of an unbroken run"
+                )
+        for note in summary.notes:
             logger.warning(note)
         _run(plan, summary, on_progress or (lambda _: None), stop or threading.Event())
         summary.damage = [asdict(recording.damage)] if recording.damage is not None else []
