@@ -28,7 +28,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 TEST = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(TEST), str(TEST.parent)]  # the tests' helpers, and the package as it is here
+sys.path[:0] = [str(TEST), str(TEST.parent)]  # the tests' modules, and the package as it is
 
 WIDTH, HEIGHT, RATE = 640, 480, 30
 PICTURES = 32  # drawn ones, again and again
