@@ -1,6 +1,7 @@
 """The mathematics of one frame: a colour image and its camera in, depth in metres out.
 
-No ROS here. `DepthPipeline.run_batch` reads from top to bottom; each step is a function below it.
+No ROS here. An image is prepared, goes through the network, and its depth is finished: three steps
+of `DepthPipeline`, which may run in three threads. What each does is in functions below it.
 """
 
 from __future__ import annotations
@@ -70,6 +71,42 @@ class DepthFrame:
     far: float
 
 
+@dataclass(frozen=True, eq=False)
+class View:
+    """One image on its way to the network.
+
+    Attributes:
+        input: a batch of one, as the card wants it.
+        size: height and width of the image.
+        camera: of the image; None if it is not calibrated.
+        settings: of the pipeline when it was made.
+        scale, near, far: metres per unit of the network's depth, and the limits in metres.
+    """
+
+    input: npt.NDArray[np.generic]
+    size: tuple[int, int]
+    camera: CameraModel | None
+    settings: PipelineSettings
+    scale: float
+    near: float
+    far: float
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkDepth:
+    """What the network answered.
+
+    Attributes:
+        view: that it was given.
+        numbers: (h, w) float32 at the network's size, in its own unit.
+        engine_ms: time inside the engine, milliseconds; of a batch, this image's share.
+    """
+
+    view: View
+    numbers: Depth
+    engine_ms: float
+
+
 class DepthPipeline:
     """Turns images into metric depth with one engine.
 
@@ -107,10 +144,7 @@ class DepthPipeline:
         return self.run_batch([(rgb, camera)])[0]
 
     def run_batch(self, images: Sequence[tuple[Rgb, CameraModel | None]]) -> list[DepthFrame]:
-        """Depth of several images, which may differ in size and camera.
-
-        Images that go through the network at the same size go together, up to the engine's
-        `max_batch` at a time. The results are in the order of the images and stay as they are.
+        """Depth of several images, which may differ in size and camera: the three steps below.
 
         Args:
             images: as for `run`, each with its camera.
@@ -120,10 +154,37 @@ class DepthPipeline:
             ParameterError: with one camera's focal length the limits leave no depth between them;
                 raised before the network is run.
         """
-        settings = self._settings  # one batch, one set of settings
-        card = self.engine.card
-        views = [_view(rgb, camera, card, settings) for rgb, camera in images]
-        frames: dict[int, DepthFrame] = {}
+        views = [self.prepare(rgb, camera) for rgb, camera in images]
+        return [self.finish(output) for output in self.infer(views)]
+
+    def prepare(self, rgb: Rgb, camera: CameraModel | None) -> View:
+        """What goes to the network for one image, with the settings of this moment; in any thread.
+
+        Raises:
+            ParameterError: with this focal length the limits leave no depth between them.
+        """
+        settings, card = self._settings, self.engine.card
+        height, width = rgb.shape[:2]
+        calibrated = camera if camera is not None and camera.is_calibrated else None
+        network_h, network_w = network_size(height, width, card.input)
+
+        eye = calibrated or CameraModel.from_hfov(width, height, settings.assumed_hfov_deg)
+        scale = metric_scale(card, eye.scaled(network_w, network_h).fx)
+        near, far = check_limits(card.output, settings, scale)
+
+        picture = to_input(resize_image(rgb, network_h, network_w), card.input)
+        return View(picture, (height, width), calibrated, settings, scale, near, far)
+
+    def infer(self, views: Sequence[View]) -> list[NetworkDepth]:
+        """The network's answers, in the order of the views; in the engine's thread.
+
+        Views of the same size go together, up to the engine's `max_batch` at a time. The answers
+        are copies, so they stay as they are.
+
+        Raises:
+            EngineError: the network failed.
+        """
+        answers: dict[int, NetworkDepth] = {}
         for places in _batches([view.input.shape for view in views], self.engine.max_batch):
             inputs = [views[place].input for place in places]
             batch = inputs[0] if len(inputs) == 1 else np.concatenate(inputs)
@@ -133,8 +194,20 @@ class DepthPipeline:
             engine_ms = 1e3 * (time.perf_counter() - start) / len(places)
 
             for place, numbers in zip(places, raw, strict=True):
-                frames[place] = _depth_frame(numbers, views[place], card, settings, engine_ms)
-        return [frames[place] for place in range(len(views))]
+                answers[place] = NetworkDepth(views[place], numbers.copy(), engine_ms)
+        return [answers[place] for place in range(len(views))]
+
+    def finish(self, answer: NetworkDepth) -> DepthFrame:
+        """The network's answer as depth in metres at the size that was asked for; in any thread."""
+        view, card = answer.view, self.engine.card
+        near, far = view.near, view.far
+        height, width = _output_size(*view.size, card, view.settings)
+        depth = to_depth(
+            *(answer.numbers, card.output, view.scale, near, far, (height, width)),
+            view.settings.edge_filter,
+        )
+        camera = view.camera.scaled(width, height) if view.camera is not None else None
+        return DepthFrame(depth, camera, answer.engine_ms, near, far)
 
     def output_size(self, image_h: int, image_w: int) -> tuple[int, int]:
         """The height and width of the depth of an image of this size, with the present settings."""
@@ -146,50 +219,6 @@ class DepthPipeline:
         batch = to_input(np.zeros((spec.height, spec.width, 3), np.uint8), spec)
         for _ in range(2):
             self.engine.infer(batch)
-
-
-@dataclass(frozen=True, eq=False)
-class _View:
-    """One image on its way to the network.
-
-    Attributes:
-        input: a batch of one, as the card wants it.
-        size: height and width of the image.
-        camera: of the image; None if it is not calibrated.
-        scale, near, far: metres per unit of the network's depth, and the limits in metres.
-    """
-
-    input: npt.NDArray[np.generic]
-    size: tuple[int, int]
-    camera: CameraModel | None
-    scale: float
-    near: float
-    far: float
-
-
-def _view(
-    rgb: Rgb, camera: CameraModel | None, card: ModelCard, settings: PipelineSettings
-) -> _View:
-    height, width = rgb.shape[:2]
-    calibrated = camera if camera is not None and camera.is_calibrated else None
-    network_h, network_w = network_size(height, width, card.input)
-
-    eye = calibrated or CameraModel.from_hfov(width, height, settings.assumed_hfov_deg)
-    scale = metric_scale(card, eye.scaled(network_w, network_h).fx)
-    near, far = check_limits(card.output, settings, scale)
-
-    picture = to_input(resize_image(rgb, network_h, network_w), card.input)
-    return _View(picture, (height, width), calibrated, scale, near, far)
-
-
-def _depth_frame(
-    raw: Depth, view: _View, card: ModelCard, settings: PipelineSettings, engine_ms: float
-) -> DepthFrame:
-    near, far = view.near, view.far
-    size = _output_size(*view.size, card, settings)
-    depth = to_depth(raw, card.output, view.scale, near, far, size, settings.edge_filter)
-    camera = view.camera.scaled(size[1], size[0]) if view.camera is not None else None
-    return DepthFrame(depth, camera, engine_ms, near, far)
 
 
 def _batches(shapes: Sequence[tuple[int, ...]], largest: int | None) -> Iterator[list[int]]:

@@ -10,7 +10,9 @@ import demo_recordings as recordings
 from tiny_models import red_depth
 
 from depth_estimation_ros.recordings import open_recording
-from depth_estimation_ros.replay import ReplayOptions, ReplaySummary, replay
+from depth_estimation_ros.replay.options import ReplayOptions
+from depth_estimation_ros.replay.run import replay
+from depth_estimation_ros.replay.summary import ReplaySummary
 
 Message = tuple[str, str, int, bytes]
 

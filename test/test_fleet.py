@@ -13,9 +13,11 @@ from tiny_models import red_depth, slow_depth
 
 from depth_estimation_ros.errors import ParameterError
 from depth_estimation_ros.recordings import open_recording
-from depth_estimation_ros.replay import ReplayOptions, ReplaySummary, replay
 from depth_estimation_ros.replay.fleet import Fleet, FleetOptions
 from depth_estimation_ros.replay.fleet_job import finished
+from depth_estimation_ros.replay.options import ReplayOptions
+from depth_estimation_ros.replay.run import replay
+from depth_estimation_ros.replay.summary import ReplaySummary
 
 SLOW_MS = 60
 FRAMES = 26

@@ -10,11 +10,13 @@ import pytest
 from fleet_cases import frames, messages, seldom_told_bag, zooming_bag
 from tiny_models import red_depth, tiny_card
 
-from depth_estimation_ros.replay import ReplayOptions, ReplaySummary, replay
 from depth_estimation_ros.replay.fleet_board import Board
 from depth_estimation_ros.replay.fleet_job import JobResult, do_job
 from depth_estimation_ros.replay.fleet_merge import merge
 from depth_estimation_ros.replay.fleet_plan import Bag, plan
+from depth_estimation_ros.replay.options import ReplayOptions
+from depth_estimation_ros.replay.run import replay
+from depth_estimation_ros.replay.summary import ReplaySummary
 
 FRAMES = 15
 

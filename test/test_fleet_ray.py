@@ -18,11 +18,12 @@ from tiny_models import red_depth, slow_depth
 
 from depth_estimation_ros import __version__
 from depth_estimation_ros.errors import ParameterError
-from depth_estimation_ros.replay import ReplayOptions, replay
 from depth_estimation_ros.replay.fleet import Fleet, FleetOptions
 from depth_estimation_ros.replay.fleet_job import JobResult
 from depth_estimation_ros.replay.fleet_ray import RayOptions, connected, portable_task
 from depth_estimation_ros.replay.fleet_task import do_remote_job
+from depth_estimation_ros.replay.options import ReplayOptions
+from depth_estimation_ros.replay.run import replay
 
 pytest.importorskip("ray", reason="needs Ray: pip install ray")
 

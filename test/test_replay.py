@@ -13,7 +13,9 @@ from rosbags.rosbag2 import Reader
 
 from depth_estimation_ros.errors import BagError, DepthEstimationError, ParameterError
 from depth_estimation_ros.messages import decode_depth, decode_image, read_points
-from depth_estimation_ros.replay import Progress, ReplayOptions, replay
+from depth_estimation_ros.replay.options import ReplayOptions
+from depth_estimation_ros.replay.run import replay
+from depth_estimation_ros.replay.summary import Progress
 
 DEPTH = "/camera/depth_estimation/depth/image"
 INFO = "/camera/depth_estimation/depth/camera_info"

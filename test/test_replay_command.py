@@ -14,10 +14,10 @@ import pytest
 from replay_runs import image_bag, written
 from tiny_models import red_depth, slow_depth
 
-from depth_estimation_ros.replay import ReplaySummary
 from depth_estimation_ros.replay.arguments import parse, replay_options
 from depth_estimation_ros.replay.command import main
 from depth_estimation_ros.replay.options import ReplayOptions
+from depth_estimation_ros.replay.summary import ReplaySummary
 
 DEPTH = "/camera/depth_estimation/depth/image"
 WITHOUT_ROS = """

@@ -11,9 +11,9 @@ import pytest
 from replay_runs import image_bag, options, run, summary_file, written
 
 from depth_estimation_ros.errors import BagError, EngineError
-from depth_estimation_ros.pipeline import DepthFrame, DepthPipeline
+from depth_estimation_ros.pipeline import DepthPipeline, NetworkDepth
 from depth_estimation_ros.recordings import Damage
-from depth_estimation_ros.replay import replay
+from depth_estimation_ros.replay.run import replay
 
 DEPTH = "/camera/depth_estimation/depth/image"
 FRAMES = 500
@@ -112,17 +112,17 @@ def test_a_network_that_fails_midway_leaves_what_was_done(
 ) -> None:
     bag = image_bag(tmp_path / "bag", 10)
     run(bag, tmp_path / "whole")
-    real, calls = DepthPipeline.run_batch, []
+    real, calls = DepthPipeline.infer, []
 
-    def failing(self: DepthPipeline, images: Any) -> list[DepthFrame]:
-        calls.append(len(images))
+    def failing(self: DepthPipeline, views: Any) -> list[NetworkDepth]:
+        calls.append(len(views))
         if len(calls) > 4:
             raise EngineError("the GPU fell off the bus")
-        return real(self, images)
+        return real(self, views)
 
-    monkeypatch.setattr(DepthPipeline, "run_batch", failing)
+    monkeypatch.setattr(DepthPipeline, "infer", failing)
     failed = run(bag, tmp_path / "out")
-    monkeypatch.setattr(DepthPipeline, "run_batch", real)
+    monkeypatch.setattr(DepthPipeline, "infer", real)
 
     assert (failed.frames_out, failed.exit_code) == (4, 2)
     assert failed.problem == "the GPU fell off the bus"

@@ -17,7 +17,8 @@ from html_page import Page
 from replay_outputs import camera, report, stamps, write_output
 
 from depth_estimation_ros.recordings import Recording
-from depth_estimation_ros.replay import ReplayOptions, replay
+from depth_estimation_ros.replay.options import ReplayOptions
+from depth_estimation_ros.replay.run import replay
 from depth_estimation_ros.replay_report import write_report
 
 

@@ -16,7 +16,8 @@ from replay_outputs import camera, report, stamps, write_output
 
 from depth_estimation_ros.errors import BagError
 from depth_estimation_ros.recordings import RecordingWriter
-from depth_estimation_ros.replay import ReplayOptions, replay
+from depth_estimation_ros.replay.options import ReplayOptions
+from depth_estimation_ros.replay.run import replay
 from depth_estimation_ros.replay_report import write_report
 from depth_estimation_ros.replay_report.pictures import Album
 

@@ -18,7 +18,9 @@ from tiny_models import constant_depth, slow_depth, tiny_card
 
 from depth_estimation_ros.errors import ParameterError
 from depth_estimation_ros.recordings import RecordingWriter, open_recording
-from depth_estimation_ros.replay import Progress, ReplayOptions, ReplaySummary, replay
+from depth_estimation_ros.replay.options import ReplayOptions
+from depth_estimation_ros.replay.run import replay
+from depth_estimation_ros.replay.summary import Progress, ReplaySummary
 
 FRAMES = 24
 ALL: dict[str, Any] = {
@@ -200,7 +202,8 @@ def bag_with_bad_frames(path: Path, bad: set[int], frames: int = FRAMES) -> Path
 def replaying(wanted: ReplayOptions) -> subprocess.Popen[bytes]:
     """A process that replays."""
     code = (
-        "import json, sys; from depth_estimation_ros.replay import ReplayOptions, replay; "
+        "import json, sys; from depth_estimation_ros.replay.options import ReplayOptions; "
+        "from depth_estimation_ros.replay.run import replay; "
         "replay(ReplayOptions.from_json(json.loads(sys.argv[1])))"
     )
     return subprocess.Popen([sys.executable, "-c", code, json.dumps(wanted.to_json())])

@@ -1,15 +1,14 @@
-"""The second stage: pictures through the network. One thread opens, runs and closes the engine."""
+"""The second stage: the network. One thread opens, runs and closes the engine, and does no more."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from depth_estimation_ros.engines import Engine
 from depth_estimation_ros.errors import DepthEstimationError, ParameterError
-from depth_estimation_ros.frames import EstimatedFrame, PreparedFrame
-from depth_estimation_ros.pipeline import DepthFrame, DepthPipeline
+from depth_estimation_ros.frames import PreparedFrame
+from depth_estimation_ros.pipeline import DepthPipeline, NetworkDepth
 from depth_estimation_ros.replay.reading import CopiedMessage, Decoded, ReadFrame
 
 LARGEST_OWN_BATCH = 8
@@ -19,25 +18,24 @@ MOST_HELD = 64
 
 @dataclass(frozen=True, eq=False)
 class FrameResult:
-    """An image with its depth, or why there is none.
+    """An image with what the network said of it, or why there is nothing.
 
     Attributes:
         camera, stamp_ns, time_ns: see `ReadFrame`.
-        estimated: None for a bad image.
+        frame, answer: None for a bad image.
         camera_state: calibrated, unsupported, uncalibrated, missing or assumed; empty if bad.
         why: there is no depth; or empty.
-        decode_ms: time to decode it.
-        run_ms: time in the pipeline with the engine.
+        own_ms: time to make it ready, and in the engine.
     """
 
     camera: int
     stamp_ns: int
     time_ns: int
-    estimated: EstimatedFrame | None
+    frame: PreparedFrame | None = None
+    answer: NetworkDepth | None = None
     camera_state: str = ""
     why: str = ""
-    decode_ms: float = 0.0
-    run_ms: float = 0.0
+    own_ms: float = 0.0
 
 
 def batch_size(asked: int, engine: Engine) -> int:
@@ -69,7 +67,7 @@ def batch_size(asked: int, engine: Engine) -> int:
 def estimate(
     items: Iterable[CopiedMessage | ReadFrame], pipeline: DepthPipeline, batch: int
 ) -> Iterator[CopiedMessage | FrameResult]:
-    """What comes in, in its order, with images turned into depth.
+    """What comes in, in its order, with images taken through the network.
 
     Raises:
         EngineError: the network cannot be run.
@@ -89,48 +87,25 @@ def _run(
     held: list[CopiedMessage | ReadFrame], pipeline: DepthPipeline
 ) -> Iterator[CopiedMessage | FrameResult]:
     results: dict[int, CopiedMessage | FrameResult] = {}
-    pictures: dict[int, Decoded] = {}
+    pictures: dict[int, tuple[ReadFrame, Decoded]] = {}
     for place, item in enumerate(held):
         if isinstance(item, CopiedMessage):
             results[place] = item
             continue
         try:
-            pictures[place] = item.decoded.result()
+            pictures[place] = item, item.decoded.result()
         except DepthEstimationError as error:
-            results[place] = _bad(item, error)
-    start = time.perf_counter()
-    depths = _depths([decoded.frame for decoded in pictures.values()], pipeline)
-    run_ms = 1e3 * (time.perf_counter() - start) / max(1, len(pictures))
-    for (place, decoded), depth in zip(pictures.items(), depths, strict=True):
-        item = held[place]
-        assert isinstance(item, ReadFrame)
-        if isinstance(depth, ParameterError):
-            results[place] = _bad(item, depth)
-        else:
-            results[place] = FrameResult(
-                item.camera,
-                item.stamp_ns,
-                item.time_ns,
-                EstimatedFrame(decoded.frame, depth),
-                decoded.camera_state,
-                decode_ms=decoded.milliseconds,
-                run_ms=run_ms,
-            )
+            results[place] = FrameResult(item.camera, item.stamp_ns, item.time_ns, why=str(error))
+    answers = pipeline.infer([decoded.view for _, decoded in pictures.values()])
+    for (place, (item, decoded)), answer in zip(pictures.items(), answers, strict=True):
+        results[place] = FrameResult(
+            item.camera,
+            item.stamp_ns,
+            item.time_ns,
+            decoded.frame,
+            answer,
+            decoded.camera_state,
+            own_ms=decoded.milliseconds + answer.engine_ms,
+        )
     for place in range(len(held)):
         yield results[place]
-
-
-def _depths(
-    frames: list[PreparedFrame], pipeline: DepthPipeline
-) -> list[DepthFrame | ParameterError]:
-    """Depth of each; the error of one whose camera leaves no depth between the limits."""
-    try:
-        return [*pipeline.run_batch([(frame.rgb, frame.camera) for frame in frames])]
-    except ParameterError as error:
-        if len(frames) == 1:
-            return [error]
-    return [depth for frame in frames for depth in _depths([frame], pipeline)]
-
-
-def _bad(item: ReadFrame, error: DepthEstimationError) -> FrameResult:
-    return FrameResult(item.camera, item.stamp_ns, item.time_ns, None, why=str(error))

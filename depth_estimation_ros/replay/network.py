@@ -23,16 +23,16 @@ def network(
     read: Channel[CopiedMessage | ReadFrame],
     done: Channel[CopiedMessage | FrameResult],
     options: ReplayOptions,
-) -> Iterator[str]:
+) -> Iterator[DepthPipeline]:
     """Takes what was read and gives what is done, until the block is left.
 
     Yields:
-        The engine in one line.
+        The pipeline, whose steps before and after the network are for other threads.
 
     Raises:
         ModelError, EngineError, ParameterError: the model cannot be opened with these options.
     """
-    opened: Future[str] = Future()
+    opened: Future[DepthPipeline] = Future()
     with filling(done, partial(_estimated, read, options, opened), "network"):
         try:
             yield opened.result()
@@ -41,7 +41,7 @@ def network(
 
 
 def _estimated(
-    read: Channel[CopiedMessage | ReadFrame], options: ReplayOptions, opened: Future[str]
+    read: Channel[CopiedMessage | ReadFrame], options: ReplayOptions, opened: Future[DepthPipeline]
 ) -> Generator[CopiedMessage | FrameResult, None, None]:
     with ExitStack() as stack:
         try:
@@ -53,5 +53,5 @@ def _estimated(
         except BaseException as error:
             opened.set_exception(error)
             return
-        opened.set_result(engine.description)
+        opened.set_result(pipeline)
         yield from estimate(read, pipeline, batch)

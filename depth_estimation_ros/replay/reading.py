@@ -1,4 +1,4 @@
-"""The first stage: messages of the recording in order of time, images decoded on the way."""
+"""The first stage: messages of the recording in order of time, images made ready on the way."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from depth_estimation_ros.errors import DepthEstimationError
 from depth_estimation_ros.frames import FrameCamera, PreparedFrame
+from depth_estimation_ros.pipeline import DepthPipeline, View
 from depth_estimation_ros.recordings import RecordedMessage, Recording, Topic, stamp_of
 from depth_estimation_ros.replay.cameras import decode_image
 from depth_estimation_ros.replay.plan import Plan
@@ -36,9 +37,12 @@ class CopiedMessage:
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """A picture, the state of its camera, and how long decoding took (milliseconds)."""
+    """A picture, what of it goes to the network, the state of its camera, and how long both took
+    (milliseconds).
+    """
 
     frame: PreparedFrame
+    view: View
     camera_state: str
     milliseconds: float
 
@@ -65,12 +69,16 @@ class Reader:
 
     Args:
         plan: of the replay.
+        pipeline: makes the pictures ready for its network.
         skip: images of those that are wanted that an earlier run has done.
         stop: ends the reading between two messages.
     """
 
-    def __init__(self, plan: Plan, skip: int, stop: threading.Event) -> None:
+    def __init__(
+        self, plan: Plan, pipeline: DepthPipeline, skip: int, stop: threading.Event
+    ) -> None:
         self._plan = plan
+        self._pipeline = pipeline
         self._skip = skip
         self._stop = stop
         self._selection = Selection(plan.options, plan.recording.start_ns)
@@ -166,7 +174,8 @@ class Reader:
         start = time.perf_counter()
         image = self._plan.recording.deserialize(message)
         frame, state = decode_image(image, camera, self._plan.options.hfov_deg)
-        return Decoded(frame, state, 1e3 * (time.perf_counter() - start))
+        view = self._pipeline.prepare(frame.rgb, frame.camera)
+        return Decoded(frame, view, state, 1e3 * (time.perf_counter() - start))
 
 
 class _Waiting(NamedTuple):

@@ -1,6 +1,6 @@
 """A replay: three stages, each in a thread, with short queues between them.
 
-    read and decode -> network -> make messages and write
+    read, decode and resize -> network -> depth, messages and writing
 
 The network is the slow one; the others work while it does. Queues are bounded, so memory does not
 grow with the recording.
@@ -102,14 +102,15 @@ def _run(
     start = None
     try:
         with ExitStack() as stack:
-            summary.engine = stack.enter_context(network(read, done, options))
+            pipeline = stack.enter_context(network(read, done, options))
+            summary.engine = pipeline.engine.description
             writer = stack.enter_context(open_result(options, summary))
             start = time.perf_counter()
             before, written = finished_part(options, plan.cameras)
             table = stack.enter_context(FrameTable(output))
-            reader = Reader(plan, before, stop)
+            reader = Reader(plan, pipeline, before, stop)
             stack.enter_context(filling(read, reader.items, "reading"))
-            results = ResultWriter(writer, table, plan.cameras, options, written)
+            results = ResultWriter(pipeline, writer, table, plan.cameras, options, written)
             for item in done:
                 if isinstance(item, CopiedMessage):
                     results.copy(item)

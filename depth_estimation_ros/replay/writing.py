@@ -1,4 +1,4 @@
-"""The third stage: messages of the results, into the new recording."""
+"""The third stage: the depth of each image and its messages, into the new recording."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 
+from depth_estimation_ros.frames import EstimatedFrame
 from depth_estimation_ros.messages import RECORDED
+from depth_estimation_ros.pipeline import DepthPipeline
 from depth_estimation_ros.recordings import STORE, RecordingWriter
 from depth_estimation_ros.render.depth_colors import DepthColors
 from depth_estimation_ros.replay.estimating import FrameResult
@@ -24,6 +26,7 @@ class ResultWriter:
     """Writes results in the order in which they are given.
 
     Args:
+        pipeline: finishes what the network answered.
         writer: of the recording.
         table: of the images.
         cameras: of the plan.
@@ -33,12 +36,14 @@ class ResultWriter:
 
     def __init__(
         self,
+        pipeline: DepthPipeline,
         writer: RecordingWriter,
         table: FrameTable,
         cameras: list[CameraSummary],
         options: ReplayOptions,
         written: Counter[str],
     ) -> None:
+        self._pipeline = pipeline
         self._writer = writer
         self._table = table
         self._cameras = cameras
@@ -67,8 +72,11 @@ class ResultWriter:
             DiskFullError: there is no room for them.
         """
         start = time.perf_counter()
-        messages = list(self._messages(result))
-        row = self._row(result, [name for name, _, _ in messages], start)
+        estimated = None
+        if result.frame is not None and result.answer is not None:
+            estimated = EstimatedFrame(result.frame, self._pipeline.finish(result.answer))
+        messages = [] if estimated is None else list(self._messages(result, estimated))
+        row = self._row(result, estimated, [name for name, _, _ in messages], start)
         self._table.append(row)
         self._note_state(result)
         topics = self._topics[result.camera]
@@ -85,7 +93,7 @@ class ResultWriter:
 
     def _note_state(self, result: FrameResult) -> None:
         """Keeps the state of the camera; the log says once why there is no cloud."""
-        if result.estimated is None:
+        if result.frame is None:
             return
         camera = self._cameras[result.camera]
         camera.camera_state = result.camera_state
@@ -99,15 +107,14 @@ class ResultWriter:
                 "for an assumed field of view, no cloud. Give --calibration or --hfov"
             )
         elif result.camera_state == "unsupported":
-            problem = result.estimated.prepared.camera_problem
+            problem = result.frame.camera_problem
             logger.warning(f"{camera.image_topic}: depth without a cloud. {problem}")
 
-    def _messages(self, result: FrameResult) -> Iterator[tuple[str, str, bytes | memoryview]]:
+    def _messages(
+        self, result: FrameResult, estimated: EstimatedFrame
+    ) -> Iterator[tuple[str, str, bytes | memoryview]]:
         """Name of the output, type and CDR of each message of an image."""
-        estimated, options = result.estimated, self._options
-        if estimated is None:
-            return
-        topics = self._topics[result.camera]
+        options, topics = self._options, self._topics[result.camera]
         calibrated = estimated.result.camera is not None
         made = []
         if "depth" in topics:
@@ -122,9 +129,14 @@ class ResultWriter:
         for name, message in made:
             yield name, message.__msgtype__, STORE.serialize_cdr(message, message.__msgtype__)
 
-    def _row(self, result: FrameResult, outputs: list[str], start: float) -> FrameRow:
+    def _row(
+        self,
+        result: FrameResult,
+        estimated: EstimatedFrame | None,
+        outputs: list[str],
+        start: float,
+    ) -> FrameRow:
         camera = self._cameras[result.camera].image_topic
-        estimated = result.estimated
         if estimated is None:
             return FrameRow(camera, result.stamp_ns, result.time_ns, "bad", why=result.why)
         own_ms = 1e3 * (time.perf_counter() - start)
@@ -134,7 +146,7 @@ class ResultWriter:
             result.time_ns,
             "ok",
             engine_ms=round(estimated.result.engine_ms, 3),
-            total_ms=round(result.decode_ms + result.run_ms + own_ms, 3),
+            total_ms=round(result.own_ms + own_ms, 3),
             **depth_columns(estimated.result.depth),
             outputs="+".join(outputs),
         )
