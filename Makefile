@@ -53,7 +53,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check $(PIP_ARGS)
 SOURCES := $(shell find depth_estimation_ros launch config resource -type f ! -name "*.pyc")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test gpu-check bench bench-training lint clean python
+.PHONY: help demo test gpu-check bench bench-replay bench-training lint clean python
 
 help: ## show this list
 	@awk -F ":.*## " '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,11 +67,15 @@ test: .venv-test/.ready ## all tests, on the CPU
 gpu-check: .venv-test/.ready ## what needs an NVIDIA GPU: tests and a table of times (ARGS=--help)
 	@$(TEST_BIN)/python test/gpu/check.py $(ARGS)
 
-bench: .venv-test/.ready ## what the node costs beside the network; how fast training steps are
+bench: .venv-test/.ready ## what node and replay cost beside the network; how fast training steps are
 	@$(TEST_BIN)/python test/bench/node_overhead.py $(ARGS)
+	@$(TEST_BIN)/python test/bench/replay.py || true # says itself which aim it missed
 	@$(TEST_BIN)/python test/bench/training_speed.py
 
-bench-training: .venv-test/.ready ## the latter alone (ARGS=--help)
+bench-replay: .venv-test/.ready ## replay alone (ARGS=--help)
+	@$(TEST_BIN)/python test/bench/replay.py $(ARGS)
+
+bench-training: .venv-test/.ready ## training steps alone (ARGS=--help)
 	@$(TEST_BIN)/python test/bench/training_speed.py $(ARGS)
 
 lint: .venv-test/.ready ## ruff and mypy
