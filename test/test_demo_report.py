@@ -167,9 +167,18 @@ def options() -> Any:
 
 
 @pytest.mark.parametrize(
+    ("nearest", "shown"), [(0.2, 0.0), (0.6, 0.5), (1.8, 1.0), (9.0, 5.0), (10.0, 5.0)]
+)
+def test_the_colours_of_the_preview_begin_at_a_round_number_that_fits(nearest, shown):
+    depth = np.linspace(nearest, 10.0, 40_000, dtype=np.float32).reshape(200, 200)
+    row = PreviewRow(rgb=np.zeros((200, 200, 3), np.uint8), depth=depth)
+    assert report._shown_range([row], 80.0)[0] == shown
+
+
+@pytest.mark.parametrize(
     ("farthest", "shown"), [(0.9, 1.0), (4.0, 5.0), (5.1, 10.0), (60.0, 80.0), (np.inf, 80.0)]
 )
 def test_the_colours_of_the_preview_end_at_a_round_number_that_fits(farthest, shown):
     depth = np.full((4, 4), farthest, np.float32)
     row = PreviewRow(rgb=np.zeros((4, 4, 3), np.uint8), depth=depth, truth=None, caption="")
-    assert report._shown_to([row], 80.0) == shown
+    assert report._shown_range([row], 80.0)[1] == shown

@@ -127,7 +127,8 @@ def write_pictures(
     ]
     written = []
     if rows:
-        _write(directory / "preview.png", preview(rows, max_depth=_shown_to(rows, max_depth)))
+        near, far = _shown_range(rows, max_depth)
+        _write(directory / "preview.png", preview(rows, min_depth=near, max_depth=far))
         written.append("preview.png")
     cloud = recording.cloud_at(chosen[len(chosen) // 2])
     if cloud is not None:
@@ -136,15 +137,17 @@ def write_pictures(
     return written
 
 
-def _shown_to(rows: Sequence[PreviewRow], max_depth: float) -> float:
-    """Metres at the far end of the colours: a round number that nearly all of the pictures reach.
+def _shown_range(rows: Sequence[PreviewRow], max_depth: float) -> tuple[float, float]:
+    """Metres at the two ends of the colours: round numbers with nearly all of the pictures between.
 
-    A room in the colours of 80 m would be all one colour.
+    A room in the colours of 0.3 to 80 m would be all one colour. 0 is where colours always begin.
     """
     depths = [depth for row in rows for depth in (row.depth, row.truth) if depth is not None]
     finite = np.concatenate([depth[np.isfinite(depth)] for depth in depths])
-    farthest = float(np.percentile(finite, 98)) if finite.size else max_depth
-    return min([m for m in (1.0, 2.0, 5.0, 10.0, 20.0, 50.0) if m >= farthest] + [max_depth])
+    nearest, farthest = np.percentile(finite, (2, 98)) if finite.size else (0.0, max_depth)
+    near = max([m for m in (0.5, 1.0, 2.0, 5.0) if m <= nearest], default=0.0)
+    far = min([m for m in (1.0, 2.0, 5.0, 10.0, 20.0, 50.0) if m >= farthest] + [max_depth])
+    return (near if near < far else 0.0), far
 
 
 def _caption(
