@@ -170,6 +170,36 @@ def test_results_of_other_settings_are_not_mixed_in_one_folder(drive, fast, tmp_
         assert recording.deserialize(message).encoding == "16UC1"
 
 
+def test_results_are_replaced_only_by_new_ones(drive, fast, tmp_path):
+    walk = standard_bag(tmp_path / "walk", 2)
+    out = tmp_path / "out"
+    fleet([drive, walk], out, fast).run()
+    before = {name: messages(out / name) for name in ("drive", "walk")}
+
+    anew = replace(fast, overwrite=True, every=2)
+    no_model = replace(anew, model=str(tmp_path / "missing.onnx"))
+    assert fleet([drive, walk], out, no_model).run().exit_code == 1
+    assert {name: messages(out / name) for name in before} == before
+
+    walk.rename(tmp_path / "gone")
+    summary = fleet([drive, walk], out, anew).run()
+    assert [bag.exit_code for bag in summary.bags] == [0, 1]
+    assert len(frames(out / "drive")) == FRAMES // 2
+    assert messages(out / "walk") == before["walk"]
+
+
+def test_a_result_that_was_put_aside_by_a_killed_run_comes_back(drive, fast, tmp_path):
+    out = tmp_path / "out"
+    fleet([drive], out, fast).run()
+    before = messages(out / "drive")
+    (out / ".fleet" / ".replaced").mkdir(parents=True)
+    (out / "drive").rename(out / ".fleet" / ".replaced" / "drive")
+
+    no_model = replace(fast, overwrite=True, model=str(tmp_path / "missing.onnx"))
+    assert fleet([drive], out, no_model).run().exit_code == 1
+    assert messages(out / "drive") == before
+
+
 def test_workers_share_the_processors_unless_threads_are_given(drive, fast, tmp_path, monkeypatch):
     monkeypatch.setattr("os.cpu_count", lambda: 8)
     auto = replace(fast, threads=0)

@@ -205,6 +205,27 @@ def test_overwrite_replaces_an_earlier_result(tmp_path: Path) -> None:
     assert [m[0] for m in written(tmp_path / "out")] == [DEPTH]
 
 
+def test_overwrite_touches_nothing_but_the_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the directory itself cannot be removed: a link, or the working folder."""
+    bag = recordings.standard_bag(tmp_path / "bag", 3)
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "disk")
+    run(bag, tmp_path / "link")
+    (tmp_path / "disk" / "notes.txt").write_text("words")
+    (tmp_path / "disk" / "report.html").write_text("of the first run")
+
+    assert run(bag, tmp_path / "link", overwrite=True, every=3).frames_in == 1
+    monkeypatch.chdir(tmp_path / "disk")
+    model = str(tmp_path / "red.onnx")
+    assert run(bag, Path("."), overwrite=True, every=2, model=model).frames_in == 2
+
+    names = sorted(path.name for path in (tmp_path / "disk").iterdir())
+    assert names == ["disk_0.mcap", "frames.csv", "metadata.yaml", "notes.txt", "replay.json"]
+    assert (tmp_path / "disk" / "notes.txt").read_text() == "words"
+
+
 def test_what_cannot_begin_leaves_nothing(tmp_path: Path) -> None:
     bag = recordings.standard_bag(tmp_path / "bag", 1)
     good = options(bag, tmp_path / "out")

@@ -14,7 +14,7 @@ from typing import Any
 import demo_recordings as recordings
 import pytest
 from replay_runs import image_bag, messages, options, run, summary_file, written
-from tiny_models import constant_depth, slow_depth, tiny_card
+from tiny_models import constant_depth, red_depth, slow_depth, tiny_card
 
 from depth_estimation_ros.errors import ParameterError
 from depth_estimation_ros.recordings import RecordingWriter, open_recording
@@ -161,6 +161,14 @@ def test_an_unfinished_result_is_not_begun_anew_unasked(tmp_path: Path) -> None:
 
     with pytest.raises(ParameterError, match=r"an unfinished .* --overwrite, or go on with --resu"):
         run(bag, tmp_path / "out")
+
+
+def test_a_result_within_the_recording_can_be_gone_on_with(tmp_path: Path) -> None:
+    bag = image_bag(tmp_path / "bag", FRAMES)
+    model = str(red_depth(tmp_path / "red.onnx"))
+    stopped_after(2, options(bag, bag / "depth", model=model))
+
+    assert run(bag, bag / "depth", model=model, resume=True).frames_out == FRAMES
 
 
 def test_colours_that_depend_on_the_frames_before_are_said_to_begin_anew(tmp_path: Path) -> None:

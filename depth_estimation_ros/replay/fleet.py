@@ -16,6 +16,7 @@ from depth_estimation_ros.replay.fleet_job import JobResult, finished
 from depth_estimation_ros.replay.fleet_merge import merge
 from depth_estimation_ros.replay.fleet_plan import Bag, Job, plan, save_plan
 from depth_estimation_ros.replay.fleet_ray import RayOptions
+from depth_estimation_ros.replay.fleet_replace import replacing
 from depth_estimation_ros.replay.fleet_summary import BagResult, FleetSummary, bag_result, worst
 from depth_estimation_ros.replay.options import ReplayOptions
 from depth_estimation_ros.replay.output import earlier_result
@@ -96,11 +97,13 @@ class Fleet:
         Raises:
             ParameterError: no such Ray cluster.
         """
+        if not self.options.replay.overwrite:
+            return self._run(tick, done)
+        with replacing([bag.output for bag in self.bags], self.board.folder):
+            return self._run(tick, done)
+
+    def _run(self, tick: Callable[[], None], done: Callable[[BagResult], None]) -> FleetSummary:
         start = time.monotonic()
-        if self.options.replay.overwrite:
-            shutil.rmtree(self.board.folder, ignore_errors=True)
-            for bag in self.bags:
-                shutil.rmtree(bag.output, ignore_errors=True)  # checked to be a result
         self.board.open()
         save_plan(self.bags, self.board.folder)
         results: dict[str, JobResult] = {}

@@ -12,10 +12,11 @@ from pathlib import Path
 from depth_estimation_ros.engines import resolve_model
 from depth_estimation_ros.errors import BagError, ParameterError
 from depth_estimation_ros.recordings import RecordingWriter, open_recording
-from depth_estimation_ros.recordings.bag_files import METADATA
-from depth_estimation_ros.replay.frames_csv import keep_finished, read_rows
+from depth_estimation_ros.recordings.bag_files import METADATA, storage_files
+from depth_estimation_ros.recordings.writer import UNFINISHED
+from depth_estimation_ros.replay.frames_csv import FRAMES, keep_finished, read_rows
 from depth_estimation_ros.replay.options import ReplayOptions
-from depth_estimation_ros.replay.summary import SUMMARY, CameraSummary, ReplaySummary
+from depth_estimation_ros.replay.summary import REPORT, SUMMARY, CameraSummary, ReplaySummary
 from depth_estimation_ros.replay.topics import output_topics
 
 
@@ -89,7 +90,7 @@ def open_result(options: ReplayOptions, summary: ReplaySummary) -> Iterator[Reco
     settings = (options.storage, options.compression, options.split_bytes)
     try:
         if not options.resume:
-            _remove_result(output)
+            remove_result(output)
         output.mkdir(parents=True, exist_ok=True)
         summary.write(output)  # first: without it this is no result that can be gone on with
     except OSError as error:
@@ -117,23 +118,27 @@ def finished_part(
     return keep_finished(output, written, topics)
 
 
-def _remove_result(output: Path) -> None:
-    """Removes an earlier result; its replay.json goes last, as it says that this is one."""
+def remove_result(output: Path) -> None:
+    """Removes the files of an earlier result; the directory, and what others put in it, stays.
+
+    Its replay.json goes last, as it says that this is a result.
+    """
     if not (output / SUMMARY).exists():
         return
-    for path in output.iterdir():
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        elif path.name != SUMMARY:
-            path.unlink()
-    shutil.rmtree(output)
+    shutil.rmtree(output / UNFINISHED, ignore_errors=True)
+    beside = [output / name for name in (METADATA, FRAMES, REPORT, SUMMARY)]
+    for path in [*storage_files(output), *beside]:
+        path.unlink(missing_ok=True)
 
 
 def sizes(inputs: Sequence[str]) -> list[int]:
-    """Bytes of each input, with all files of a directory."""
+    """Bytes of each input; of a directory those of the files right in it, as it is read.
+
+    The result may lie in a folder of it, and grows.
+    """
     found = []
     for path in map(Path, inputs):
-        files = path.rglob("*") if path.is_dir() else [path]
+        files = path.iterdir() if path.is_dir() else [path]
         found.append(sum(file.stat().st_size for file in files if file.is_file()))
     return found
 

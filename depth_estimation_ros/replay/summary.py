@@ -11,6 +11,7 @@ from typing import Any
 from depth_estimation_ros.files import written_whole
 
 SUMMARY = "replay.json"
+REPORT = "report.html"
 MOST_BAD_FRAMES = 100
 
 

@@ -6,12 +6,10 @@ from pathlib import Path
 
 from depth_estimation_ros.errors import BagError
 from depth_estimation_ros.files import written_whole
-from depth_estimation_ros.replay.summary import SUMMARY, ReplaySummary
+from depth_estimation_ros.replay.summary import REPORT, SUMMARY, ReplaySummary
 from depth_estimation_ros.replay_report.camera_frames import read_frames
 from depth_estimation_ros.replay_report.footage import open_footage
 from depth_estimation_ros.replay_report.page import page
-
-REPORT = "report.html"
 
 
 def write_report(output: Path) -> Path:
