@@ -18,9 +18,11 @@ COUNTERS = (
     "dropped_busy",
     "dropped_bad",
     "dropped_waiting_for_camera_info",
+    "skipped_paused",
     "skipped_no_subscriber",
     "skipped_no_calibration",
     "engine_runs",
+    "engine_restarts",
     "time_jumps",
 )
 WINDOW = 1000  # frames that the percentiles look back on
@@ -135,6 +137,7 @@ def status(
     engine: str,
     camera_info: str,
     last_image_at: float | None,
+    enabled: bool = True,
 ) -> DiagnosticStatus:
     """One DiagnosticStatus.
 
@@ -147,8 +150,9 @@ def status(
             before the first frame.
         last_image_at: time.monotonic() of the last image, or of the activation if none came
             yet; None if the node is not active.
+        enabled: false while the node is paused.
     """
-    level, message = DiagnosticStatus.OK, state
+    level, message = DiagnosticStatus.OK, state if enabled else f"{state}, paused"
     silence = 0.0 if last_image_at is None else time.monotonic() - last_image_at
     if statistics.error is not None:
         level, message = DiagnosticStatus.ERROR, statistics.error
@@ -158,6 +162,7 @@ def status(
         level, message = DiagnosticStatus.WARN, f"CameraInfo {camera_info}: no point cloud"
     values = {
         "state": state,
+        "enabled": str(enabled).lower(),
         **statistics.values(),
         "camera_info": camera_info,
         "engine": engine,

@@ -43,6 +43,10 @@ class EngineError(DepthEstimationError):
     """An inference engine cannot be made or failed while running."""
 
 
+class AnswerError(DepthEstimationError):
+    """What a network answered to a picture is no depth."""
+
+
 class ImageError(DepthEstimationError):
     """An image message does not hold the picture that it claims to hold."""
 

@@ -17,7 +17,12 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from depth_estimation_ros import messages
 from depth_estimation_ros.build_engine.unattended import open_or_build
 from depth_estimation_ros.diagnostics import Statistics
-from depth_estimation_ros.errors import CalibrationError, ImageError, ParameterError
+from depth_estimation_ros.errors import (
+    AnswerError,
+    CalibrationError,
+    ImageError,
+    ParameterError,
+)
 from depth_estimation_ros.frames import (
     OUTPUTS,
     EstimatedFrame,
@@ -27,8 +32,10 @@ from depth_estimation_ros.frames import (
 )
 from depth_estimation_ros.inputs import Frame
 from depth_estimation_ros.parameters import Parameters
-from depth_estimation_ros.pipeline import DepthPipeline
+from depth_estimation_ros.pipeline import DepthPipeline, check_answer
+from depth_estimation_ros.qos_events import publisher_events
 from depth_estimation_ros.render import DepthColors
+from depth_estimation_ros.watchdog import WatchedEngine
 from depth_estimation_ros.worker import Rest
 
 OUTPUT_QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
@@ -59,6 +66,7 @@ class Outputs:
             topic,
             OUTPUT_QOS,
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            event_callbacks=publisher_events(self._node, self._node.resolve_topic_name(topic)),
         )
 
 
@@ -68,15 +76,21 @@ def open_frame_path(
     parameters: Callable[[], Parameters],
     statistics: Statistics,
     logger: RcutilsLogger,
+    on_hang: Callable[[float], None] = lambda limit: None,
 ) -> Iterator[FramePath]:
     """Open the engine that the parameters name, warm it up, and close it at the end.
+
+    Args:
+        outputs, parameters, statistics, logger: see `FramePath`.
+        on_hang: see `WatchedEngine`; the limit is the parameter engine_timeout.
 
     Raises:
         ModelError, EngineError: the model cannot be used.
         ParameterError: the parameters do not fit the model.
     """
     at_start = parameters()
-    engine = open_or_build(at_start.model, at_start.engine_options(), logger.info)
+    opened = open_or_build(at_start.model, at_start.engine_options(), logger.info)
+    engine = WatchedEngine(opened, lambda: parameters().engine_timeout, on_hang)
     try:
         pipeline = DepthPipeline(engine, at_start.pipeline_settings())
         pipeline.warm_up()
@@ -151,8 +165,11 @@ class FramePath:
                 height, width = self._pipeline.output_size(*prepared.rgb.shape[:2])
                 info = messages.camera_info(prepared.camera.scaled(width, height), prepared.header)
                 return partial(self._publish_camera_info, info, frame.received_at)
-            result = self._pipeline.run(prepared.rgb, prepared.camera)
-        except (ImageError, CalibrationError, ParameterError) as error:
+            view = self._pipeline.prepare(prepared.rgb, prepared.camera)
+            (answer,) = self._pipeline.infer([view])
+            check_answer(answer.numbers, self.engine.card.output)
+            result = self._pipeline.finish(answer)
+        except (ImageError, CalibrationError, ParameterError, AnswerError) as error:
             return partial(self._drop, str(error))
         self._statistics.engine_ran(result.engine_ms)
         estimated = EstimatedFrame(prepared, result)

@@ -15,6 +15,7 @@ from rclpy.timer import Timer
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from depth_estimation_ros.diagnostics import SILENCE_S, Statistics
+from depth_estimation_ros.qos_events import no_events, subscription_events
 from depth_estimation_ros.time_jumps import TimeJumps
 
 INPUT_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -139,9 +140,17 @@ class CameraInputs:
         entity_id: str | None = None,
     ) -> None:
         overrides = QoSOverridingOptions.with_default_policies(entity_id=entity_id)
+        resolved = self._node.resolve_topic_name(topic)
         self._subscriptions.append(
             self._node.create_subscription(
-                message, topic, callback, qos, qos_overriding_options=overrides
+                message,
+                topic,
+                callback,
+                qos,
+                qos_overriding_options=overrides,
+                event_callbacks=no_events()
+                if entity_id is not None
+                else subscription_events(self._node, resolved),
             )
         )
 

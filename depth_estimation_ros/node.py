@@ -5,9 +5,11 @@ What happens to a frame is in `inputs` (callbacks), `worker` (mailbox) and `fram
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,11 +32,14 @@ from depth_estimation_ros.frame_path import FramePath, Outputs, open_frame_path
 from depth_estimation_ros.inputs import CameraInputs, Frame
 from depth_estimation_ros.memory import keep_freed_memory
 from depth_estimation_ros.pipeline import check_settings
+from depth_estimation_ros.recovery import Recovery
+from depth_estimation_ros.services import offer_enable
 from depth_estimation_ros.time_jumps import TimeJumps
 from depth_estimation_ros.worker import Rest, Worker
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
 FAILURE = TransitionCallbackReturn.FAILURE
+END_S = 4.0  # that the network has for its last frame; `ros2 launch` gives the node 5
 
 
 class DepthEstimationNode(LifecycleNode):
@@ -47,6 +52,7 @@ class DepthEstimationNode(LifecycleNode):
         self.add_on_set_parameters_callback(self._on_set_parameters)
 
         self._statistics = Statistics()
+        self._recovery = Recovery(self._statistics)
         self._outputs: Outputs | None = None  # from configure to cleanup
         self._worker: Worker[Frame] | None = None  # from configure to cleanup
         self._path: FramePath | None = None  # while the worker's session is open
@@ -55,6 +61,7 @@ class DepthEstimationNode(LifecycleNode):
         self._state = "unconfigured"
         self._engine_failed = self.create_guard_condition(self._on_engine_failed)
 
+        offer_enable(self)
         self._time_jumps = TimeJumps(self, self._on_time_jump)
         # Timers have a clock of their own: simulated time may stand still, or never come.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -73,6 +80,7 @@ class DepthEstimationNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Check the parameters, create the publishers, open the engine and warm it up."""
         self._statistics = Statistics()
+        self._recovery.restart(self._statistics)
         try:
             if self._refused:
                 raise ParameterError("; ".join(self._refused.values()))
@@ -88,6 +96,7 @@ class DepthEstimationNode(LifecycleNode):
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Start to listen; an engine that failed is opened anew."""
+        self._recovery.restart(self._statistics)
         try:
             if self._engine_broken and self._outputs is not None:
                 self._open_engine(self._outputs)
@@ -145,8 +154,11 @@ class DepthEstimationNode(LifecycleNode):
         self._outputs = outputs
         if self._worker is not None:
             self._worker.stop()
-        self._worker = Worker(lambda: self._session(outputs), self._on_worker_failure)
-        self._worker.start()
+        worker: Worker[Frame] = Worker(
+            lambda: self._session(outputs, worker), self._on_worker_failure
+        )
+        self._worker = worker
+        worker.start()
         self._engine_broken = False
 
     def _release(self) -> None:
@@ -168,7 +180,9 @@ class DepthEstimationNode(LifecycleNode):
     # Frames: from the callback to the worker's thread.
 
     def _on_frame(self, frame: Frame) -> None:
-        if self._worker is not None and self._worker.submit(frame):
+        if not self._settings.enabled:
+            self._statistics.count("skipped_paused")
+        elif self._worker is not None and self._worker.submit(frame):
             self._statistics.count("dropped_busy")
 
     def _on_time_jump(self, what: str) -> None:
@@ -183,15 +197,24 @@ class DepthEstimationNode(LifecycleNode):
         self.get_logger().info(what, throttle_duration_sec=1.0)
 
     @contextmanager
-    def _session(self, outputs: Outputs) -> Iterator[Callable[[Frame], Rest]]:
+    def _session(
+        self, outputs: Outputs, worker: Worker[Frame]
+    ) -> Iterator[Callable[[Frame], Rest]]:
         """The worker's: the frame path from open to closed, in the worker's thread."""
-        try:
-            with open_frame_path(
-                outputs, lambda: self._settings, self._statistics, self.get_logger()
-            ) as self._path:
-                yield self._path.process
-        finally:
-            self._path = None
+        with open_frame_path(
+            outputs,
+            lambda: self._settings,
+            self._statistics,
+            self.get_logger(),
+            lambda limit: self._on_hang(worker, limit),
+        ) as path:
+            if not worker.is_abandoned:
+                self._path = path
+            try:
+                yield path.process
+            finally:
+                if self._path is path:  # a worker that hung may end later than the next one begins
+                    self._path = None
 
     def _on_worker_failure(self, error: Exception) -> None:
         """In a thread of the worker's: a frame met an error that no frame should."""
@@ -206,9 +229,44 @@ class DepthEstimationNode(LifecycleNode):
         trace = "".join(traceback.format_exception(error))
         self.get_logger().error(f"frame dropped: {trace}", throttle_duration_sec=1.0)
 
+    def _on_hang(self, worker: Worker[Frame], limit: float) -> None:
+        """In the watchdog's thread: the network has been at one picture for too long."""
+        error = EngineError(
+            "the network hangs",
+            found=f"no answer in {limit:g} s",
+            expected="one within the parameter engine_timeout",
+        )
+        self._engine_broken = True
+        if worker.discard():
+            self._statistics.count("dropped_busy")
+        self._recovery.hung(worker)
+        if worker.abandon(error):
+            self._path = None
+            self._statistics.bad_frame(str(error))
+            self._report("the frame is lost and the network given up", error)
+            self._engine_failed.trigger()
+
     def _on_engine_failed(self) -> None:
-        if self._state == "active":
+        """In the executor's thread: a network that hung is opened anew, one that failed is not."""
+        if self._state != "active":
+            return
+        self._publish_diagnostics()  # so that the error is seen, however soon it is over
+        hung = self._worker is not None and self._worker.is_abandoned
+        if not (hung and self._recovery.worth_it and self._restart()):
+            if hung:
+                self.get_logger().error("activate the node to try again")
             self.trigger_deactivate()
+
+    def _restart(self) -> bool:
+        assert self._outputs is not None
+        try:
+            self._open_engine(self._outputs)
+        except Exception as error:
+            self._report("cannot open the network anew", error)
+            return False
+        self._statistics.count("engine_restarts")
+        self._statistics.recovered()
+        return True
 
     # Parameters and diagnostics.
 
@@ -227,6 +285,8 @@ class DepthEstimationNode(LifecycleNode):
         except ParameterError as error:
             return SetParametersResult(successful=False, reason=str(error))
         self._settings = wanted
+        if not wanted.enabled and self._worker is not None and self._worker.discard():
+            self._statistics.count("skipped_paused")
         for name in values:
             self._refused.pop(name, None)
         return SetParametersResult(successful=True)
@@ -242,6 +302,7 @@ class DepthEstimationNode(LifecycleNode):
                 engine=self._path.engine.description if self._path is not None else "",
                 camera_info=self._path.camera_info_state if self._path is not None else "",
                 last_image_at=self._inputs.last_image_at if self._inputs is not None else None,
+                enabled=self._settings.enabled,
             )
         ]
         self._diagnostics.publish(message)
@@ -256,6 +317,17 @@ class DepthEstimationNode(LifecycleNode):
         message = str(error) if ours else "".join(traceback.format_exception(error))
         self._statistics.failed(f"{what}: {message}")
         self.get_logger().error(f"{what}: {message}")
+
+    def give_up(self) -> bool:
+        """Wait no longer for a network that hangs; from any thread.
+
+        Returns:
+            Whether a thread is left that hangs.
+        """
+        if (worker := self._worker) is not None:
+            self._recovery.hung(worker)
+            worker.abandon(EngineError("the node was asked to end while the network was at work"))
+        return self._recovery.threads_left
 
     def destroy_node(self) -> None:
         """End the worker too, whatever state the node is in."""
@@ -274,14 +346,27 @@ def main(args: list[str] | None = None) -> int:
         signal.signal(number, lambda *_: stop.set())
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     node = DepthEstimationNode()
+    threading.Thread(target=_hurry, args=(stop, node), daemon=True).start()
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     while not stop.is_set():
         executor.spin_once(timeout_sec=0.1)
     executor.shutdown()
     node.destroy_node()
+    threads_left = node.give_up()
     rclpy.shutdown()
+    if threads_left:
+        # A library that still runs in a thread must not see its own end.
+        sys.stdout.flush()
+        os._exit(0)
     return 0
+
+
+def _hurry(stop: threading.Event, node: DepthEstimationNode) -> None:
+    """See to it that the node ends before `ros2 launch` kills it, whatever the network does."""
+    stop.wait()
+    time.sleep(END_S)
+    node.give_up()
 
 
 if __name__ == "__main__":

@@ -170,6 +170,17 @@ class Parameters:
         changes=UNCONFIGURED,
         limits=(0, 256),
     )
+    engine_timeout: float = _parameter(
+        30.0,
+        "Seconds that the network may take for one picture. One that takes longer hangs: it is "
+        "given up, and opened anew. 0 waits for ever.",
+        limits=(0.0, 3600.0),
+    )
+    enabled: bool = _parameter(
+        True,
+        "False pauses: images are received and dropped, the network rests, the node stays active. "
+        "The service ~/enable sets it, too.",
+    )
     autostart: bool = _parameter(
         True, "Configure and activate without being asked.", changes=READ_ONLY
     )

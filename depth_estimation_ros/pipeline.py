@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from depth_estimation_ros.engines import Engine
-from depth_estimation_ros.errors import ModelError, ParameterError
+from depth_estimation_ros.errors import AnswerError, ModelError, ParameterError
 from depth_estimation_ros.geometry import CameraModel
 from depth_estimation_ros.model_card import InputSpec, ModelCard, OutputSpec
 
@@ -294,6 +294,28 @@ def metric_scale(card: ModelCard, focal_px: float) -> float:
     2023, section 3).
     """
     return 1.0 if card.canonical_focal_px is None else focal_px / card.canonical_focal_px
+
+
+def check_answer(raw: Depth, output: OutputSpec) -> None:
+    """Raises AnswerError for numbers, (h, w), that no scene can have.
+
+    A few numbers may be wrong: NaN is published as unknown. But if not one is finite, or of metric
+    depth not one above zero, something is broken, and publishing "unknown" or "too near" for the
+    whole picture would hide it. Inverse depth of zero is a sky.
+    """
+    finite = np.isfinite(raw)
+    if not finite.any():
+        found = "only NaN" if np.isnan(raw).all() else "only NaN and infinities"
+    elif output.kind == "metric_depth" and not (raw[finite] > 0.0).any():
+        found = f"nothing above 0 (largest {raw[finite].max():g})"
+    else:
+        return
+    raise AnswerError(
+        "the network's answer is no depth",
+        found=found,
+        expected=f"finite {output.kind} in {output.unit}",
+        fix="If it happens often, try backend onnxruntime, or precision fp32, and check the model",
+    )
 
 
 def to_depth(

@@ -9,13 +9,16 @@ past the network, the one being published and the one being handed over, and the
 third only when the first of them is out: of an engine that writes its results into two buffers in
 turn, neither is overwritten too early. However slow publishing is, what waits is the newest frame,
 not yet begun.
+
+A thread that hangs inside a library cannot be ended. A worker can be abandoned instead: nobody
+waits for its threads any more, and what they still bring about is not told.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from contextlib import AbstractContextManager
 from typing import Generic, TypeVar
 
@@ -105,8 +108,8 @@ class Worker(Generic[Item]):
             returns what is left to do for the second thread, or None. The session closes after the
             last rest is done.
         on_failure: called with whatever Exception that function or a rest raises, in the thread
-            where it happened. The session stays open, unless on_failure raises too: then the
-            worker ends, and what is submitted is never worked on.
+            where it happened, unless the worker is abandoned. The session stays open, unless
+            on_failure raises too: then the worker ends, and what is submitted is never worked on.
     """
 
     def __init__(
@@ -119,6 +122,8 @@ class Worker(Generic[Item]):
         self._mailbox: Mailbox[Item] = Mailbox()
         self._rests: Mailbox[Rest] = Mailbox()
         self._opened: Future[None] = Future()
+        self._ended = threading.Event()  # or abandoned
+        self._abandoned = False
         self._thread = threading.Thread(target=self._run, name="depth_worker", daemon=True)
         self._finisher = threading.Thread(target=self._finish, name="depth_publisher", daemon=True)
         self._finisher_error: BaseException | None = None
@@ -146,9 +151,47 @@ class Worker(Generic[Item]):
         return waited
 
     def stop(self) -> None:
-        """End both threads after the items at work; the session is closed when this returns."""
+        """End both threads after the items at work; the session is closed when this returns.
+
+        Returns at once if the worker is abandoned, whatever its threads do.
+        """
         self._mailbox.close()
-        self._thread.join()
+        self._ended.wait()
+        if not self._abandoned:
+            self._thread.join()
+
+    def abandon(self, error: Exception) -> bool:
+        """Leave the threads to themselves, whatever they hang in; from any thread.
+
+        Whoever waits for the worker goes on: `start` raises the error, `drain` and `stop` return. A
+        thread that comes back later closes the session and ends, and no failure of it is told.
+
+        Returns:
+            True if the session was open already, so that `start` has nobody to tell the error.
+        """
+        self._abandoned = True
+        _leave(self._mailbox)
+        _leave(self._rests)
+        self._ended.set()
+        try:
+            self._opened.set_exception(error)
+        except InvalidStateError:
+            return True
+        return False
+
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether nobody waits for the worker any more."""
+        return self._abandoned
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a thread of the worker's has not come to its end."""
+        return self._thread.is_alive() or self._finisher.is_alive()
+
+    def _fail(self, error: Exception) -> None:
+        if not self._abandoned:
+            self._on_failure(error)
 
     def _run(self) -> None:
         try:
@@ -159,11 +202,12 @@ class Worker(Generic[Item]):
             if not self._opened.done():
                 self._opened.set_exception(error)
             elif isinstance(error, Exception):
-                self._on_failure(error)
+                self._fail(error)
             else:
                 raise
         finally:
             _leave(self._mailbox)
+            self._ended.set()
 
     def _work_on_items(self, work: Callable[[Item], Rest | None]) -> None:
         self._finisher.start()
@@ -172,7 +216,7 @@ class Worker(Generic[Item]):
                 try:
                     rest = work(item)
                 except Exception as error:
-                    self._on_failure(error)
+                    self._fail(error)
                 else:
                     if rest is not None and not self._rests.hand_over(rest):
                         break
@@ -188,7 +232,7 @@ class Worker(Generic[Item]):
                 try:
                     rest()
                 except Exception as error:
-                    self._on_failure(error)
+                    self._fail(error)
         except BaseException as error:
             self._finisher_error = error
             self._mailbox.close()

@@ -43,6 +43,8 @@ class OnnxRuntimeEngine:
         ort = import_onnxruntime()
         self._path = path
         self._session: Any = _open_session(ort, path, list(providers), threads, device)
+        self._run_options = ort.RunOptions()
+        self._run_options.log_severity_level = 4  # as for the session
         metadata = self._session.get_modelmeta().custom_metadata_map
         self.card = card_of_model(metadata.get(METADATA_KEY), path)
         self._input, self._output = _check_network(self._session, self.card.input, path)
@@ -58,7 +60,7 @@ class OnnxRuntimeEngine:
             raise EngineError(f"{self._path.name}: the engine is closed", fix="Open it again")
         check_batch(batch, self.card.input, self._path.name)
         try:
-            (output,) = self._session.run([self._output], {self._input: batch})
+            (output,) = self._session.run([self._output], {self._input: batch}, self._run_options)
         except Exception as error:  # ORT's own exceptions share no base class
             raise EngineError(
                 f"{self._path.name}: ONNX Runtime failed on an input of {batch.shape}: "
@@ -66,6 +68,13 @@ class OnnxRuntimeEngine:
                 fix="Check 'input' in the model card against the network",
             ) from error
         return to_maps(output, batch.shape[0], self._path.name)
+
+    def break_off(self) -> None:
+        """Ends the present run with an EngineError between two operators, and every later one.
+
+        From any thread.
+        """
+        self._run_options.terminate = True
 
     def close(self) -> None:
         """Frees the session. Calling it twice is harmless."""
