@@ -12,6 +12,7 @@ import demo_recordings as made
 import numpy as np
 import pytest
 import recording_kinds as kinds
+import yaml
 from rosbags.highlevel import AnyReader
 from rosbags.rosbag1 import Writer as Writer1
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
@@ -82,6 +83,31 @@ def test_splits_are_read_in_the_order_of_their_numbers_and_of_time(tmp_path: Pat
     (path / "metadata.yaml").unlink()
     assert read(path) == ROWS
     assert read(sorted(path.iterdir())) == ROWS  # by name, a_10 comes before a_2
+
+
+def test_a_packed_file_without_messages_has_no_times(tmp_path: Path) -> None:
+    """What rosbag2 leaves when it is stopped right after it began a new file."""
+    rows = kinds.messages(4)
+    bag = kinds.write_rosbag2(tmp_path / "bag", rows, "sqlite3", "file")
+    empty = kinds.write_rosbag2(tmp_path / "empty", [], "sqlite3", "file")
+    (empty / "empty.db3.zstd").rename(bag / "bag_1.db3.zstd")
+    metadata = yaml.safe_load((bag / "metadata.yaml").read_text())
+    information = metadata["rosbag2_bagfile_information"]
+    information["relative_file_paths"].append("bag_1.db3.zstd")
+    information["files"].append(
+        {
+            "path": "bag_1.db3.zstd",
+            "starting_time": {"nanoseconds_since_epoch": 2**63 - 1},
+            "duration": {"nanoseconds": 0},
+            "message_count": 0,
+        }
+    )
+    (bag / "metadata.yaml").write_text(yaml.safe_dump(metadata))
+
+    with open_recording(bag) as recording:
+        assert (recording.start_ns, recording.end_ns) == (rows[0].time_ns, rows[-1].time_ns + 1)
+        assert len(list(recording.messages())) == len(rows)
+        assert recording.damage is None
 
 
 def test_recordings_that_overlap_are_merged(tmp_path: Path) -> None:

@@ -181,6 +181,7 @@ def test_one_calibration_does_not_fit_two_cameras(tmp_path: Path) -> None:
         (["/left/image", "/right/image"], ["/left", "/right"]),
         (["/stereo/left", "/stereo/right/compressed"], ["/stereo/left", "/stereo/right"]),
         (["/cam/image", "/cam/image/compressed"], ["/cam/image", "/cam/image/compressed"]),
+        (["/cam/raw", "/cam/rect", "/cam/raw/zstd"], ["/cam/raw", "/cam/rect", "/cam/raw/zstd"]),
     ],
     ids=str,
 )

@@ -7,7 +7,7 @@ from depth_estimation_ros.recordings.disk import DiskFullError
 from depth_estimation_ros.recordings.merge import merge_parts
 from depth_estimation_ros.recordings.recording import Recording, open_recording
 from depth_estimation_ros.recordings.split import bag_writer
-from depth_estimation_ros.recordings.stamps import nearest, stamp_of
+from depth_estimation_ros.recordings.stamps import nearest, stamp_in, stamp_of
 from depth_estimation_ros.recordings.topic import RecordedMessage, Topic
 from depth_estimation_ros.recordings.types import STORE
 from depth_estimation_ros.recordings.writer import RecordingWriter
@@ -27,5 +27,6 @@ __all__ = [
     "nearest",
     "open_recording",
     "read_calibration",
+    "stamp_in",
     "stamp_of",
 ]

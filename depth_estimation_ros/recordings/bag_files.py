@@ -37,7 +37,7 @@ class Promise:
     Attributes:
         files: names, in their order.
         counts: messages by file, of files of which it says so.
-        times: of the first and the last message (ns) by file, likewise.
+        times: of the first and the last message (ns) by file, likewise; of those that have one.
         topics: all of them, without definitions.
         message_count: of all files.
         damages: of metadata.yaml itself, and of files that it names and that are missing.
@@ -133,7 +133,8 @@ def _promise(metadata: Path, there: list[Path]) -> Promise:
             path = _existing(folder / PurePath(about["path"]).name)
             start = int(about["starting_time"]["nanoseconds_since_epoch"])
             counts[path] = int(about["message_count"])
-            times[path] = (start, start + int(about["duration"]["nanoseconds"]))
+            if counts[path]:  # else rosbag2 gives it a start in the year 2262
+                times[path] = (start, start + int(about["duration"]["nanoseconds"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
         what = f"it is damaged, so the files beside it are read without it: {error!r}"
         return Promise(there, damages=[Damage(what, str(metadata), 0)])

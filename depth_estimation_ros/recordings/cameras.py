@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from depth_estimation_ros.errors import BagError
@@ -16,6 +18,8 @@ DEPTH_ENCODINGS = ("16UC1", "32FC1")
 OWN_OUTPUTS = "/depth_estimation/"
 OWN_DEPTH = f"{OWN_OUTPUTS}depth/image"
 COMPRESSED = "/compressed"
+MOST_BROKEN = 1000
+"""Messages that are looked at for one that is whole."""
 
 
 @dataclass(frozen=True)
@@ -53,19 +57,22 @@ def find_topics(recording: Recording) -> ImageTopics:
         BagError: there are no colour images.
     """
     topics = [topic for topic in recording.topics if topic.count != 0]
-    images: list[Topic] = []
-    depths: list[Topic] = []
+    images: dict[str, Topic] = {}
+    depths: dict[str, Topic] = {}
     for topic in topics:
         encoding = _encoding(recording, topic) if topic.msgtype in IMAGE_TYPES else None
         if encoding is not None:
-            (depths if encoding.startswith(DEPTH_ENCODINGS) else images).append(topic)
+            kind = depths if encoding.startswith(DEPTH_ENCODINGS) else images
+            # A topic whose type changes, as from raw to compressed, is one camera all the same.
+            kind[topic.name] = _joined(kind[topic.name], topic) if topic.name in kind else topic
     if not images:
         raise BagError(
             f"No colour images in {recording.name}",
             found=listed(topics) or "no topics",
             expected="a topic of sensor_msgs/Image or sensor_msgs/CompressedImage",
         )
-    return ImageTopics(images, depths, [t for t in topics if t.msgtype == CAMERA_INFO_TYPE])
+    infos = [topic for topic in topics if topic.msgtype == CAMERA_INFO_TYPE]
+    return ImageTopics([*images.values()], [*depths.values()], infos)
 
 
 def find_cameras(
@@ -84,12 +91,14 @@ def find_cameras(
             where no image topic is named; or none: then it is the one beside the images.
 
     Raises:
-        BagError: no colour images, a topic that is not there, or not as many CameraInfo topics as
-            cameras. The message lists the topics that are there.
+        BagError: no colour images, a topic that is not there or is named twice, or not as many
+            CameraInfo topics as cameras. The message lists the topics that are there.
     """
     topics = find_topics(recording)
     if image_topics:
         what = f"The image topic of {recording.name}"
+        if twice := sorted({name for name in image_topics if image_topics.count(name) > 1}):
+            raise BagError(what, found=f"{', '.join(twice)} twice", expected="each camera once")
         images = [named_topic(topics.images, name, what) for name in image_topics]
     else:
         images = [*_cameras_images(topics.images)]
@@ -130,9 +139,12 @@ def camera_info_beside(image: Topic, infos: Sequence[Topic], only: bool = True) 
 
 
 def first_message(recording: Recording, topic: Topic) -> Any:
-    """The first message of a topic; None if none can be read."""
-    message = next(recording.messages([topic.name]), None)
-    return None if message is None else recording.deserialize(message)
+    """The first message of a topic that is whole; None if there is none among the first ones."""
+    for message in islice(recording.messages([topic.name]), MOST_BROKEN):
+        if message.msgtype == topic.msgtype:
+            with suppress(BagError):
+                return recording.deserialize(message)
+    return None
 
 
 def _cameras_images(images: list[Topic]) -> list[Topic]:
@@ -145,8 +157,14 @@ def _cameras_images(images: list[Topic]) -> list[Topic]:
     ]
 
 
+def _joined(topic: Topic, other: Topic) -> Topic:
+    """The first, with the messages of both."""
+    unknown = topic.count is None or other.count is None
+    return replace(topic, count=None if unknown else (topic.count or 0) + (other.count or 0))
+
+
 def _encoding(recording: Recording, topic: Topic) -> str | None:
-    """Encoding (Image) or format (CompressedImage) of the first message."""
+    """Encoding (Image) or format (CompressedImage) of the first message; None if none is whole."""
     message = first_message(recording, topic)
     if message is None:
         return None

@@ -70,9 +70,8 @@ class Recording:
                 expected="at least one message that is whole",
             )
         self.topics = sorted(self._topics.values(), key=lambda topic: topic.name)
-        times = [part for part in self._parts if part.end_ns]
-        self.start_ns = min((part.start_ns for part in times), default=0)
-        self.end_ns = max((part.end_ns + 1 for part in times), default=0)
+        self.start_ns = min((part.start_ns for part in self._parts), default=0)
+        self.end_ns = max((part.end_ns + 1 for part in self._parts), default=0)
 
     @property
     def damage(self) -> Damage | None:

@@ -6,12 +6,22 @@ import bisect
 import struct
 from collections.abc import Sequence
 
+from depth_estimation_ros.recordings.topic import RecordedMessage
+
 
 def stamp_of(cdr: bytes) -> int:
     """The stamp in nanoseconds of a serialised message that begins with a Header."""
     order = "<" if cdr[1] & 1 else ">"
     sec, nanosec = struct.unpack_from(f"{order}iI", cdr, 4)
     return int(sec) * 1_000_000_000 + int(nanosec)
+
+
+def stamp_in(message: RecordedMessage) -> int | None:
+    """The stamp in nanoseconds of a message; None if it is too damaged to have one."""
+    try:
+        return stamp_of(message.cdr)
+    except (struct.error, IndexError):
+        return None
 
 
 def nearest(stamps: Sequence[int], stamp: int) -> int:

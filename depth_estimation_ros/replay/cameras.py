@@ -18,8 +18,9 @@ from depth_estimation_ros.recordings import (
     Recording,
     nearest,
     read_calibration,
-    stamp_of,
+    stamp_in,
 )
+from depth_estimation_ros.recordings.cameras import CAMERA_INFO_TYPE
 from depth_estimation_ros.replay.options import ReplayOptions
 
 KEPT = 64
@@ -43,9 +44,10 @@ class CameraInfos:
 
     def add(self, message: RecordedMessage) -> None:
         """The next one of the recording."""
-        stamp = stamp_of(message.cdr)
-        self._recent.append((stamp, message))
-        self._newest = stamp if self._newest is None else max(stamp, self._newest)
+        stamp = stamp_in(message)
+        if stamp is not None:
+            self._recent.append((stamp, message))
+            self._newest = stamp if self._newest is None else max(stamp, self._newest)
         if self._missing is not None:
             self._missing -= 1
 
@@ -84,7 +86,9 @@ class CameraSource:
         if options.calibration:
             self.from_file = _file_camera(options)
         elif topics.camera_info is not None:
-            first = next(recording.messages([topics.camera_info.name]), None)
+            infos = recording.messages([topics.camera_info.name])
+            whole = (m for m in infos if m.msgtype == CAMERA_INFO_TYPE and stamp_in(m) is not None)
+            first = next(whole, None)
             self.infos = CameraInfos(first, topics.camera_info.count)
 
     def camera_at(self, stamp_ns: int) -> FrameCamera:

@@ -110,10 +110,11 @@ def finished_part(
         the recording are there nevertheless.
     """
     output = Path(options.output)
-    written = {}
+    written: Counter[str] = Counter()
     if (output / METADATA).exists():
         with open_recording(output) as recording:
-            written = {topic.name: topic.count or 0 for topic in recording.topics}
+            for topic in recording.topics:  # of one name there may be several types
+                written[topic.name] += topic.count or 0
     topics = {camera.image_topic: output_topics(camera) for camera in cameras}
     return keep_finished(output, written, topics)
 

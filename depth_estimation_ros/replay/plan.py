@@ -24,7 +24,7 @@ class Plan:
         sources: of each camera's numbers, in the order of `cameras`.
         images: topics of images, with the index of their camera.
         infos: topics of CameraInfo, with the indices of the cameras that need them.
-        copied: topics that are written as they are.
+        copied: topics that are written as they are, by name and type, which may change.
         expected_images: about how many; None if the recording does not tell.
         notes: for the user.
     """
@@ -35,7 +35,7 @@ class Plan:
     sources: list[CameraSource]
     images: dict[str, int]
     infos: dict[str, list[int]]
-    copied: dict[str, Topic]
+    copied: dict[tuple[str, str], Topic]
     expected_images: int | None
     notes: list[str]
 
@@ -70,8 +70,8 @@ def make_plan(recording: Recording, options: ReplayOptions) -> Plan:
 
 def _copied(
     recording: Recording, options: ReplayOptions, cameras: list[CameraSummary], notes: list[str]
-) -> dict[str, Topic]:
-    topics = {topic.name: topic for topic in recording.topics}
+) -> dict[tuple[str, str], Topic]:
+    topics = dict.fromkeys(topic.name for topic in recording.topics)
     named = options.copy if isinstance(options.copy, tuple) else ()
     if missing := [name for name in named if name not in topics]:
         raise BagError(
@@ -80,8 +80,12 @@ def _copied(
             expected=f"some of: {', '.join(topics)}",
             fix="Correct --copy",
         )
-    wanted = topics if options.copy == "all" else {name: topics[name] for name in named}
+    wanted = set(topics if options.copy == "all" else named)
     own = {name for camera in cameras for name in output_topics(camera).values()}
-    if taken := sorted(own & wanted.keys()):
+    if taken := sorted(own & wanted):
         notes.append(f"not copied, as the new results have these names: {', '.join(taken)}")
-    return {name: topic for name, topic in wanted.items() if name not in own}
+    return {
+        (topic.name, topic.msgtype): topic
+        for topic in recording.topics
+        if topic.name in wanted - own
+    }

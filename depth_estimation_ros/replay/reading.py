@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import struct
 import threading
 import time
 from collections import deque
@@ -15,7 +14,8 @@ from typing import NamedTuple
 from depth_estimation_ros.errors import DepthEstimationError
 from depth_estimation_ros.frames import FrameCamera, PreparedFrame
 from depth_estimation_ros.pipeline import DepthPipeline, View
-from depth_estimation_ros.recordings import RecordedMessage, Recording, Topic, stamp_of
+from depth_estimation_ros.recordings import RecordedMessage, Recording, Topic, stamp_in
+from depth_estimation_ros.recordings.cameras import CAMERA_INFO_TYPE, IMAGE_TYPES
 from depth_estimation_ros.replay.cameras import decode_image
 from depth_estimation_ros.replay.plan import Plan
 from depth_estimation_ros.replay.selection import SECOND, Selection
@@ -91,8 +91,9 @@ class Reader:
         threads = max(1, min(4, (os.cpu_count() or 1) // 2))
         with ThreadPoolExecutor(threads, "decode") as pool:
             for message, camera in self._with_camera_infos():
-                if message.topic in self._plan.copied:
-                    yield CopiedMessage(message, self._plan.copied[message.topic])
+                if (message.topic, message.msgtype) in self._plan.copied:
+                    like = self._plan.copied[message.topic, message.msgtype]
+                    yield CopiedMessage(message, like)
                 if camera is None:
                     continue
                 if self._skip:
@@ -110,14 +111,17 @@ class Reader:
         for message in self._plan.recording.messages(self._topics(), first_ns):
             if self._stop.is_set():
                 return
-            for index in self._plan.infos.get(message.topic, ()):
-                self._plan.sources[index].infos.add(message)
-            camera = self._plan.images.get(message.topic)
+            if message.msgtype == CAMERA_INFO_TYPE:
+                for index in self._plan.infos.get(message.topic, ()):
+                    self._plan.sources[index].infos.add(message)
+            camera = None
+            if message.msgtype in IMAGE_TYPES:
+                camera = self._plan.images.get(message.topic)
             if camera is not None and not self._selection.wants_image(
                 message.topic, message.time_ns
             ):
                 camera = None
-            copied = message.topic in self._plan.copied
+            copied = (message.topic, message.msgtype) in self._plan.copied
             if camera is not None or (copied and self._selection.wants_time(message.time_ns)):
                 waiting.append(_Waiting(message, camera))
                 size += len(message.cdr)
@@ -148,7 +152,8 @@ class Reader:
         return self._plan.sources[camera].infos.knows(_stamp(message))
 
     def _topics(self) -> list[str]:
-        return list({**self._plan.images, **self._plan.infos, **self._plan.copied})
+        copied = {topic for topic, _ in self._plan.copied}
+        return list({*self._plan.images, *self._plan.infos, *copied})
 
     def _first_ns(self) -> int | None:
         first = self._selection.start_ns
@@ -195,7 +200,5 @@ def _last_before(recording: Recording, topic: str, time_ns: int) -> RecordedMess
 
 
 def _stamp(message: RecordedMessage) -> int:
-    try:
-        return stamp_of(message.cdr)
-    except (struct.error, IndexError):
-        return message.time_ns
+    stamp_ns = stamp_in(message)
+    return message.time_ns if stamp_ns is None else stamp_ns

@@ -61,8 +61,13 @@ def _prefixes(images: list[str]) -> list[str]:
     """For each the shortest that it shares with no other: its parent, itself without the transport,
     or itself."""
     bare = [name[: -len(COMPRESSED)] if name.endswith(COMPRESSED) else name for name in images]
-    levels = [[name.rpartition("/")[0] for name in bare], bare, images]
-    return [
-        next(names[i] for names in levels if names is images or Counter(names)[names[i]] == 1)
-        for i in range(len(images))
-    ]
+    levels = list(zip([name.rpartition("/")[0] for name in bare], bare, images, strict=True))
+    chosen = [0] * len(images)
+    while True:
+        prefixes = [level[i] for level, i in zip(levels, chosen, strict=True)]
+        counts = Counter(prefixes)
+        shared = [counts[prefix] > 1 for prefix in prefixes]
+        if not any(shared):
+            return prefixes
+        # A longer one may be another's shorter one, so all are looked at again.
+        chosen = [min(i + more, 2) for i, more in zip(chosen, shared, strict=True)]

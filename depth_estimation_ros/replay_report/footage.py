@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import numpy.typing as npt
 
 from depth_estimation_ros import messages
 from depth_estimation_ros.errors import DepthEstimationError
-from depth_estimation_ros.recordings import RecordedMessage, Recording, open_recording, stamp_of
+from depth_estimation_ros.recordings import RecordedMessage, Recording, open_recording, stamp_in
 from depth_estimation_ros.replay.summary import CameraSummary
 from depth_estimation_ros.replay_report.camera_frames import Frames
 
@@ -114,14 +113,6 @@ def decoded(recording: Recording, message: RecordedMessage, decode: Callable[[An
     try:
         return decode(recording.deserialize(message))
     except DepthEstimationError:
-        return None
-
-
-def stamp_in(message: RecordedMessage) -> int | None:
-    """The stamp of a message in nanoseconds; None if it is too damaged to have one."""
-    try:
-        return stamp_of(message.cdr)
-    except (struct.error, IndexError):
         return None
 
 

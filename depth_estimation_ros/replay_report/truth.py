@@ -23,7 +23,7 @@ from depth_estimation_ros.engines.tensorrt.model_file import read_model_file
 from depth_estimation_ros.engines.tensorrt.sidecar import read_sidecar
 from depth_estimation_ros.errors import BagError, DepthEstimationError
 from depth_estimation_ros.messages import decode_depth
-from depth_estimation_ros.recordings import RecordedMessage, Recording
+from depth_estimation_ros.recordings import RecordedMessage, Recording, stamp_in
 from depth_estimation_ros.recordings.cameras import OWN_OUTPUTS, find_topics, first_message
 from depth_estimation_ros.replay.options import ReplayOptions
 from depth_estimation_ros.replay.summary import CameraSummary
@@ -33,7 +33,6 @@ from depth_estimation_ros.replay_report.footage import (
     decoded,
     read_depth,
     spread,
-    stamp_in,
 )
 
 SCORED = 100  # frames at most; more make no other number, but minutes of reading
