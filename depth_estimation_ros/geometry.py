@@ -21,6 +21,7 @@ FloatImage = NDArray[np.float32]
 Matrix = NDArray[np.float64]
 
 _ROWS = 32  # of an image that deproject handles at once
+_SHORTEST_PX, _LONGEST_PX = 1e-6, 1e12  # far beyond any lens, also one of a picture scaled down
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +34,8 @@ class CameraModel:
     uncalibrated camera has K = 0.
 
     Raises:
-        CalibrationError: a matrix of another size, not finite, or with fx > 0 but fy <= 0.
+        CalibrationError: a matrix of another size, not finite, or with fx > 0 but fy <= 0; focal
+            lengths and a principal point beyond 1e-6 to 1e12 pixels, where no lens is.
     """
 
     width: int
@@ -52,6 +54,14 @@ class CameraModel:
                 "The camera matrix K has no focal length along y",
                 found=f"fx = {self.fx:g}, fy = {self.fy:g}",
                 expected="fy > 0",
+                fix="Calibrate the camera, or publish K = 0 if it is not calibrated.",
+            )
+        if self.is_calibrated and not self._can_be():
+            raise CalibrationError(
+                "The camera matrix K is of no camera",
+                found=f"fx = {self.fx:g}, fy = {self.fy:g}, cx = {self.cx:g}, cy = {self.cy:g}",
+                expected=f"focal lengths of {_SHORTEST_PX:g} to {_LONGEST_PX:g} pixels, and a "
+                "principal point not farther off",
                 fix="Calibrate the camera, or publish K = 0 if it is not calibrated.",
             )
 
@@ -193,9 +203,24 @@ class CameraModel:
             tuple(self.D) if distorted else (),
         )
 
+    def _can_be(self) -> bool:
+        """Whether scaling and rays stay within what floats can say."""
+        lengths, centre = np.array([self.fx, self.fy]), np.array([self.cx, self.cy])
+        return bool(
+            (lengths >= _SHORTEST_PX).all()
+            and (lengths <= _LONGEST_PX).all()
+            and (np.abs(centre) <= _LONGEST_PX).all()
+        )
+
     def _changed(self, change: Matrix, width: int, height: int) -> CameraModel:
         # D and R act on rays, before K and P: a change of pixels leaves them as they are.
-        return replace(self, width=width, height=height, K=change @ self.K, P=change @ self.P)
+        K, P = self.K.copy(), self.P.copy()
+        # Some drivers leave the last row empty; it takes part in the change.
+        if self.is_calibrated:
+            K[2] = 0.0, 0.0, 1.0
+        if P[0, 0] > 0:
+            P[2] = 0.0, 0.0, 1.0, 0.0
+        return replace(self, width=width, height=height, K=change @ K, P=change @ P)
 
 
 def deproject(depth: FloatImage, rays: FloatImage) -> FloatImage:

@@ -271,3 +271,25 @@ def test_depth_is_left_as_it_was():
 def test_rays_of_another_size_are_refused():
     with pytest.raises(CalibrationError, match=r"found rays 64 x 48, expected 32 x 24"):
         deproject(np.ones((24, 32), np.float32), CAMERA.rays())
+
+
+# Numbers of no camera
+
+
+@pytest.mark.parametrize("fx", [5e-324, 1e-7, 1e13, 1.7e308])
+def test_focal_lengths_of_no_lens_are_refused(fx):
+    # Scaled down, the smallest would become 0 on the way, and the cloud would find no calibration.
+    with pytest.raises(CalibrationError, match=r"K is of no camera.*1e-06 to 1e\+12 pixels"):
+        CameraModel(64, 48, [fx, 0, 32, 0, 100, 24, 0, 0, 1])
+
+
+def test_a_principal_point_where_rays_would_overflow_is_refused():
+    with pytest.raises(CalibrationError, match="cx = 1e\\+300"):
+        CameraModel(64, 48, [100, 0, 1e300, 0, 100, 24, 0, 0, 1])
+
+
+@pytest.mark.parametrize("last_row", [(0, 0, 0), (-1, 0, 1), (7, 7, 7)])
+def test_the_last_row_of_k_takes_no_part_in_scaling(last_row):
+    right = CameraModel(64, 48, [100, 0, 32, 0, 100, 24, 0, 0, 1]).scaled(32, 24)
+    odd = CameraModel(64, 48, [100, 0, 32, 0, 100, 24, *last_row]).scaled(32, 24)
+    assert np.array_equal(odd.K, right.K)
