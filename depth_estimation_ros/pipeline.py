@@ -28,6 +28,7 @@ Rgb = npt.NDArray[np.uint8]
 # A network that clamps its output says "max_depth" for all that lies beyond. Resizing and float32
 # move that value by a few ulps; so near the limit counts as at the limit.
 LIMIT_TOLERANCE = 1e-4
+_LARGEST_AREA = 4  # of a network's input, in its nominal area
 
 
 @dataclass(frozen=True)
@@ -245,7 +246,8 @@ def network_size(image_h: int, image_w: int, spec: InputSpec) -> tuple[int, int]
 
     A fixed input is what it is: the image is stretched to it. A free one gets, of all multiples,
     the pair with the least aspect distortion and an area near the nominal one; a factor in the
-    area weighs a quarter of the same factor in the aspect.
+    area weighs a quarter of the same factor in the aspect. A strip would ask for thousands of
+    times the area: beyond `_LARGEST_AREA` times the nominal one, it is stretched.
     """
     step = spec.multiple_of
     if step is None:
@@ -257,10 +259,13 @@ def network_size(image_h: int, image_w: int, spec: InputSpec) -> tuple[int, int]
         h, w = size
         return abs(math.log(w / h / aspect)) + 0.25 * abs(math.log(h * w / area))
 
-    rows = range(step, (widest + 1) * step, step)
-    candidates = [
-        (h, max(1, math.floor(h * aspect / step) + more) * step) for h in rows for more in (0, 1)
-    ]
+    # In steps; without a bound a row of 60000 pixels would make a network of 0.1 Mpixel 30 times
+    # its memory, and one of 10 million pixels would not end.
+    most = max(1, _LARGEST_AREA * area // step**2)
+    candidates = []
+    for h in range(1, min(widest, most) + 1):
+        fitting = math.floor(h * aspect)
+        candidates += [(h * step, max(1, min(w, most // h)) * step) for w in (fitting, fitting + 1)]
     return min(candidates, key=cost)
 
 

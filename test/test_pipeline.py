@@ -63,6 +63,15 @@ def test_free_sizes_are_multiples_near_the_nominal_area(image: tuple[int, int], 
     assert abs(math.log(w / h / (image[1] / image[0]))) < 0.13
 
 
+@pytest.mark.parametrize("image", [(1, 60_000), (60_000, 1), (1, 10_000_000), (2, 4096)])
+def test_a_strip_does_not_make_the_network_thousands_of_times_larger(
+    image: tuple[int, int],
+) -> None:
+    h, w = network_size(*image, spec(240, 320, 16))
+    assert min(h, w) == 16
+    assert h * w <= 4 * 240 * 320
+
+
 def test_shrinking_averages_areas_and_growing_blends() -> None:
     checker = np.indices((8, 8)).sum(axis=0) % 2 * 200
     picture = np.repeat(checker[..., np.newaxis], 3, axis=-1).astype(np.uint8)
