@@ -6,6 +6,8 @@ on a robot the message in the log is all that the reader has.
 
 from __future__ import annotations
 
+_LONGEST = 800  # characters of what was found or expected
+
 
 class DepthEstimationError(Exception):
     """Base of all errors that this package raises on purpose.
@@ -25,14 +27,24 @@ class DepthEstimationError(Exception):
         expected: object = None,
         fix: str | None = None,
     ) -> None:
-        message = what
+        message = _shown(what)
         if found is not None:
-            message += f": found {found}"
+            message += f": found {_shown(found)}"
         if expected is not None:
-            message += f"{',' if found is not None else ':'} expected {expected}"
+            message += f"{',' if found is not None else ':'} expected {_shown(expected)}"
         if fix is not None:
             message += f". {fix}"
         super().__init__(message)
+
+
+def _shown(value: object) -> str:
+    """The value as a log can hold it: not a megabyte that some field had, and no half characters
+    (lone surrogates, as JSON can name them), which nothing can write.
+    """
+    text = str(value)
+    if len(text) > _LONGEST:
+        text = f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 4 :]} ({len(text)} characters)"
+    return text.encode(errors="backslashreplace").decode()
 
 
 class ModelError(DepthEstimationError):
