@@ -9,6 +9,7 @@ import yaml
 
 from depth_estimation_ros.errors import CalibrationError
 from depth_estimation_ros.geometry import CameraModel
+from depth_estimation_ros.yaml_file import read_yaml
 
 _MATRICES = {
     "camera_matrix": "K",
@@ -32,7 +33,7 @@ def read_calibration(path: str | Path) -> CameraModel:
     """
     path = Path(path)
     try:
-        fields = yaml.safe_load(path.read_text(encoding="utf-8"))
+        fields = read_yaml(path)
         if not isinstance(fields, dict):
             raise ValueError("it has no fields")
         width, height = int(fields["image_width"]), int(fields["image_height"])

@@ -16,6 +16,7 @@ from typing import Any
 from depth_estimation_ros.errors import DepthEstimationError
 
 Rules = Mapping[str, Callable[[Any], Any]]
+LARGEST_SIDE = 16384  # pixels
 
 
 class Wrong(Exception):
@@ -114,6 +115,13 @@ def whole(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise Wrong("a whole number of at least 1")
     return value
+
+
+def side(value: Any) -> int:
+    """Of a picture: a number beyond any camera's must not decide how much memory is taken."""
+    if whole(value) > LARGEST_SIDE:
+        raise Wrong(f"at most {LARGEST_SIDE} pixels")
+    return int(value)
 
 
 def number(low: float, words: str, *, above: bool = False) -> Callable[[Any], float]:

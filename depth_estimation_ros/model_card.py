@@ -17,6 +17,7 @@ import yaml
 
 from depth_estimation_ros import field_rules as rules
 from depth_estimation_ros.errors import ModelError
+from depth_estimation_ros.yaml_file import read_yaml
 
 CARD_VERSION = 1
 METADATA_KEY = "depth_estimation_ros.model_card"
@@ -132,7 +133,7 @@ class ModelCard:
         """
         try:
             fields = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ModelError(
                 f"{source}: the model card is not JSON ({error})",
                 fix="Export the model again, or write its card in YAML beside the model",
@@ -147,7 +148,7 @@ class ModelCard:
             ModelError: as `from_json`, or the file cannot be read.
         """
         try:
-            fields = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+            fields = read_yaml(Path(path))
         except (OSError, UnicodeDecodeError) as error:
             raise ModelError(f"{path}: the model card cannot be read ({error})") from error
         except yaml.YAMLError as error:
@@ -182,12 +183,12 @@ def card_of_model(text: str | None, path: Path) -> ModelCard:
 
 
 _INPUT_RULES: rules.Rules = {
-    "height": rules.whole,
-    "width": rules.whole,
+    "height": rules.side,
+    "width": rules.side,
     "color_order": rules.one_of("rgb", "bgr"),
     "dtype": rules.one_of("uint8", "float32"),
     "layout": rules.one_of("NHWC", "NCHW"),
-    "multiple_of": rules.or_null(rules.whole),
+    "multiple_of": rules.or_null(rules.side),
     "mean": rules.or_null(rules.per_channel(above_zero=False)),
     "std": rules.or_null(rules.per_channel(above_zero=True)),
 }

@@ -44,5 +44,6 @@ def test_the_conversion_that_engines_use_stands_below_them() -> None:
         assert imports(PACKAGE / "precision" / f"{name}.py") <= {
             "errors",
             "model_card",
+            "onnx_file",
             "precision",
         }

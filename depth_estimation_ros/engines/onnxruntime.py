@@ -13,6 +13,7 @@ import numpy.typing as npt
 from depth_estimation_ros.engines.batches import check_batch, to_maps
 from depth_estimation_ros.errors import EngineError, ModelError
 from depth_estimation_ros.model_card import METADATA_KEY, InputSpec, card_of_model
+from depth_estimation_ros.onnx_file import read_onnx_file
 
 _ORT_TYPES = {"uint8": "tensor(uint8)", "float32": "tensor(float)"}
 _ON_NVIDIA = ("CUDAExecutionProvider", "TensorrtExecutionProvider")
@@ -28,7 +29,7 @@ class OnnxRuntimeEngine:
         device: index of the GPU for providers that use one.
 
     Raises:
-        ModelError: not ONNX, no card, or a card that does not fit the network.
+        ModelError: as `read_onnx_file`, no card, or a card that does not fit the network.
         EngineError: ONNX Runtime or one of the providers is not available.
     """
 
@@ -106,6 +107,7 @@ def _open_session(ort: Any, path: Path, providers: list[str], threads: int, devi
             expected=f"some of those available here: {', '.join(available)}",
             fix="Correct 'onnxruntime_providers', or install the ONNX Runtime that has them",
         )
+    read_onnx_file(path)
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.intra_op_num_threads = threads

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from depth_estimation_ros.errors import EngineError, ModelError
 from depth_estimation_ros.model_card import METADATA_KEY, ModelCard
+from depth_estimation_ros.onnx_file import read_onnx_file
 
 if TYPE_CHECKING:
     import onnx
@@ -37,10 +38,11 @@ def load(path: Path) -> onnx.ModelProto:
     """Reads an ONNX file.
 
     Raises:
-        ModelError: it is not ONNX.
+        ModelError: as `read_onnx_file`.
         EngineError: the package `onnx` is missing.
     """
     onnx = import_onnx()
+    read_onnx_file(path)
     try:
         return onnx.load(path)
     except Exception as error:  # protobuf's DecodeError, OSError, and onnx's own

@@ -22,6 +22,7 @@ from depth_estimation_ros.errors import EngineError, ModelError
 from depth_estimation_ros.model_card import ModelCard
 
 SIDECAR_VERSION = 1
+LARGEST = 1 << 20  # bytes; a sidecar has about 2000
 PRECISIONS = ("fp32", "fp16", "int8")
 _BUILD_AGAIN = "Build the engine again: build_engine --help"
 
@@ -125,7 +126,8 @@ def read_sidecar(engine: Path) -> Sidecar:
     """
     path = sidecar_path(engine)
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            text = file.read(LARGEST + 1).decode()
     except FileNotFoundError as error:
         raise EngineError(
             f"{engine}: what this engine is for is unknown",
@@ -137,6 +139,8 @@ def read_sidecar(engine: Path) -> Sidecar:
         raise EngineError(f"{path}: the sidecar cannot be read ({error})", fix=_BUILD_AGAIN) from (
             error
         )
+    if len(text) > LARGEST:
+        raise EngineError(f"{path}: the sidecar has more than {LARGEST} bytes", fix=_BUILD_AGAIN)
     return Sidecar.from_json(text, str(path))
 
 
@@ -187,7 +191,7 @@ def _list_of(rule: Callable[[Any], Any], words: str) -> Callable[[Any], tuple[An
 def _shape(value: Any) -> tuple[int, ...]:
     if not isinstance(value, list) or len(value) != 4:
         raise rules.Wrong("four whole numbers")
-    return tuple(map(rules.whole, value))
+    return tuple(map(rules.side, value))
 
 
 def _check_profile(profile: Profile, source: str) -> None:
