@@ -257,6 +257,35 @@ def test_a_finished_recording_is_gone_on_with_and_a_new_one_begun(tmp_path: Path
         RecordingWriter.resume(tmp_path / "out", "sqlite3")
 
 
+def test_files_stay_in_order_when_the_directory_got_another_name(tmp_path: Path) -> None:
+    """`ros2 bag play` reads them in the order in which metadata.yaml names them."""
+    for name, rows in (("z", ROWS[:20]), ("a", ROWS[20:40]), ("m", ROWS[40:])):
+        with RecordingWriter.resume(tmp_path / name) as writer:
+            for row in rows:
+                writer.write(*row)
+        (tmp_path / name).rename(tmp_path / {"z": "a", "a": "m", "m": "end"}[name])
+    names = ["z_0.mcap", "a_1.mcap", "m_2.mcap"]
+    assert metadata(tmp_path / "end")["relative_file_paths"] == names
+    assert read(tmp_path / "end") == ROWS
+
+
+@pytest.mark.parametrize("name", ["run #2", "what?", "50%25", "a b & ü;c"])
+def test_odd_names_are_written_to_or_refused(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    with RecordingWriter(path / "mcap") as writer:
+        writer.write(*ROWS[0])
+    assert read(path / "mcap") == ROWS[:1]
+    if {*"#?%"} & {*name}:
+        with pytest.raises(BagError, match="where sqlite3 cannot be written"):
+            RecordingWriter(path / "sqlite3", "sqlite3")
+        assert [file.name for file in tmp_path.rglob("*sqlite3*")] == []
+    else:
+        with RecordingWriter(path / "sqlite3", "sqlite3") as writer:
+            writer.write(*ROWS[0])
+        assert read(path / "sqlite3") == ROWS[:1]
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
 @pytest.mark.parametrize("storage", STORAGES)
 def test_parts_become_splits_of_one_recording(storage: Storage, tmp_path: Path) -> None:
     parts = [tmp_path / "b", tmp_path / "a", tmp_path / "empty"]

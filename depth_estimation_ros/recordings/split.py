@@ -11,6 +11,7 @@ from rosbags.interfaces import Connection
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.rosbag2.enums import CompressionFormat, CompressionMode
 
+from depth_estimation_ros.errors import BagError
 from depth_estimation_ros.recordings.mcap_finish import finish_mcap
 from depth_estimation_ros.recordings.topic import Topic
 from depth_estimation_ros.recordings.types import definition_of
@@ -21,6 +22,22 @@ ENDINGS: dict[Storage, str] = {"mcap": ".mcap", "sqlite3": ".db3"}
 
 COMMIT_BYTES = 8 << 20
 """In sqlite3, what was written since the last commit is lost when the process is killed."""
+
+
+def check_path(path: Path, storage: Storage) -> None:
+    """Whether rosbags writes to this very path.
+
+    Raises:
+        BagError: it would write elsewhere.
+    """
+    # It hands sqlite a URI in which these letters are not escaped.
+    if storage == "sqlite3" and (found := sorted({*"%?#"} & {*str(path.absolute())})):
+        raise BagError(
+            f"The output {path}",
+            found=f"{' '.join(found)} in its path, where sqlite3 cannot be written",
+            expected="a path without them",
+            fix="Write mcap, or choose another name",
+        )
 
 
 def bag_writer(path: Path, storage: Storage = "mcap", compression: Compression = "none") -> Writer:

@@ -22,6 +22,7 @@ from depth_estimation_ros.recordings.split import (
     Compression,
     OpenSplit,
     Storage,
+    check_path,
     finish,
 )
 from depth_estimation_ros.recordings.topic import Topic
@@ -51,7 +52,8 @@ class RecordingWriter:
         bytes_written: of messages, before compression, by this writer.
 
     Raises:
-        BagError: there is a recording already, or the directory cannot be written.
+        BagError: there is a recording already, or the directory cannot be written; sqlite3 not
+            even where its path has one of % ? #.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class RecordingWriter:
         _goes_on: bool = False,
     ) -> None:
         self.path = Path(path)
+        check_path(self.path, storage)
         self.bytes_written = 0
         self._storage: Storage = storage
         self._compression: Compression = compression
@@ -188,7 +191,7 @@ class RecordingWriter:
                 expected=f"files that end in {ending}",
                 fix="Go on with the storage that it was begun with",
             )
-        self._splits = [Split.of(file) for file in there]
+        self._splits = [Split.of(file) for file in sorted(there, key=_number)]
         try:
             for part in sorted(self._unfinished.glob(f"*/*{ending}")):
                 try:
@@ -206,8 +209,7 @@ class RecordingWriter:
             raise self._explained(error) from error
 
     def _new_split(self) -> OpenSplit:
-        numbers = [file.stem.rpartition("_")[2] for file in storage_files(self.path)]
-        number = 1 + max((int(n) for n in numbers if n.isdecimal()), default=-1)
+        number = 1 + max(map(_number, storage_files(self.path)), default=-1)
         folder = self._unfinished / f"{self.path.absolute().name}_{number}"
         shutil.rmtree(folder, ignore_errors=True)
         if self._reserve is None:
@@ -247,3 +249,9 @@ class RecordingWriter:
         if is_full(error):
             return DiskFullError(self.path, str(error))
         return BagError(f"The output {self.path} cannot be written", found=str(error))
+
+
+def _number(file: Path) -> int:
+    """The place of a file in its recording: 10 of name_10, whatever the directory is called now."""
+    number = file.stem.rpartition("_")[2]
+    return int(number) if number.isdecimal() else -1

@@ -13,6 +13,7 @@ from depth_estimation_ros.engines import resolve_model
 from depth_estimation_ros.errors import BagError, ParameterError
 from depth_estimation_ros.recordings import RecordingWriter, open_recording
 from depth_estimation_ros.recordings.bag_files import METADATA, storage_files
+from depth_estimation_ros.recordings.split import check_path
 from depth_estimation_ros.recordings.writer import UNFINISHED
 from depth_estimation_ros.replay.frames_csv import FRAMES, keep_finished, read_rows
 from depth_estimation_ros.replay.options import ReplayOptions
@@ -26,10 +27,12 @@ def earlier_result(options: ReplayOptions) -> ReplaySummary | None:
     Raises:
         ParameterError: something is there, and it is not a result of a replay, or it is neither to
             be gone on with nor to be replaced.
+        BagError: such a path cannot be written.
     """
     output = Path(options.output)
     if not options.output:
         raise ParameterError("No output", expected="a directory for the result")
+    check_path(output, options.storage)  # type: ignore[arg-type]
     for path in map(Path, options.inputs):
         if output.resolve() in (path.resolve(), *path.resolve().parents):
             raise ParameterError(
