@@ -50,11 +50,19 @@ class NodeProcess:
     Args:
         folder: for its log and parameter file.
         arguments: more command-line arguments after --ros-args.
+        namespace: of an earlier one whose place it takes; else one of its own.
         parameters: at start; the others keep their defaults.
     """
 
-    def __init__(self, folder: Path, *, arguments: Sequence[str] = (), **parameters: Any) -> None:
-        self.namespace = f"/robot{next(_numbers)}"
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        arguments: Sequence[str] = (),
+        namespace: str = "",
+        **parameters: Any,
+    ) -> None:
+        self.namespace = namespace or f"/robot{next(_numbers)}"
         self.name = f"{self.namespace}/depth_estimation"
         self._log_path = folder / "node.log"
         values = {"diagnostics_period": 0.1, **parameters}
