@@ -7,8 +7,9 @@ turn, in files of about 400 kB; in chunks of about 60 kB where there are chunks.
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import numpy as np
@@ -137,6 +138,29 @@ def test_without_index_a_corrupt_chunk_is_skipped_as_well(tmp_path: Path) -> Non
     assert "2 places are damaged" in damage.what
     assert found[:12] == ROWS[:12]
     assert ROWS[50] in found
+
+
+@pytest.mark.parametrize("cut", ["end", "header"])
+def test_messages_with_corrupt_zstd_are_one_loss_however_many_they_are(
+    cut: str, tmp_path: Path
+) -> None:
+    """Also where the zstd only breaks off, which the library gives out as far as it goes."""
+    path = kinds.write_rosbag2(tmp_path / "a", ROWS, "sqlite3", "message") / "a.db3"
+    with closing(sqlite3.connect(path)) as database:
+        rows = database.execute("SELECT id, data FROM messages ORDER BY id").fetchall()
+        for number, data in rows[20:60]:
+            short = data[:-9] if cut == "end" else data[:4] + b"\xff" * 9 + data[13:]
+            database.execute("UPDATE messages SET data = ? WHERE id = ?", (short, number))
+        database.commit()
+
+    with open_recording(tmp_path / "a") as recording:
+        for _ in range(2):
+            assert list(recording.messages()) == [*ROWS[:20], *ROWS[60:]]
+        list(recording.messages(["/image"], end_ns=ROWS[30].time_ns))  # a part of it, once more
+        assert recording.damage is not None
+        assert recording.damage.lost_messages == 40
+        assert str(recording.damage).count("are corrupt") == 2  # of each topic once
+        assert f"the first at {ROWS[20].time_ns} ns" in recording.damage.what
 
 
 def test_metadata_tells_how_much_of_a_cut_file_is_lost(tmp_path: Path) -> None:

@@ -52,7 +52,11 @@ def plain(message: bytes | memoryview) -> bytes:
         zstandard.ZstdError: it did, and the message is corrupt.
     """
     if message[:4] == _ZSTD:
-        return zstandard.ZstdDecompressor().decompressobj().decompress(message)
+        decompressor = zstandard.ZstdDecompressor().decompressobj()
+        content = decompressor.decompress(message)
+        if not decompressor.eof:
+            raise zstandard.ZstdError("its zstd breaks off")
+        return content
     return bytes(message)
 
 

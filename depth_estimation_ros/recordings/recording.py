@@ -227,14 +227,15 @@ class Recording:
             def note(damage: Damage) -> None:
                 self._note([damage])
 
+            corrupt: dict[str, int] = {}
             found = messages_of(file, str(part.path), topics, start_ns, end_ns, note)
             for time_ns, number, data in found:
                 key, convert = topics[number]
                 try:
                     cdr = convert(data)  # type: ignore[arg-type]
                 except Exception as error:  # whatever rosbags meets in bytes that are no message
-                    where = f"{part.path}, {key[0]} at {time_ns} ns"
-                    self._note([Damage(f"a message is corrupt: {error}", where, 1)])
+                    corrupt[key[0]] = corrupt.get(key[0], 0) + 1
+                    self._note_corrupt(part, key[0], time_ns, error, corrupt[key[0]])
                     continue
                 yield time_ns, RecordedMessage(*key, time_ns, cdr)
 
@@ -255,6 +256,21 @@ class Recording:
             yield file
         finally:
             context.__exit__(None, None, None)
+
+    def _note_corrupt(
+        self, part: _Part, topic: str, time_ns: int, error: Exception, count: int
+    ) -> None:
+        """One loss for all messages of a topic in a file: there may be very many.
+
+        A recording is read several times, so what counts is the most that were met in one go.
+        """
+        where = f"{part.path}, {topic}"
+        known = self._damages.get(where)
+        if known is None:
+            what = f"messages are corrupt, the first at {time_ns} ns: {error}"
+            self._damages[where] = Damage(what, where, count)
+        elif count > (known.lost_messages or 0):
+            self._damages[where] = replace(known, lost_messages=count)
 
     def _note(self, damages: Sequence[Damage]) -> None:
         for damage in damages:
