@@ -1,4 +1,4 @@
-"""What the node counts and measures, and how it tells it on /diagnostics."""
+"""What the node counts and measures; `diagnostic_tasks` tells it on /diagnostics."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import time
 from collections import Counter, deque
 from pathlib import Path
 
-import numpy as np
-from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+from depth_estimation_ros.image_watch import STALLED_S
+from depth_estimation_ros.rates import RATE_S, Rate
+from depth_estimation_ros.stage_times import WINDOW, StageTimes, percentile
 
 COUNTERS = (
     "frames_received",
@@ -25,8 +26,7 @@ COUNTERS = (
     "engine_restarts",
     "time_jumps",
 )
-WINDOW = 1000  # frames that the percentiles look back on
-SILENCE_S = 5.0  # without an image for so long, something is wrong with the camera
+SILENCE_S = STALLED_S
 BAD_FRAME_S = 5.0  # so long a bad frame is news, unless a frame is handled after it
 
 
@@ -40,12 +40,17 @@ class Statistics:
         self._engine_ms: deque[float] = deque(maxlen=WINDOW)
         self._last_error = ""
         self._failure = ""
-        self._bad_frame_at = -math.inf
+        self._bad_frame_at = self._published_at = -math.inf
+        self._skipped_at = -math.inf
+        self._output_rate = Rate(time.monotonic())
+        self.stages = StageTimes()
 
     def count(self, name: str) -> None:
         """Add one to a counter of ``COUNTERS``."""
         with self._lock:
             self._counts[name] += 1
+            if name.startswith("skipped"):
+                self._skipped_at = time.monotonic()
 
     def engine_ran(self, milliseconds: float) -> None:
         """Note one run of the network."""
@@ -59,6 +64,8 @@ class Statistics:
             self._counts["frames_published"] += 1
             self._latency_ms.append(latency_ms)
             self._bad_frame_at = -math.inf
+            self._published_at = time.monotonic()
+            self._output_rate.note(self._published_at)
 
     def skipped(self, counter: str) -> None:
         """Note one frame that gives nothing to publish; the bad ones before it are over then.
@@ -70,6 +77,7 @@ class Statistics:
         with self._lock:
             self._counts[counter] += 1
             self._bad_frame_at = -math.inf
+            self._skipped_at = time.monotonic()
 
     def bad_frame(self, message: str) -> None:
         """Note one frame that had to be dropped: an error of the next ``BAD_FRAME_S`` at most."""
@@ -84,6 +92,7 @@ class Statistics:
             self._counts["time_jumps"] += 1
             self._latency_ms.clear()
             self._engine_ms.clear()
+        self.stages.clear()
 
     def failed(self, message: str) -> None:
         """Note an error that lasts until the node has ``recovered``."""
@@ -105,19 +114,29 @@ class Statistics:
             recent = time.monotonic() - self._bad_frame_at < BAD_FRAME_S
             return self._last_error if recent else None
 
+    @property
+    def output(self) -> tuple[float, float]:
+        """Frames published a second, and the seconds since the last; inf if there was none."""
+        now = time.monotonic()
+        with self._lock:
+            return self._output_rate.hz(now), now - self._published_at
+
+    @property
+    def skipped_lately(self) -> bool:
+        """Whether there was a frame, within the time of a rate, that nobody wanted."""
+        with self._lock:
+            return time.monotonic() - self._skipped_at < RATE_S
+
     def values(self) -> dict[str, str]:
         """Every counter and percentile (milliseconds over the last ``WINDOW`` frames) as text."""
         with self._lock:
             values = {name: str(self._counts[name]) for name in COUNTERS}
-            values["latency_ms_p50"] = _percentile(self._latency_ms, 50)
-            values["latency_ms_p99"] = _percentile(self._latency_ms, 99)
-            values["engine_ms_p50"] = _percentile(self._engine_ms, 50)
+            values["latency_ms_p50"] = percentile(self._latency_ms, 50)
+            values["latency_ms_p99"] = percentile(self._latency_ms, 99)
+            values["engine_ms_p50"] = percentile(self._engine_ms, 50)
+            values["output_rate_hz"] = f"{self._output_rate.hz(time.monotonic()):.2f}"
             values["last_error"] = self._last_error
         return values
-
-
-def _percentile(samples: deque[float], percent: float) -> str:
-    return f"{np.percentile(samples, percent):.2f}" if samples else ""
 
 
 def rss_mb() -> float:
@@ -127,51 +146,3 @@ def rss_mb() -> float:
     except OSError:
         return 0.0
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
-
-
-def status(
-    statistics: Statistics,
-    *,
-    name: str,
-    state: str,
-    engine: str,
-    camera_info: str,
-    last_image_at: float | None,
-    enabled: bool = True,
-) -> DiagnosticStatus:
-    """One DiagnosticStatus.
-
-    Args:
-        statistics: what was counted so far.
-        name: of the status.
-        state: of the node's lifecycle.
-        engine: description of the open engine, or empty.
-        camera_info: calibrated, unsupported (its lens model), uncalibrated, or missing; empty
-            before the first frame.
-        last_image_at: time.monotonic() of the last image, or of the activation if none came
-            yet; None if the node is not active.
-        enabled: false while the node is paused.
-    """
-    level, message = DiagnosticStatus.OK, state if enabled else f"{state}, paused"
-    silence = 0.0 if last_image_at is None else time.monotonic() - last_image_at
-    if statistics.error is not None:
-        level, message = DiagnosticStatus.ERROR, statistics.error
-    elif silence > SILENCE_S:
-        level, message = DiagnosticStatus.WARN, f"no image for {silence:.0f} s"
-    elif camera_info in ("unsupported", "uncalibrated", "missing"):
-        level, message = DiagnosticStatus.WARN, f"CameraInfo {camera_info}: no point cloud"
-    values = {
-        "state": state,
-        "enabled": str(enabled).lower(),
-        **statistics.values(),
-        "camera_info": camera_info,
-        "engine": engine,
-        "rss_mb": f"{rss_mb():.1f}",
-    }
-    return DiagnosticStatus(
-        level=level,
-        name=name,
-        message=message,
-        hardware_id=engine,
-        values=[KeyValue(key=key, value=value) for key, value in values.items()],
-    )

@@ -17,6 +17,7 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from depth_estimation_ros import messages
 from depth_estimation_ros.build_engine.unattended import open_or_build
 from depth_estimation_ros.diagnostics import Statistics
+from depth_estimation_ros.engines import resolve_model
 from depth_estimation_ros.errors import (
     AnswerError,
     CalibrationError,
@@ -31,6 +32,7 @@ from depth_estimation_ros.frames import (
     read_camera,
 )
 from depth_estimation_ros.inputs import Frame
+from depth_estimation_ros.network_facts import NetworkFacts
 from depth_estimation_ros.parameters import Parameters
 from depth_estimation_ros.pipeline import DepthPipeline, check_answer
 from depth_estimation_ros.qos_events import publisher_events
@@ -95,7 +97,8 @@ def open_frame_path(
         pipeline = DepthPipeline(engine, at_start.pipeline_settings())
         pipeline.warm_up()
         logger.info(f"model ready: {engine.description}")
-        yield FramePath(pipeline, outputs, parameters, statistics, logger)
+        facts = NetworkFacts(opened, resolve_model(at_start.model))
+        yield FramePath(pipeline, outputs, parameters, statistics, logger, facts)
     finally:
         engine.close()
 
@@ -109,6 +112,7 @@ class FramePath:
         parameters: gives the parameters of this moment; asked once a frame.
         statistics: counts what became of each frame.
         logger: of the node.
+        network: what is known of the engine.
     """
 
     def __init__(
@@ -118,7 +122,9 @@ class FramePath:
         parameters: Callable[[], Parameters],
         statistics: Statistics,
         logger: RcutilsLogger,
+        network: NetworkFacts,
     ) -> None:
+        self.network = network
         self._pipeline = pipeline
         self.engine = pipeline.engine
         self._outputs = outputs
@@ -148,6 +154,8 @@ class FramePath:
             EngineError: the network cannot be run.
         """
         parameters = self._parameters()
+        taken_at = time.monotonic()
+        self.network.refresh()
         wanted = self._outputs.wanted()
         if not wanted:
             return partial(self._statistics.skipped, "skipped_no_subscriber")
@@ -160,33 +168,48 @@ class FramePath:
             if not wanted:
                 return partial(self._statistics.skipped, "skipped_no_calibration")
             prepared = decode(frame.image, camera)
+            frame.watch.picture(prepared.rgb, taken_at)
             self._pipeline.settings = parameters.pipeline_settings()
             if prepared.camera is not None and wanted == {"camera_info"}:  # no network needed
                 height, width = self._pipeline.output_size(*prepared.rgb.shape[:2])
                 info = messages.camera_info(prepared.camera.scaled(width, height), prepared.header)
                 return partial(self._publish_camera_info, info, frame.received_at)
             view = self._pipeline.prepare(prepared.rgb, prepared.camera)
+            decoded_ms = _since(taken_at)
             (answer,) = self._pipeline.infer([view])
+            answered_at = time.monotonic()
             check_answer(answer.numbers, self.engine.card.output)
+            frame.watch.answer(answer.numbers, taken_at)
             result = self._pipeline.finish(answer)
-        except (ImageError, CalibrationError, ParameterError, AnswerError) as error:
+        except CalibrationError as error:
+            frame.watch.camera_disagrees(str(error), taken_at)
+            return partial(self._drop, str(error))
+        except (ImageError, ParameterError, AnswerError) as error:
             return partial(self._drop, str(error))
         self._statistics.engine_ran(result.engine_ms)
+        times = {
+            "wait": (taken_at - frame.received_at) * 1000,
+            "decode": decoded_ms,
+            "infer": result.engine_ms,
+            "post": _since(answered_at),
+        }
         estimated = EstimatedFrame(prepared, result)
-        return partial(self._publish, estimated, wanted, parameters, frame.received_at)
+        return partial(self._publish, estimated, wanted, parameters, frame, times)
 
     def _publish(
         self,
         estimated: EstimatedFrame,
         wanted: set[str],
         parameters: Parameters,
-        received_at: float,
+        frame: Frame,
+        times: dict[str, float],
     ) -> None:
+        begun_at = time.monotonic()
         # Depth goes first: nothing else delays it.
         outputs = self._outputs
         if "depth" in wanted:
             outputs.depth.publish(estimated.depth(parameters.depth_encoding))
-        latency_ms = _since(received_at)
+        latency_ms = _since(frame.received_at)
         if "camera_info" in wanted:
             outputs.camera_info.publish(estimated.camera_info())
         if "points" in wanted:
@@ -194,6 +217,12 @@ class FramePath:
         if "color" in wanted:
             self._colors.settings = parameters.color_settings()
             outputs.color.publish(estimated.color(self._colors))
+        times["publish"] = _since(begun_at)
+        times["end_to_end"] = _since(frame.received_at)
+        if frame.stamp_age is not None:
+            times["receive"] = frame.stamp_age * 1000
+            times["end_to_end"] += times["receive"]
+        self._statistics.stages.note(times)
         self._statistics.published(latency_ms)
 
     def _publish_camera_info(self, info: CameraInfo, received_at: float) -> None:

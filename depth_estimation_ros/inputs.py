@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from rclpy.clock import Clock, ClockType
+from rclpy.clock import Clock, ClockType, ROSClock
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -15,6 +15,8 @@ from rclpy.timer import Timer
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from depth_estimation_ros.diagnostics import SILENCE_S, Statistics
+from depth_estimation_ros.image_watch import Clock as ClockReading
+from depth_estimation_ros.image_watch import ImageWatch
 from depth_estimation_ros.qos_events import no_events, subscription_events
 from depth_estimation_ros.time_jumps import TimeJumps
 
@@ -34,6 +36,10 @@ class Frame:
     camera_info: CameraInfo | None
     received_at: float
     """time.monotonic() of the callback, in seconds."""
+    stamp_age: float | None = None
+    """Seconds from the stamp to the callback; None if the clocks do not allow to tell."""
+    watch: ImageWatch = field(default_factory=lambda: ImageWatch(0.0))
+    """That saw it come, and is shown what becomes of it."""
 
 
 class CameraInputs:
@@ -51,6 +57,7 @@ class CameraInputs:
         statistics: counts what comes in and what is dropped here.
         time_jumps: is shown each image before it is handled.
         on_frame: gets each frame.
+        max_stamp_age: see `ImageWatch`.
     """
 
     def __init__(
@@ -61,6 +68,7 @@ class CameraInputs:
         statistics: Statistics,
         time_jumps: TimeJumps,
         on_frame: Callable[[Frame], None],
+        max_stamp_age: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._node = node
         self._image_transport = image_transport
@@ -71,10 +79,10 @@ class CameraInputs:
         self._camera_info: CameraInfo | None = None
         self._last_image: Image | CompressedImage | None = None
         self._after_jump = False  # of time, until the first image after it
-        self._held_back: tuple[Image | CompressedImage, float] | None = None
+        self._held_back: tuple[Image | CompressedImage, float, float | None] | None = None
         self._opened_at = time.monotonic()
-        self.last_image_at = self._opened_at
-        """time.monotonic() of the last image, or of the opening if none came yet."""
+        self._max_stamp_age = max_stamp_age
+        self.watch = ImageWatch(self._opened_at, max_stamp_age)
         self._image_topic = ""
         self._subscriptions: list[Any] = []
         self._timer: Timer | None = None
@@ -92,7 +100,8 @@ class CameraInputs:
         # Discovery takes real time, whatever the node's clock says.
         clock = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = self._node.create_timer(0.1, self._while_without_camera_info, clock=clock)
-        self._opened_at = self.last_image_at = time.monotonic()
+        self._opened_at = time.monotonic()
+        self.watch = ImageWatch(self._opened_at, self._max_stamp_age)
 
     @property
     def topics(self) -> str:
@@ -101,7 +110,7 @@ class CameraInputs:
 
     def silence(self) -> str:
         """Why it may be that no image has come for a while; empty if one has."""
-        seconds = time.monotonic() - self.last_image_at
+        seconds = time.monotonic() - self.watch.last_at
         if seconds < SILENCE_S:
             return ""
         if self._node.count_publishers(self._image_topic) == 0:
@@ -161,7 +170,11 @@ class CameraInputs:
         self._hand_over()
 
     def _on_image(self, message: Image | CompressedImage) -> None:
-        self.last_image_at = time.monotonic()
+        received_at = time.monotonic()
+        clock = self._node.get_clock()
+        simulated = isinstance(clock, ROSClock) and clock.ros_time_is_active
+        reading = ClockReading(clock.now().nanoseconds / 1e9, simulated)
+        stamp_age = self.watch.image(message, received_at, reading)
         self._statistics.count("frames_received")
         self._time_jumps.image(message.header.stamp)
         self._drop_held_back()
@@ -171,7 +184,7 @@ class CameraInputs:
         ):
             self._wait_anew_for_camera_info()
         self._after_jump, self._last_image = False, message
-        self._held_back = (message, self.last_image_at)
+        self._held_back = (message, received_at, stamp_age)
         self._hand_over()
 
     def _drop_held_back(self) -> None:
@@ -207,9 +220,10 @@ class CameraInputs:
         waited = time.monotonic() - self._opened_at
         waiting = self._camera_info is None and waited < self._timeout()
         if self._held_back is not None and not waiting:
-            image, received_at = self._held_back
+            image, received_at, stamp_age = self._held_back
             self._held_back = None
-            self._on_frame(Frame(image, self._camera_info, received_at))
+            self.watch.camera_info(image, self._camera_info, received_at)
+            self._on_frame(Frame(image, self._camera_info, received_at, stamp_age, self.watch))
 
 
 def _of_one_camera(

@@ -26,7 +26,8 @@ from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
 from depth_estimation_ros import parameters
-from depth_estimation_ros.diagnostics import Statistics, status
+from depth_estimation_ros.diagnostic_tasks import statuses
+from depth_estimation_ros.diagnostics import Statistics
 from depth_estimation_ros.errors import DepthEstimationError, EngineError, ParameterError
 from depth_estimation_ros.frame_path import FramePath, Outputs, open_frame_path
 from depth_estimation_ros.inputs import CameraInputs, Frame
@@ -110,6 +111,7 @@ class DepthEstimationNode(LifecycleNode):
                 self._statistics,
                 self._time_jumps,
                 self._on_frame,
+                lambda: self._settings.diagnostics_max_age,
             )
             self._inputs.open()
         except Exception as error:
@@ -294,17 +296,16 @@ class DepthEstimationNode(LifecycleNode):
     def _publish_diagnostics(self) -> None:
         message = DiagnosticArray()
         message.header.stamp = self.get_clock().now().to_msg()
-        message.status = [
-            status(
-                self._statistics,
-                name=f"{self.get_fully_qualified_name()}: depth",
-                state=self._state,
-                engine=self._path.engine.description if self._path is not None else "",
-                camera_info=self._path.camera_info_state if self._path is not None else "",
-                last_image_at=self._inputs.last_image_at if self._inputs is not None else None,
-                enabled=self._settings.enabled,
-            )
-        ]
+        path, inputs = self._path, self._inputs
+        message.status = statuses(
+            self.get_fully_qualified_name(),
+            self._statistics,
+            self._settings,
+            state=self._state,
+            network=path.network if path is not None else None,
+            camera_info=path.camera_info_state if path is not None else "",
+            watch=inputs.watch if inputs is not None else None,
+        )
         self._diagnostics.publish(message)
         if self._inputs is not None and (silence := self._inputs.silence()):
             self.get_logger().warning(silence, throttle_duration_sec=10.0)

@@ -190,6 +190,24 @@ class Parameters:
         changes=UNCONFIGURED,
         limits=(0.1, 60.0),
     )
+    diagnostics_min_rate: float = _parameter(
+        0.0,
+        "Hz: if fewer images come, or less depth goes out while somebody listens, /diagnostics "
+        "warns. 0 is off.",
+        limits=(0.0, 1000.0),
+    )
+    diagnostics_max_age: float = _parameter(
+        60.0,
+        "Seconds: if the stamps of the images lie farther behind the node's clock, or 1 s ahead of "
+        "it, /diagnostics warns. 0 is off.",
+        limits=(0.0, 86400.0),
+    )
+    diagnostics_max_latency: float = _parameter(
+        0.0,
+        "Milliseconds: if one frame in a hundred takes longer, from its stamp (or else its "
+        "arrival) to its last message, /diagnostics warns. 0 is off.",
+        limits=(0.0, 60000.0),
+    )
 
     def check(self, names: Iterable[str] | None = None) -> None:
         """Raise ParameterError for what ranges cannot say.

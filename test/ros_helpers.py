@@ -41,6 +41,9 @@ LATCHED = QoSProfile(
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
 
+# The stamps of test images are numbers: they have no age.
+FOR_TESTS = {"diagnostics_period": 0.1, "diagnostics_max_age": 0.0}
+
 _numbers = itertools.count(1)
 
 
@@ -65,7 +68,7 @@ class NodeProcess:
         self.namespace = namespace or f"/robot{next(_numbers)}"
         self.name = f"{self.namespace}/depth_estimation"
         self._log_path = folder / "node.log"
-        values = {"diagnostics_period": 0.1, **parameters}
+        values = {**FOR_TESTS, **parameters}
         params_file = folder / "parameters.yaml"
         params_file.write_text(yaml.safe_dump({"/**": {"ros__parameters": values}}))
         package_parent = str(Path(depth_estimation_ros.__file__).parent.parent)
@@ -242,7 +245,7 @@ class Tester:
             assert self.change(node, "deactivate")
         if present in ("active", "inactive"):
             assert self.change(node, "cleanup")
-        values = {**DEFAULTS, "diagnostics_period": 0.1, **parameters}
+        values = {**DEFAULTS, **FOR_TESTS, **parameters}
         del values["autostart"]
         for result in self.set_parameters(node, values):
             assert result.successful, result.reason

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,14 +15,14 @@ pytest.importorskip("rclpy", reason="needs ROS 2 (rclpy)")
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from depth_estimation_ros.diagnostics import (
-    BAD_FRAME_S,
-    SILENCE_S,
-    WINDOW,
-    Statistics,
-    rss_mb,
-    status,
-)
+from depth_estimation_ros.diagnostic_tasks import output_findings, status, statuses
+from depth_estimation_ros.diagnostics import BAD_FRAME_S, Statistics, rss_mb
+from depth_estimation_ros.image_findings import Finding
+from depth_estimation_ros.image_watch import Clock, ImageWatch
+from depth_estimation_ros.network_facts import NetworkFacts
+from depth_estimation_ros.parameters import Parameters
+from depth_estimation_ros.rates import RATE_S
+from depth_estimation_ros.stage_times import STAGES, WINDOW
 
 
 def status_of(statistics: Statistics, **situation: Any) -> DiagnosticStatus:
@@ -29,7 +31,6 @@ def status_of(statistics: Statistics, **situation: Any) -> DiagnosticStatus:
         "state": "active",
         "engine": "tiny on ONNX Runtime",
         "camera_info": "calibrated",
-        "last_image_at": time.monotonic(),
     }
     return status(statistics, **{**usual, **situation})
 
@@ -63,13 +64,23 @@ def test_warns_of_a_camera_without_a_cloud(camera_info: str) -> None:
     assert message.message == f"CameraInfo {camera_info}: no point cloud"
 
 
-def test_warns_of_silence_but_not_while_inactive() -> None:
-    long_ago = time.monotonic() - SILENCE_S - 3.0
-    message = status_of(Statistics(), last_image_at=long_ago)
+def test_all_that_is_wrong_is_merged_at_the_worst_level_and_said_once() -> None:
+    statistics = Statistics()
+    black, slow = Finding("the images are black", is_error=True), Finding("too slow")
+    message = status_of(statistics, findings=[slow], camera_info="missing")
     assert message.level == DiagnosticStatus.WARN
-    assert message.message == f"no image for {SILENCE_S + 3.0:.0f} s"
-    message = status_of(Statistics(), state="inactive", last_image_at=None)
+    assert message.message == "too slow; CameraInfo missing: no point cloud"
+    statistics.bad_frame("image encoding: found rgb9")
+    message = status_of(statistics, findings=[black, slow, black])
+    assert message.level == DiagnosticStatus.ERROR
+    assert message.message == "image encoding: found rgb9; the images are black; too slow"
+
+
+def test_inactive_and_paused_are_no_faults() -> None:
+    message = status_of(Statistics(), state="inactive")
     assert (message.level, message.message) == (DiagnosticStatus.OK, "inactive")
+    message = status_of(Statistics(), enabled=False)
+    assert (message.level, message.message) == (DiagnosticStatus.OK, "active, paused")
 
 
 @pytest.mark.parametrize(
@@ -121,3 +132,145 @@ def test_memory_of_this_process() -> None:
     block = np.ones(50_000_000, np.uint8)
     assert 45.0 < rss_mb() - before < 60.0
     del block
+
+
+class At:
+    """time.monotonic() as a test sets it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
+
+
+def image() -> Any:
+    header = SimpleNamespace(stamp=SimpleNamespace(sec=1, nanosec=0), frame_id="camera_optical")
+    rgb = np.random.default_rng(1).integers(0, 256, (4, 4, 3), np.uint8)
+    return SimpleNamespace(header=header, data=rgb.tobytes(), height=4, width=4)
+
+
+def values_of(message: DiagnosticStatus) -> dict[str, str]:
+    return {pair.key: pair.value for pair in message.values}
+
+
+def all_of(statistics: Statistics, **situation: Any) -> dict[str, DiagnosticStatus]:
+    usual: dict[str, Any] = {
+        "state": "active",
+        "network": None,
+        "camera_info": "calibrated",
+        "watch": None,
+    }
+    parameters = situation.pop("parameters", Parameters())
+    messages = statuses("/robot/depth", statistics, parameters, **{**usual, **situation})
+    return {message.name.removeprefix("/robot/depth: "): message for message in messages}
+
+
+def test_without_anything_recent_to_say_the_parts_are_stale_and_the_node_is_not() -> None:
+    messages = all_of(Statistics(), state="unconfigured")
+    assert list(messages) == ["depth", "camera", "timing", "network"]
+    assert messages.pop("depth").level == DiagnosticStatus.OK
+    assert {message.level for message in messages.values()} == {DiagnosticStatus.STALE}
+    assert {message.hardware_id for message in messages.values()} == {"none"}
+    assert messages["timing"].message == "nothing is published yet"
+
+
+def test_the_camera_has_its_own_status_and_its_faults_are_the_nodes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    at = At(monkeypatch)
+    watch = ImageWatch(at.now)
+    watch.image(image(), at.now + 0.5, Clock(1.25))
+    at.now += 1.0
+    camera = all_of(Statistics(), watch=watch)["camera"]
+    assert (camera.level, camera.message) == (DiagnosticStatus.OK, "OK")
+    assert camera.hardware_id == "camera_optical"
+    values = values_of(camera)
+    assert values["stamp_age_s"] == "0.250"
+    assert values["input_rate_hz"] == "1.00"
+    assert values["camera_info"] == "calibrated"
+    at.now += 6.0
+    messages = all_of(Statistics(), watch=watch)
+    for name in ("camera", "depth"):
+        assert messages[name].level == DiagnosticStatus.ERROR
+        assert messages[name].message == "no image for 6 s: the camera has stalled"
+
+
+def test_stages_are_timed_and_forgotten_when_time_jumps() -> None:
+    statistics = Statistics()
+    for number in range(100):
+        times = dict.fromkeys(STAGES, 1.0 + number)
+        if number % 2:
+            del times["receive"]  # the clocks did not allow to tell
+        statistics.stages.note(times)
+    values = statistics.stages.values()
+    assert set(values) == {f"{name}_ms_p{p}" for name in STAGES for p in (50, 99)}
+    assert (values["infer_ms_p50"], values["infer_ms_p99"]) == ("50.50", "99.01")
+    assert values["receive_ms_p50"] == "50.00"
+    statistics.time_jumped()
+    assert set(statistics.stages.values().values()) == {""}
+
+
+def test_depth_that_comes_too_late_or_too_rarely_is_a_warning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    at = At(monkeypatch)
+    statistics, watch = Statistics(), ImageWatch(at.now)
+    for _ in range(20):
+        at.now += 0.5
+        watch.image(image(), at.now, Clock(0.0))
+        statistics.stages.note({"end_to_end": 80.0})
+        statistics.published(60.0)
+    assert output_findings(statistics, watch, 0.0, 0.0) == []
+    assert output_findings(statistics, watch, 1.9, 90.0) == []
+    slow, late = output_findings(statistics, watch, 10.0, 50.0)
+    assert slow.text == "depth goes out at 2.0 Hz, less than 10"
+    assert late.text == "depth comes 80 ms late (p99), more than 50"
+    limits = Parameters(diagnostics_min_rate=10.0, diagnostics_max_latency=50.0)
+    timing = all_of(statistics, watch=watch, parameters=limits)["timing"]
+    assert timing.level == DiagnosticStatus.WARN
+    assert timing.message == f"{slow.text}; {late.text}"
+    assert values_of(timing)["output_rate_hz"] == "2.00"
+    # Of frames that nobody wants, nothing goes out, and that is right.
+    statistics.skipped("skipped_no_subscriber")
+    assert output_findings(statistics, watch, 10.0, 0.0) == []
+    at.now += RATE_S
+    watch.image(image(), at.now, Clock(0.0))
+    (none,) = output_findings(statistics, watch, 10.0, 50.0)  # dropped, all of them
+    assert none.text == "depth goes out at 0.0 Hz, less than 10"
+
+
+class FakeEngine:
+    card = SimpleNamespace(name="compact", model_version="1.0")
+    description = "compact 1.0 on a fake"
+    plan_sha256 = "ab" * 32
+    asked = 0
+
+    def gpu_memory(self) -> tuple[int, int]:
+        self.asked += 1
+        return 6_000_000_000, 8_000_000_000
+
+
+def test_the_network_is_named_with_its_hashes_and_the_memory_of_its_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at, engine, path = At(monkeypatch), FakeEngine(), tmp_path / "compact.onnx"
+    path.write_bytes(b"abc")
+    facts = NetworkFacts(engine, path)  # type: ignore[arg-type]
+    assert "gpu_memory_used_mb" not in facts.values()
+    for _ in range(3):
+        facts.refresh()
+    assert engine.asked == 1
+    message = all_of(Statistics(), network=facts)["network"]
+    assert (message.level, message.hardware_id) == (DiagnosticStatus.OK, "compact 1.0 on a fake")
+    assert values_of(message) == {
+        "model": "compact 1.0",
+        "model_file": str(path),
+        # of "abc", FIPS 180-2, appendix B.1
+        "model_sha256": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+        "engine_sha256": "ab" * 32,
+        "engine": "compact 1.0 on a fake",
+        "gpu_memory_used_mb": "2000",
+        "gpu_memory_total_mb": "8000",
+    }
+    at.now += 1.0
+    facts.refresh()
+    assert engine.asked == 2

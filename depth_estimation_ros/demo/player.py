@@ -164,7 +164,7 @@ class Player(Node):
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
-            if status.name.startswith(topics.NODE):
+            if status.name == f"{topics.NODE}: depth":
                 values = {pair.key: pair.value for pair in status.values}
                 self._drops = sum(int(values.get(name, 0)) for name in DROPS)
 

@@ -67,7 +67,7 @@ class Recording:
         for connection, _, raw in self._raw(topics.DIAGNOSTICS):
             message: Any = self._reader.deserialize(raw, connection.msgtype)
             for status in message.status:
-                if status.name.startswith(topics.NODE):
+                if status.name == f"{topics.NODE}: depth":
                     values = {pair.key: pair.value for pair in status.values}
         return values
 
