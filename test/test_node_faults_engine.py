@@ -110,15 +110,15 @@ def test_sigint_ends_a_node_whose_network_hangs_without_a_time_limit(
 def test_process_that_was_stopped_for_longer_than_the_limit_has_not_hung(
     node: NodeProcess, tester: Tester, tmp_path: Path
 ) -> None:
-    model = str(tiny_models.slow_depth(tmp_path / "slow.onnx", 150))
-    tester.bring(node, "active", model=model, camera_info_timeout=0.0, engine_timeout=1.5)
+    model = str(tiny_models.slow_depth(tmp_path / "slow.onnx", 100))
+    tester.bring(node, "active", model=model, camera_info_timeout=0.0, engine_timeout=1.0)
     depth = tester.collect(node, Image, "~/depth/image")
     tester.result_of(node, red_image(), depth)
     image = red_image()
     tester.publish(node, "image", image)
     tester.spin(0.02)
     os.kill(node.process.pid, signal.SIGSTOP)
-    time.sleep(2.0)
+    time.sleep(1.3)
     os.kill(node.process.pid, signal.SIGCONT)
     tester.result_of(node, image, depth)
     values = tester.diagnostics(node)
