@@ -380,6 +380,19 @@ def test_earlier_files_stay_unless_they_may_be_replaced(run, out, tmp_path):
     assert cv2.imread(str(out / "k_depth_mm.png"), cv2.IMREAD_UNCHANGED).dtype == np.uint16
 
 
+def test_depth_beside_its_pictures_is_not_taken_for_pictures(run, tmp_path):
+    (tmp_path / "rooms").mkdir()
+    write(tmp_path / "rooms" / "a.png", steps())
+    kinds = ["--save", "color", "side-by-side", "depth16", "--hfov", 70]
+    assert run(tmp_path / "rooms", *kinds, out="rooms")[0] == 0
+    before = sorted(path.name for path in (tmp_path / "rooms").iterdir())
+    assert len(before) == 5
+    code, said = run(tmp_path / "rooms", *kinds, "--overwrite", out="rooms")
+    assert code == 0
+    assert "3 depth maps were passed over" in said
+    assert sorted(path.name for path in (tmp_path / "rooms").iterdir()) == before
+
+
 def test_a_folder_that_cannot_be_written_to_is_an_error(run, tmp_path):
     (tmp_path / "out").write_text("a file")
     code, text = run(write(tmp_path / "k.png", steps()))

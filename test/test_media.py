@@ -169,7 +169,7 @@ def test_depth_maps_beside_pictures_are_no_pictures(tmp_path):
     cv2.imwrite(str(tmp_path / "1.png"), np.full((2, 2), 1000, np.uint16))
     media = open_media(str(tmp_path))
     assert [frame.name for frame in media.frames()] == ["1.jpg"]
-    assert media.notes == [f"{tmp_path}: 1 depth maps (16-bit grey PNG) were passed over"]
+    assert media.notes == [f"{tmp_path}: 1 depth maps were passed over"]
 
 
 def test_a_folder_without_pictures_is_an_error(tmp_path):

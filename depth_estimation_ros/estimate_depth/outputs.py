@@ -15,7 +15,7 @@ from depth_estimation_ros.estimate_depth.looks import Looks, side_by_side
 from depth_estimation_ros.estimate_depth.png import encode_png, to_units
 from depth_estimation_ros.files import written_whole
 from depth_estimation_ros.geometry import deproject
-from depth_estimation_ros.media import MediaFrame
+from depth_estimation_ros.media import DEPTH_TITLE, MediaFrame
 from depth_estimation_ros.pipeline import DepthFrame
 
 SAVED = ("depth16", "npz", "color", "side-by-side", "ply")
@@ -145,7 +145,7 @@ class FrameFiles:
 
     def _texts(self, kind: str, frame: MediaFrame) -> dict[str, str]:
         return {
-            "Title": f"Depth of {frame.name}",
+            "Title": DEPTH_TITLE + frame.name,  # first: by it folders know their own
             "Description": units(kind, self._settings.png_scale),
             "Software": f"depth_estimation_ros, model {self._settings.model}",
             "Source": f"focal length: {self._settings.lens.source(frame)}",

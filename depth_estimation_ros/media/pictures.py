@@ -16,7 +16,11 @@ from depth_estimation_ros.media.media import Kind, MediaFrame, Rgb
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
+DEPTH_TITLE = "Depth of "
+"""How the title begins in the first text of a PNG of depth that this package wrote."""
+
 _PNG = b"\x89PNG\r\n\x1a\n"
+_FIRST_TEXT = 37  # behind 8 bytes of signature, 25 of IHDR, the length of the text
 
 
 class Picture:
@@ -49,7 +53,8 @@ class Folder:
     """The pictures of a folder, without its subfolders, in the order in which people count.
 
     Depth maps (16-bit PNG without colour), which data sets keep beside their pictures, are no
-    pictures. A broken picture is passed over, and listed in `unreadable`.
+    pictures, and depth in colours that this package wrote is none. A broken picture is passed over,
+    and listed in `unreadable`.
 
     Raises:
         MediaError: the folder cannot be read, or there is no picture in it.
@@ -69,7 +74,7 @@ class Folder:
         self.paths = sorted((f for f in found if not _is_depth_map(f)), key=_natural_order)
         self.count = len(self.paths)
         if depth_maps := len(found) - self.count:
-            self.notes.append(f"{path}: {depth_maps} depth maps (16-bit grey PNG) were passed over")
+            self.notes.append(f"{path}: {depth_maps} depth maps were passed over")
         if not self.paths:
             raise MediaError(
                 f"The folder {path}",
@@ -142,10 +147,12 @@ def _natural_order(path: Path) -> list[tuple[int, int, str]]:
 
 
 def _is_depth_map(path: Path) -> bool:
-    """By the header of PNG (ISO 15948): 16 bits, colour type 0 (grey)."""
+    """By the header of PNG (ISO 15948): 16 bits, colour type 0 (grey); or by our own title."""
+    title = b"tEXtTitle\x00" + DEPTH_TITLE.encode()
     try:
         with path.open("rb") as file:
-            head = file.read(26)
+            head = file.read(_FIRST_TEXT + len(title))
     except OSError:
         return False
-    return head.startswith(_PNG) and head[24:26] == b"\x10\x00"
+    grey = head[24:26] == b"\x10\x00"
+    return head.startswith(_PNG) and (grey or head[_FIRST_TEXT:] == title)
