@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -61,7 +62,7 @@ def read_fields(
             near = difflib.get_close_matches(str(name), rules, n=1)
             raise problem.error(
                 f"{problem.source}: unknown field '{prefix}{name}'",
-                found=repr(fields[name]),
+                found=shown(fields[name]),
                 expected=f"one of {', '.join(rules)}",
                 fix=f"Did you mean '{prefix}{near[0]}'?" if near else "Take the field out",
             )
@@ -77,29 +78,41 @@ def read_fields(
         except Wrong as wrong:
             raise problem.error(
                 f"{problem.source}: field '{prefix}{field.name}'",
-                found=repr(fields[field.name]) if field.name in fields else "nothing",
+                found=shown(fields[field.name]) if field.name in fields else "nothing",
                 expected=str(wrong),
                 fix=problem.fix,
             ) from None
     return values
 
 
+def shown(value: Any) -> str:
+    """The value as Python writes it; not a whole number of so many digits that Python refuses."""
+    try:
+        return repr(value)
+    except ValueError:
+        return f"{type(value).__name__} with a number of thousands of digits"
+
+
 def text(value: Any) -> str:
     if not isinstance(value, str):
         raise Wrong("a text")
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # lone surrogates, which JSON can name, and no log can write
+        raise Wrong("a text of whole characters") from None
     return value
 
 
 def some_text(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
         raise Wrong("a text that is not empty")
-    return value
+    return text(value)
 
 
 def texts(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
         raise Wrong("a list of texts")
-    return tuple(value)
+    return tuple(map(text, value))
 
 
 def one_of(*choices: str) -> Callable[[Any], str]:
@@ -130,9 +143,13 @@ def number(low: float, words: str, *, above: bool = False) -> Callable[[Any], fl
             raise Wrong(f"{words}, not a text (YAML reads 1e-3 as a text: write 0.001)")
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise Wrong(words)
+        try:
+            value = float(value)
+        except OverflowError:  # a whole number of 400 digits
+            raise Wrong(words) from None
         if not math.isfinite(value) or value < low or (above and value == low):
             raise Wrong(words)
-        return float(value)
+        return value
 
     return rule
 
@@ -161,6 +178,10 @@ def an_object(value: Any) -> dict[str, Any]:
 def objects(value: Any) -> tuple[dict[str, Any], ...]:
     if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
         raise Wrong("a list of objects, each with data set, split, crop, cap and numbers")
+    try:
+        json.dumps(value, allow_nan=False)
+    except (ValueError, TypeError):  # YAML has dates, sets and infinities, too
+        raise Wrong("objects of plain texts and finite numbers (quote dates)") from None
     return tuple(value)
 
 

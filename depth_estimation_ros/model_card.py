@@ -222,7 +222,7 @@ def _read_card(fields: Any, source: str) -> ModelCard:
     if version != CARD_VERSION or isinstance(version, bool):
         raise ModelError(
             f"{source}: field 'card_version'",
-            found="nothing" if version is None else repr(version),
+            found="nothing" if version is None else rules.shown(version),
             expected=f"{CARD_VERSION}, the only version this release reads",
             fix="Update depth_estimation_ros if the card is newer; export the model again if older",
         )

@@ -35,7 +35,10 @@ def read_yaml(path: Path) -> Any:
     if len(text) > LARGEST:
         raise yaml.YAMLError(f"more than {LARGEST} bytes")
     _check_tokens(text.decode())
-    return yaml.safe_load(text)
+    try:
+        return yaml.safe_load(text)
+    except ValueError as error:  # a date like 2026-99-99, a number of 5000 digits
+        raise yaml.YAMLError(f"a value that cannot be ({error})") from error
 
 
 def _check_tokens(text: str) -> None:
