@@ -7,8 +7,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from demo_recordings import START_NS, STEP_NS, standard_bag
+from demo_recordings import START_NS, STEP_NS, picture, raw_image, standard_bag, write_bag
 
+from depth_estimation_ros.errors import ParameterError
 from depth_estimation_ros.replay.fleet_names import each_once, output_names
 from depth_estimation_ros.replay.fleet_plan import cuts, plan, save_plan
 from depth_estimation_ros.replay.options import ReplayOptions
@@ -55,6 +56,15 @@ def test_cuts_meet_and_are_about_equal():
     lengths = {b - a for a, b in pairwise(borders)}
     assert len(borders) == 8
     assert max(lengths) - min(lengths) <= 1
+
+
+def test_a_clock_that_was_set_on_the_way_does_not_make_millions_of_chunks(tmp_path):
+    messages = [raw_image(picture(0), stamp) for stamp in (0, START_NS)]
+    bag = write_bag(tmp_path / "drive", {"/image": messages})
+    with pytest.raises(ParameterError, match="4333334 chunks of 300 s"):
+        plan([bag], tmp_path, ReplayOptions(), BOARD, 1, chunk_s=300.0)
+    (whole,) = plan([bag], tmp_path, ReplayOptions(), BOARD, 1, chunk_s=0)
+    assert not whole.is_cut
 
 
 def test_chunks_of_so_many_seconds_cover_the_recording(bag, tmp_path):

@@ -131,6 +131,19 @@ def test_wherever_the_recording_ended_each_message_comes_once(tmp_path: Path, cu
     assert written(tmp_path / "out") == whole
 
 
+@pytest.mark.parametrize("left", [b"/camera/image,1", b"/camera/image,1,2,bad,,,,,,,,\xc3", b"\n"])
+def test_a_row_that_a_kill_broke_off_is_left_out(left: bytes, tmp_path: Path) -> None:
+    bag = image_bag(tmp_path / "bag", FRAMES)
+    stopped_after(2, options(bag, tmp_path / "out"))
+    with (tmp_path / "out" / "frames.csv").open("ab") as file:
+        file.write(left)
+
+    summary = run(bag, tmp_path / "out", resume=True)
+
+    assert (summary.frames_in, summary.frames_out) == (FRAMES, FRAMES)
+    assert len(table(tmp_path / "out")) == 1 + FRAMES
+
+
 def test_what_differs_from_the_first_run_is_refused_in_words(tmp_path: Path) -> None:
     bag = image_bag(tmp_path / "bag", FRAMES)
     stopped_after(2, options(bag, tmp_path / "out"))

@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
-from depth_estimation_ros.errors import DepthEstimationError
+from depth_estimation_ros.errors import DepthEstimationError, ParameterError
 from depth_estimation_ros.recordings import open_recording
 from depth_estimation_ros.replay.fleet_board import read_json, write_json
 from depth_estimation_ros.replay.fleet_names import each_once, output_names
 from depth_estimation_ros.replay.options import ReplayOptions
 
 SHORTEST_CHUNK_S = 20.0  # of those made unasked: each opens the model anew, and reads the index
+MOST_CHUNKS = 10_000
 PLAN = "plan.json"
 
 
@@ -84,6 +85,9 @@ def plan(
         workers: that there are; with fewer recordings, long ones are cut so that all have work.
         chunk_s: seconds of recording to a chunk; 0 cuts nothing, None only so that all have work.
         report: whether each result gets a report.html; not the single chunks.
+
+    Raises:
+        ParameterError: far too many chunks.
     """
     paths = [Path(os.path.abspath(path)) for path in each_once(inputs)]
     earlier = {} if options.overwrite else read_json(board / PLAN)
@@ -146,6 +150,13 @@ def _borders(options: ReplayOptions, chunk_s: float | None, pieces: int) -> list
         pieces = min(pieces, int(wanted_s / SHORTEST_CHUNK_S))
     else:
         pieces = math.ceil(wanted_s / chunk_s)
+        if pieces > MOST_CHUNKS:  # of a clock that was set on the way, from 1970 to today
+            raise ParameterError(
+                f"--chunk for {options.inputs[0]}",
+                found=f"{pieces} chunks of {chunk_s:g} s, from its first to its last message",
+                expected=f"at most {MOST_CHUNKS}",
+                fix="Give longer ones, or --chunk 0 for none",
+            )
     if pieces < 2:
         return []
     # The outer borders are those of the recording: what is copied may lie before the first image.

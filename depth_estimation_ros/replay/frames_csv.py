@@ -161,8 +161,10 @@ def _rows_and_ends(path: Path) -> Iterator[tuple[FrameRow, int]]:
         end = len(file.readline())
         for line in file:
             end += len(line)
+            if not line.endswith(b"\n"):  # broken off, perhaps in the midst of a letter
+                return
             values = next(csv.reader([line.decode()]), [])
-            if len(values) != len(COLUMNS) or not line.endswith(b"\n"):
+            if len(values) != len(COLUMNS):
                 return
             fields_of_row: dict[str, Any] = dict(zip(COLUMNS, values, strict=True))
             for name in ("stamp_ns", "time_ns"):
