@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from depth_estimation_ros.engines import Engine
+from depth_estimation_ros.errors import EngineError
 
 MEMORY_PERIOD_S = 1.0
 
@@ -39,7 +40,10 @@ class NetworkFacts:
         if read is None or time.monotonic() < self._next_at:
             return
         self._next_at = time.monotonic() + MEMORY_PERIOD_S
-        free, total = read()
+        try:
+            free, total = read()
+        except EngineError:
+            return  # a GPU that fails says so when the network runs
         self._memory = {
             "gpu_memory_used_mb": f"{(total - free) / 1e6:.0f}",
             "gpu_memory_total_mb": f"{total / 1e6:.0f}",

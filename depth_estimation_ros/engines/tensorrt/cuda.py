@@ -109,6 +109,15 @@ class Gpu:
         """Queues a copy that fills `target`, pinned, from the GPU. Only inside `doing`."""
         self._driver.memcpy_dtoh_async(target, address, self._stream)
 
+    def memory(self) -> tuple[int, int]:
+        """Bytes of the GPU's memory that are free, and all of them, whoever uses the rest.
+
+        Written from pycuda's documentation of mem_get_info; not yet run on a GPU.
+        """
+        with self.doing("asking for its memory"):
+            free, total = self._driver.mem_get_info()
+        return int(free), int(total)
+
     def wait(self) -> None:
         """Waits for all that is queued; other Python threads run meanwhile. Only inside `doing`."""
         self._stream.synchronize()

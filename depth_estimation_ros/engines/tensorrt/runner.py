@@ -36,6 +36,7 @@ class TensorRtEngine:
 
     Attributes:
         card: of the network, with the input size that this engine takes.
+        plan_sha256: of the engine file.
         max_batch: the most pictures that one run takes, as the engine was built.
 
     Raises:
@@ -46,6 +47,7 @@ class TensorRtEngine:
     def __init__(self, path: Path, plan: bytes, sidecar: Sidecar, api: TensorRT, gpu: Gpu) -> None:
         self._name = path.name
         self._precision = sidecar.precision
+        self.plan_sha256 = sidecar.plan_sha256
         self._api = api
         self._gpu = gpu
         self._logger = api.logger()
@@ -81,6 +83,10 @@ class TensorRtEngine:
         execution = self._opened()
         check_batch(batch, self.card.input, self._name)
         return to_maps(execution.run(batch), batch.shape[0], self._name)
+
+    def gpu_memory(self) -> tuple[int, int]:
+        """Free and total bytes of the GPU's memory; not yet run on a GPU."""
+        return self._gpu.memory()
 
     def time_alone(self, rounds: int) -> float:
         """Mean milliseconds of the network without its copies, on the input of the last `infer`."""
