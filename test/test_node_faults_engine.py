@@ -37,9 +37,11 @@ def test_network_that_hangs_is_an_error_and_another_one_takes_its_place(
     threads, said = len(threads_of(node)), len(node.log)
     for hangs in (1, 2):
         tester.publish(node, "image", red_image(faulty_nets.HANG))
+        began = time.monotonic()
         values = tester.diagnostics(node, lambda v: v["level"] == "2")
         assert "the network hangs: found no answer in 0.5 s" in values["message"]
         tester.diagnostics(node, lambda v, n=hangs: v["engine_restarts"] == str(n))
+        print(f"a new network {time.monotonic() - began:.2f} s after the picture that hung")
         assert (decode_depth(tester.result_of(node, red_image(100), depth)) == 2.0).all()
     values = tester.diagnostics(node, lambda v: v["level"] != "2")
     assert (values["state"], values["dropped_bad"]) == ("active", "2")
