@@ -37,16 +37,18 @@ def read_calibration(path: str | Path) -> CameraModel:
         if not isinstance(fields, dict):
             raise ValueError("it has no fields")
         width, height = int(fields["image_width"]), int(fields["image_height"])
+        if not (0 < width < 1 << 31 and 0 < height < 1 << 31):
+            raise ValueError("an image_width or image_height that no picture has")
         matrices = {
             short: [float(value) for value in _data(fields, name)]
             for name, short in _MATRICES.items()
             if name in fields or name not in _OPTIONAL
         }
+        model = str(fields.get("distortion_model", "plumb_bob" if matrices.get("D") else ""))
     except KeyError as error:
         raise _error(path, f"no field {error}") from error
-    except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, TypeError, OverflowError, yaml.YAMLError) as error:
         raise _error(path, str(error)) from error
-    model = str(fields.get("distortion_model", "plumb_bob" if matrices.get("D") else ""))
     if "P" not in matrices:  # as for a camera that is not rectified to another one
         k = matrices["K"]
         matrices["P"] = [*k[0:3], 0.0, *k[3:6], 0.0, *k[6:9], 0.0]

@@ -95,13 +95,17 @@ def resolve_model(name_or_path: str | Path) -> Path:
     name = str(name_or_path)
     if name in bundled_models():
         return MODELS_DIR / f"{name}.onnx"
-    path = Path(name).expanduser()
-    if name and path.is_file():
-        return path
-    folder = bool(name) and path.is_dir()
+    try:
+        path = Path(name).expanduser()
+        if name and path.is_file():
+            return path
+        folder = bool(name) and path.is_dir()
+        found = "a folder" if folder else f"no such file (looked for {_looked(name)})"
+    except (OSError, RuntimeError, ValueError) as error:  # too long; ~ of nobody; a zero in it
+        found = f"what no file is called ({error})"
     raise ModelError(
         f"model '{name}'",
-        found="a folder" if folder else f"no such file (looked for {_looked(name)})",
+        found=found,
         expected=f"the path of an .onnx or .engine file or a bundled model: {_bundled_in_words()}",
         fix="Correct the parameter 'model'; relative paths start at the working folder",
     )
