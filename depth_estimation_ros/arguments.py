@@ -5,9 +5,18 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable
+from typing import NoReturn
 
 from depth_estimation_ros.engines import EngineOptions
 from depth_estimation_ros.engines.choice import AUTO, BACKENDS, PRECISIONS
+
+
+class CommandParser(argparse.ArgumentParser):
+    """Says in two lines what is wrong with a command line, and ends with 1: 2 is for results."""
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the process; the usage, a screenful, would hide the message."""
+        self.exit(1, f"error: {message}\n{self.prog} --help shows all arguments and examples\n")
 
 
 def add_engine_arguments(parser: argparse.ArgumentParser) -> None:

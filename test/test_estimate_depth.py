@@ -131,7 +131,7 @@ def test_a_picture_becomes_colours_and_millimetres(run, out, tmp_path):
     pixels = cv2.imread(str(out / "kitchen_depth_mm.png"), cv2.IMREAD_UNCHANGED)
     assert pixels.dtype == np.uint16
     np.testing.assert_array_equal(pixels, np.rint(1000 * depth_of(steps()).astype(float)))
-    assert "1 frames in" in text
+    assert "1 frame in" in text
     assert "note" not in text
 
 
@@ -548,6 +548,9 @@ def test_the_bundled_network_sees_that_a_motorcycle_is_nearer_than_the_wall(
     ],
 )
 def test_what_cannot_be_is_refused_in_words(capsys, arguments, message):
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit, match=r"^1$"):
         main(["x.png", "--out", "o", *arguments])
-    assert message in capsys.readouterr().err
+    text = capsys.readouterr().err
+    assert message in text
+    assert "usage" not in text
+    assert "estimate_depth --help shows all arguments" in text

@@ -206,3 +206,56 @@ def test_it_works_without_ros(tmp_path: Path, model: str) -> None:
 
     assert process.returncode == 0, printed
     assert len(written(out)) == 2 * len(outputs)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--outputs", "depht"], "invalid choice: 'depht'"),
+        (["--every", "0"], "found 0, expected a whole number, 1 or more"),
+        (["--resume", "--overwrite"], "not allowed with argument"),
+    ],
+)
+def test_a_wrong_argument_is_an_error_of_two_lines(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    with pytest.raises(SystemExit, match=r"^1$"):
+        main(["drive", "--output", "out", *arguments])
+
+    first, second = capsys.readouterr().err.splitlines()
+    assert message in first
+    assert second == "replay --help shows all arguments and examples"
+
+
+def test_a_picture_is_sent_to_the_other_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = tmp_path / "kitchen.jpg"
+    picture.write_bytes(b"picture")
+
+    assert main([str(picture), "--output", str(tmp_path / "out")]) == 1
+    assert "Pictures and videos are for the command estimate_depth" in words(capsys)
+
+
+def test_a_time_outside_of_the_recording_is_noted(
+    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bag = recordings.standard_bag(tmp_path / "bag", 3)
+
+    main([str(bag), "--output", str(tmp_path / "out"), "--model", model, "--start", "100"])
+
+    assert "no image was taken; check --start, --end, --rate and --every" in words(capsys)
+
+
+def test_a_finished_result_is_shown_again_and_said_to_be_finished(
+    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bag = recordings.standard_bag(tmp_path / "bag", 3)
+    command = [str(bag), "--output", str(tmp_path / "out"), "--model", model, "--no-report"]
+    main(command)
+    capsys.readouterr()
+
+    assert main([*command, "--resume"]) == 0
+    printed = words(capsys)
+    assert "finished by an earlier run: these are its numbers, nothing is done" in printed
+    assert "images in, with depth, bad 3, 3, 0" in printed

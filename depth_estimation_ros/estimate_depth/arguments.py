@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from depth_estimation_ros.arguments import add_engine_arguments, number
+from depth_estimation_ros.arguments import CommandParser, add_engine_arguments, number
 from depth_estimation_ros.calibration_file import read_calibration
 from depth_estimation_ros.errors import ParameterError
 from depth_estimation_ros.estimate_depth.lens import Lens
@@ -44,7 +44,7 @@ exit status: 0 everything was done; 1 an error; 2 done, but some inputs could no
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Reads the command line; ends the process for --help and for what cannot be."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="estimate_depth",
         description="Depth in metres of pictures, folders of pictures, videos, cameras of this "
         "machine and streams. Needs no ROS.",

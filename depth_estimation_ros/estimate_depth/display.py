@@ -85,7 +85,9 @@ def report(out: Path, outcome: Outcome) -> int:
     more = f" and {len(files) - 4} more" if len(files) > 4 else ""
     speed = outcome.frames / max(outcome.seconds, 1e-9)
     console.print(
-        f"{outcome.frames} frames in {outcome.seconds:.1f} s ({speed:.1f} a second)", soft_wrap=True
+        f"{outcome.frames} frame{'s' * (outcome.frames != 1)} in {outcome.seconds:.1f} s "
+        f"({speed:.1f} a second)",
+        soft_wrap=True,
     )
     if files:
         console.print(f"Look at {shown}{more}", soft_wrap=True)

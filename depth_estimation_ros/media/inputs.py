@@ -33,6 +33,7 @@ def open_media(source: str) -> Media:
             f"The input {path}",
             found="nothing there",
             expected="a picture, a folder of pictures, a video, or the number of a camera",
+            fix="Check the path",
         )
     if suffix in PICTURES:
         return Picture(path)

@@ -90,6 +90,7 @@ def files_of(path: Path) -> Promise:
                 f"The recording {path} cannot be read",
                 found=f"a file that ends in '{path.suffix}'",
                 expected="a rosbag2 directory, .mcap, .db3 or ROS 1 .bag",
+                fix="Pictures and videos are for the command estimate_depth",
             )
         return Promise([path])
     there = storage_files(path)

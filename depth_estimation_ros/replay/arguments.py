@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from depth_estimation_ros.arguments import add_engine_arguments, engine_options
+from depth_estimation_ros.arguments import CommandParser, add_engine_arguments, engine_options
 from depth_estimation_ros.replay import argument_groups, fleet_command
 from depth_estimation_ros.replay.argument_groups import MB
 from depth_estimation_ros.replay.options import OUTPUTS, ReplayOptions
@@ -43,7 +43,7 @@ damaged, images were bad, or the disk is full; 130 interrupted: a valid recordin
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Reads the command line; ends the process for --help and for what cannot be."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="replay",
         description="Depth and point clouds of every image of a recording, into a new recording. "
         "Offline: no image is dropped, and no ROS is needed.",

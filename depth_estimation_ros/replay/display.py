@@ -118,6 +118,8 @@ def show_result(console: Console, summary: ReplaySummary, written: list[str]) ->
         written: files for people to look at.
     """
     table = Table(show_header=False, box=None, padding=(0, 2))
+    table.add_column(overflow="fold")
+    table.add_column(overflow="fold")  # names of topics are copied from here: never cut
     numbers = f"{summary.frames_in}, {summary.frames_out}, {summary.frames_bad}"
     table.add_row("images in, with depth, bad", numbers)
     for camera in summary.cameras if len(summary.cameras) > 1 else []:
@@ -146,6 +148,11 @@ def show_result(console: Console, summary: ReplaySummary, written: list[str]) ->
         console.print(f"and {summary.frames_bad - 3} more; see replay.json")
     for damage in summary.damage:
         console.print(f"[red]damaged:[/] {escape(str(Damage(**damage)))}", soft_wrap=True)
+    if summary.complete and not summary.frames_in:
+        console.print(
+            "[yellow]note:[/] no image was taken; check --start, --end, --rate and --every",
+            soft_wrap=True,
+        )
     if summary.problem:
         console.print(f"[bold red]error:[/] {escape(summary.problem)}", soft_wrap=True)
     console.print(f"\nRecording: {escape(summary.output)}", soft_wrap=True)

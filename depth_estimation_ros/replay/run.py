@@ -73,6 +73,7 @@ def replay(
         if earlier is not None and options.resume:
             check_same(earlier, summary, options)
             if earlier.complete:
+                logger.info("finished by an earlier run: these are its numbers, nothing is done")
                 return earlier
             if "color" in options.outputs and options.color_range == "percentile":
                 summary.notes.append(
