@@ -47,8 +47,10 @@ def read_calibration(path: str | Path) -> CameraModel:
         model = str(fields.get("distortion_model", "plumb_bob" if matrices.get("D") else ""))
     except KeyError as error:
         raise _error(path, f"no field {error}") from error
-    except (OSError, ValueError, TypeError, OverflowError, yaml.YAMLError) as error:
-        raise _error(path, str(error)) from error
+    except OSError as error:
+        raise _error(path, error.strerror or str(error)) from error
+    except (ValueError, TypeError, OverflowError, yaml.YAMLError) as error:
+        raise _error(path, " ".join(str(error).split())) from error
     if "P" not in matrices:  # as for a camera that is not rectified to another one
         k = matrices["K"]
         matrices["P"] = [*k[0:3], 0.0, *k[3:6], 0.0, *k[6:9], 0.0]

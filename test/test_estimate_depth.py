@@ -554,3 +554,25 @@ def test_what_cannot_be_is_refused_in_words(capsys, arguments, message):
     assert message in text
     assert "usage" not in text
     assert "estimate_depth --help shows all arguments" in text
+
+
+def test_a_calibration_that_is_not_there_or_no_yaml_is_told_in_one_line(run, tmp_path):
+    picture = write(tmp_path / "a.png", steps())
+    code, text = run(picture, "--calibration", tmp_path / "none.yaml")
+    assert code == 1
+    assert "none.yaml: found No such file or directory, expected a YAML file" in text
+    (tmp_path / "notes.yaml").write_text("# Notes\n\n- a\nb\n")
+    code, text = run(picture, "--calibration", tmp_path / "notes.yaml")
+    assert code == 1
+    assert 'in "<unicode string>", line' in text
+    assert len(text.strip().splitlines()) == 1
+
+
+def test_an_output_that_is_a_file_is_told_with_the_next_step(run, tmp_path):
+    picture = write(tmp_path / "a.png", steps())
+    (tmp_path / "taken").write_text("mine")
+    code, text = run(picture, "--hfov", "70", out="taken")
+    assert code == 1
+    assert "cannot be written" in text
+    assert "give another --out" in text
+    assert (tmp_path / "taken").read_text() == "mine"

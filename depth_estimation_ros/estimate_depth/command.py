@@ -47,7 +47,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except DepthEstimationError as error:
         return failed(str(error))
     except OSError as error:
-        return failed(f"{error.filename or options.out} cannot be written: {error.strerror}")
+        return failed(
+            f"{error.filename or options.out} cannot be written: {error.strerror}. Check the free "
+            "space and the permissions of the folder, or give another --out"
+        )
     except KeyboardInterrupt:
         console.print("interrupted; files that are there are whole")
         return 130
