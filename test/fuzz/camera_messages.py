@@ -1,23 +1,20 @@
 """Strategies for Image, CompressedImage and CameraInfo: mostly sound, with some fields spoiled.
 
-A message is a dict of its fields, from which `recorded` and `of_rclpy` make the real ones.
+A message is a dict of its fields; `made_messages` makes the real ones.
 """
 
 from __future__ import annotations
 
 import struct
 import zlib
-from array import array
-from typing import Any
 
 import cv2
 import numpy as np
 from hypothesis import strategies as st
+from made_messages import Fields
 from noise import DOUBLES, SEEDS, UINT32, spoiled
 
 from depth_estimation_ros.messages.color import _DECODERS
-
-Fields = dict[str, Any]
 
 # Bytes of a pixel in one row, and rows of data for two rows of the picture.
 _LAYOUT = {
@@ -189,41 +186,3 @@ def camera_infos(draw: st.DrawFn, width: int, height: int) -> Fields:
         else:
             fields[name] = draw(UINT32)
     return fields
-
-
-def recorded(msgtype: str, fields: Fields) -> Any:
-    """The message as the rosbags library reads it from a recording."""
-    from depth_estimation_ros.recordings import STORE
-
-    types = STORE.types
-    values = dict(fields)
-    header = values.pop("header")
-    time = types["builtin_interfaces/msg/Time"](header["sec"], header["nanosec"])
-    values["header"] = types["std_msgs/msg/Header"](time, header["frame_id"])
-    if "roi" in values:
-        values["roi"] = types["sensor_msgs/msg/RegionOfInterest"](**values["roi"], do_rectify=False)
-        for name in "dkrp":
-            values[name] = np.array(values[name], np.float64)
-    return types[f"sensor_msgs/msg/{msgtype}"](**values)
-
-
-def of_rclpy(msgtype: str, fields: Fields) -> Any:
-    """The message as rclpy hands it to a node."""
-    from sensor_msgs import msg as sensor
-    from std_msgs.msg import Header
-
-    values = dict(fields)
-    header = values.pop("header")
-    message = getattr(sensor, msgtype)(header=Header(frame_id=header["frame_id"]))
-    message.header.stamp.sec, message.header.stamp.nanosec = header["sec"], header["nanosec"]
-    for name, value in values.items():
-        if name == "roi":
-            value = sensor.RegionOfInterest(**value)
-        elif name == "d":
-            value = array("d", value)
-        elif name in ("k", "r", "p"):
-            value = np.array(value, np.float64)
-        elif name == "data":
-            value = array("B", value.tobytes())
-        setattr(message, name, value)
-    return message

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 from budget import Budget
-from camera_messages import camera_infos, compressed_images, images, of_rclpy, recorded
+from camera_messages import camera_infos, compressed_images, images
 from hypothesis import strategies as st
+from made_messages import of_rclpy, recorded
 from tiny_models import affine_of_channel, constant_depth, red_depth, tiny_card
 
 from depth_estimation_ros.engines import open_engine
