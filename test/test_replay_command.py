@@ -259,3 +259,16 @@ def test_a_finished_result_is_shown_again_and_said_to_be_finished(
     printed = words(capsys)
     assert "finished by an earlier run: these are its numbers, nothing is done" in printed
     assert "images in, with depth, bad 3, 3, 0" in printed
+
+
+def test_names_of_topics_are_whole_on_a_narrow_screen(
+    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    bag = recordings.standard_bag(tmp_path / "bag", 3)
+
+    main([str(bag), "--output", str(tmp_path / "out"), "--model", model, "--no-report"])
+
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert DEPTH in lines
+    assert DEPTH.replace("image", "camera_info") in lines

@@ -118,8 +118,6 @@ def show_result(console: Console, summary: ReplaySummary, written: list[str]) ->
         written: files for people to look at.
     """
     table = Table(show_header=False, box=None, padding=(0, 2))
-    table.add_column(overflow="fold")
-    table.add_column(overflow="fold")  # names of topics are copied from here: never cut
     numbers = f"{summary.frames_in}, {summary.frames_out}, {summary.frames_bad}"
     table.add_row("images in, with depth, bad", numbers)
     for camera in summary.cameras if len(summary.cameras) > 1 else []:
@@ -132,13 +130,14 @@ def show_result(console: Console, summary: ReplaySummary, written: list[str]) ->
     table.add_row("network", escape(summary.engine))
     megabytes = f"{summary.peak_rss_mb:.0f} MB, {summary.bytes_written / 1e6:.0f} MB"
     table.add_row("memory, written", megabytes)
+    console.print(table)
     for camera in summary.cameras:
         topics = [camera.depth_topic, camera.depth_camera_info_topic]
         topics += [camera.points_topic, camera.color_topic]
         state = f"camera {camera.camera_state}" if camera.camera_state else "no images"
-        lines = [topic for topic in topics if topic]
-        table.add_row(f"{escape(camera.image_topic)}\n({state})", escape("\n".join(lines)))
-    console.print(table)
+        # Not in the table, which cuts on a narrow screen what is to be copied.
+        lines = [f"  {camera.image_topic} ({state}):", *(f"    {name}" for name in topics if name)]
+        console.print("\n".join(lines), markup=False, soft_wrap=True)
     for frame in summary.bad_frames[:3]:
         console.print(
             f"[red]bad image[/] {escape(frame.topic)} at {frame.stamp_ns} ns: {escape(frame.why)}",
