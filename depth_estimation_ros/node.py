@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import traceback
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -347,7 +348,7 @@ def main(args: list[str] | None = None) -> int:
         signal.signal(number, lambda *_: stop.set())
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     node = DepthEstimationNode()
-    threading.Thread(target=_hurry, args=(stop, node), daemon=True).start()
+    threading.Thread(target=_hurry, args=(stop, weakref.ref(node)), daemon=True).start()
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     while not stop.is_set():
@@ -363,11 +364,16 @@ def main(args: list[str] | None = None) -> int:
     return 0
 
 
-def _hurry(stop: threading.Event, node: DepthEstimationNode) -> None:
-    """See to it that the node ends before `ros2 launch` kills it, whatever the network does."""
+def _hurry(stop: threading.Event, node: Callable[[], DepthEstimationNode | None]) -> None:
+    """See to it that the node ends before `ros2 launch` kills it, whatever the network does.
+
+    A weak reference to the node: a strong one would outlive the process's end, and leave files of
+    Fast DDS in /dev/shm.
+    """
     stop.wait()
     time.sleep(END_S)
-    node.give_up()
+    if (present := node()) is not None:
+        present.give_up()
 
 
 if __name__ == "__main__":
