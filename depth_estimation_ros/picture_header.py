@@ -11,6 +11,7 @@ import struct
 LARGEST_PIXELS = 1 << 26
 """8192 x 8192; twice the picture of an 8K camera."""
 
+NEITHER = "neither a JPEG nor a PNG"
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8"
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
@@ -26,34 +27,35 @@ _DEFLATE_RATIO = 1032  # RFC 1951: 258 bytes by two codes of one bit
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
 
-def why_not_decodable(content: bytes) -> str:
+def why_not_decodable(content: bytes, largest: int = LARGEST_PIXELS) -> str:
     """What is wrong with a JPEG or PNG as far as its header tells; empty if nothing.
 
-    It is another format, it declares more than `LARGEST_PIXELS` or more than its bytes can hold,
+    It is another format, it declares more than `largest` pixels or more than its bytes can hold,
     it ends before its picture does, or it has more scans than a camera makes.
 
     Args:
         content: the whole file.
+        largest: pixels.
     """
     if content.startswith(_PNG):
-        return _why_not_png(content)
+        return _why_not_png(content, largest)
     if content.startswith(_JPEG):
-        return _why_not_jpeg(content)
-    return "neither a JPEG nor a PNG"
+        return _why_not_jpeg(content, largest)
+    return NEITHER
 
 
-def _why_not_png(content: bytes) -> str:
+def _why_not_png(content: bytes, largest: int) -> str:
     """By IHDR, the first chunk of every PNG (ISO 15948, 11.2.2)."""
     if content[12:16] != b"IHDR" or len(content) < 26:
         return "a PNG without its header"
     width, height, depth, color_type = struct.unpack_from(">IIBB", content, 16)
     row = 1 + (width * depth * _PNG_CHANNELS.get(color_type, 1) + 7) // 8
-    return _why_too_large(width, height) or _why_too_few(
+    return _why_too_large(width, height, largest) or _why_too_few(
         width, height, len(content) * _DEFLATE_RATIO >= row * height
     )
 
 
-def _why_not_jpeg(content: bytes) -> str:
+def _why_not_jpeg(content: bytes, largest: int) -> str:
     """By its frame header, the end of its scans and their number (ITU-T T.81, B.1)."""
     size, scan = _jpeg_frame(content)
     if size is None or scan is None:
@@ -64,7 +66,7 @@ def _why_not_jpeg(content: bytes) -> str:
         return "a JPEG that is cut short"
     if content.count(bytes((0xFF, _START_OF_SCAN)), scan) > _LARGEST_SCANS:
         return f"a JPEG of more than {_LARGEST_SCANS} scans"
-    return _why_too_large(width, height) or _why_too_few(
+    return _why_too_large(width, height, largest) or _why_too_few(
         width, height, len(content) * _JPEG_PIXELS_PER_BYTE >= width * height
     )
 
@@ -96,10 +98,10 @@ def _jpeg_frame(content: bytes) -> tuple[tuple[int, int] | None, int | None]:
     return size, None
 
 
-def _why_too_large(width: int, height: int) -> str:
-    if width * height <= LARGEST_PIXELS:
+def _why_too_large(width: int, height: int, largest: int) -> str:
+    if width * height <= largest:
         return ""
-    return f"a picture that declares {width} x {height}, more than {LARGEST_PIXELS} pixels"
+    return f"a picture that declares {width} x {height}, more than {largest} pixels"
 
 
 def _why_too_few(width: int, height: int, enough: bool) -> str:

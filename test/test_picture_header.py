@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-from depth_estimation_ros.errors import ImageError
+from depth_estimation_ros.errors import ImageError, MediaError
+from depth_estimation_ros.media.pictures import read_picture
 from depth_estimation_ros.messages import decode_compressed
 from depth_estimation_ros.picture_header import why_not_decodable
 
@@ -51,6 +52,16 @@ def test_a_bomb_is_refused_by_its_declared_size(make, width, height):
 def test_a_size_that_the_bytes_cannot_hold_is_refused(make):
     with pytest.raises(ImageError, match="declares 4000 x 3000, more than it can hold"):
         decode_compressed(SimpleNamespace(format="", data=make(4000, 3000)))
+
+
+def test_a_picture_file_that_declares_what_it_cannot_hold_is_refused(tmp_path):
+    path = tmp_path / "bomb.jpg"
+    path.write_bytes(jpeg_that_declares(30000, 30000))
+    with pytest.raises(MediaError, match="declares 30000 x 30000, more than 268435456 pixels"):
+        read_picture(path)
+    path.write_bytes(jpeg_that_declares(12000, 9000))  # 108 million pixels, as phones have them
+    with pytest.raises(MediaError, match="declares 12000 x 9000, more than it can hold"):
+        read_picture(path)
 
 
 @pytest.mark.parametrize("progressive", [0, 1])

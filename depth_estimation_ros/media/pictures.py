@@ -13,12 +13,14 @@ import numpy as np
 from depth_estimation_ros.errors import MediaError
 from depth_estimation_ros.media.exif import focal_in_35mm
 from depth_estimation_ros.media.media import Kind, MediaFrame, Rgb
+from depth_estimation_ros.picture_header import NEITHER, why_not_decodable
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
 DEPTH_TITLE = "Depth of "
 """How the title begins in the first text of a PNG of depth that this package wrote."""
 
+_LARGEST_PIXELS = 1 << 28  # phones have 200 million
 _PNG = b"\x89PNG\r\n\x1a\n"
 _FIRST_TEXT = 37  # behind 8 bytes of signature, 25 of IHDR, the length of the text
 
@@ -116,14 +118,18 @@ def read_picture(path: Path) -> Rgb:
     """
     try:
         data = np.fromfile(path, np.uint8)  # not cv2.imread: it cannot say why, nor read any name
-        picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+        why = why_not_decodable(data.tobytes(), _LARGEST_PIXELS)
+        good = data.size > 0 and why in ("", NEITHER)
+        picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if good else None
     except (OSError, cv2.error) as error:
         reason = getattr(error, "strerror", None) or getattr(error, "err", None) or error
         raise MediaError(f"The picture {path} cannot be read ({reason})") from error
     if picture is None:
         raise MediaError(
             f"The picture {path} cannot be read by OpenCV",
-            found=f"{data.size} bytes that are no picture" if data.size else "an empty file",
+            found=f"{data.size} bytes that are no picture ({why or 'damaged'})"
+            if data.size
+            else "an empty file",
             expected=f"one of {', '.join(PICTURES)}, whole",
         )
     return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
