@@ -53,7 +53,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check $(PIP_ARGS)
 SOURCES := $(shell find depth_estimation_ros launch config resource -type f ! -name "*.pyc")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test gpu-check bench bench-replay bench-training lint clean python
+.PHONY: help demo test gpu-check fuzz soak bench bench-replay bench-training lint clean python
 
 help: ## show this list
 	@awk -F ":.*## " '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,12 @@ test: .venv-test/.ready ## all tests, on the CPU
 
 gpu-check: .venv-test/.ready ## what needs an NVIDIA GPU: tests and a table of times (ARGS=--help)
 	@$(TEST_BIN)/python test/gpu/check.py $(ARGS)
+
+fuzz: .venv-test/.ready ## 50,000 cases of noise in all that comes in (ARGS=--help)
+	@$(TEST_BIN)/python test/fuzz/run.py $(ARGS)
+
+soak: .venv-test/.ready ## 20 minutes of faults; memory and handles must not grow (ARGS=--help)
+	@$(TEST_BIN)/python test/soak/soak.py $(ARGS)
 
 bench: .venv-test/.ready ## what node and replay cost beside the network; how fast training steps are
 	@$(TEST_BIN)/python test/bench/node_overhead.py $(ARGS)
@@ -83,7 +89,7 @@ lint: .venv-test/.ready ## ruff and mypy
 	@$(TEST_BIN)/python -m ruff format --check .
 	@$(TEST_BIN)/python -m mypy
 
-clean: ## remove the environments, build outputs and caches; keeps demo_out/ and runs/
+clean: ## remove the environments, build outputs and caches; keeps demo_out/, soak_out/ and runs/
 	@rm -rf .venv .venv-test build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -24,6 +24,7 @@ data_files = [
         f"share/{NAME}/config",
         [name for kind in ("yaml", "rviz", "xml", "json") for name in glob(f"config/*.{kind}")],
     ),
+    (f"share/{NAME}/config/sros2", glob("config/sros2/*")),
 ]
 if {"bdist_wheel", "sdist"} & set(sys.argv):
     # pip puts console scripts into bin/, where neither `ros2 run` nor launch looks: these files
@@ -57,6 +58,7 @@ setup(
             "ros-sensor-msgs",
             "ros-diagnostic-msgs",
             "ros-lifecycle-msgs",
+            "ros-std-srvs",
         ],
         "demo": RECORDINGS,
         "replay": RECORDINGS,
@@ -81,6 +83,14 @@ setup(
             f"{package}==1.7.1.116; platform_machine == 'x86_64' and sys_platform == 'linux'"
             for package in ("tensorrt-rtx-cu13-libs", "tensorrt-rtx-cu13-bindings")
         ],
-        "test": ["ray", "pytest", "ruff", "mypy", "types-PyYAML", "colcon-common-extensions"],
+        "test": [
+            "hypothesis",
+            "ray",
+            "pytest",
+            "ruff",
+            "mypy",
+            "types-PyYAML",
+            "colcon-common-extensions",
+        ],
     },
 )
