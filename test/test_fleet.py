@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -154,6 +155,18 @@ def test_chunks_that_are_done_are_kept_for_resume(drive, slow, whole, tmp_path):
     (bag,) = resumed.bags
     assert (resumed.exit_code, bag.chunks, bag.attempts) == (0, 3, 2 + done.count(False))
     assert messages(out / "drive") == messages(whole)
+
+
+def test_what_one_process_began_a_fleet_goes_on_with_in_one_piece(drive, fast, tmp_path):
+    out, stop = tmp_path / "out", threading.Event()
+    alone = replace(fast, inputs=(str(drive),), output=str(out / "drive"))
+    assert replay(alone, lambda progress: stop.set(), stop).interrupted
+
+    resumed = fleet([drive], out, replace(fast, resume=True), workers=2, chunk_s=1.0).run()
+    (bag,) = resumed.bags
+    assert (resumed.exit_code, bag.chunks, bag.frames_out) == (0, 1, FRAMES)
+    replay(replace(alone, output=str(tmp_path / "whole")))
+    assert messages(out / "drive") == messages(tmp_path / "whole")
 
 
 def test_results_of_other_settings_are_not_mixed_in_one_folder(drive, fast, tmp_path):

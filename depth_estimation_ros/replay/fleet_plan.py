@@ -14,6 +14,7 @@ from depth_estimation_ros.recordings import open_recording
 from depth_estimation_ros.replay.fleet_board import read_json, write_json
 from depth_estimation_ros.replay.fleet_names import each_once, output_names
 from depth_estimation_ros.replay.options import ReplayOptions
+from depth_estimation_ros.replay.summary import SUMMARY
 
 SHORTEST_CHUNK_S = 20.0  # of those made unasked: each opens the model anew, and reads the index
 MOST_CHUNKS = 10_000
@@ -75,7 +76,8 @@ def plan(
 ) -> list[Bag]:
     """Names the outputs and cuts what is to be cut.
 
-    Where an earlier plan lies on the board, its cuts stay: chunks that are done fit them only.
+    Where an earlier plan lies on the board, its cuts stay: chunks that are done fit them only. What
+    was begun in one piece, by a fleet or alone, is gone on with in one.
 
     Args:
         inputs: the recordings.
@@ -94,11 +96,13 @@ def plan(
     pieces = math.ceil(workers / max(1, len(paths)))
     bags = []
     for path, name in zip(paths, output_names(paths), strict=True):
-        mine = replace(options, inputs=(str(path),), output=str(folder / name))
+        output = folder / name
+        mine = replace(options, inputs=(str(path),), output=str(output))
         known = earlier.get(name, {})
         borders = known.get("borders_ns") if known.get("input") == str(path) else None
         if borders is None:
-            borders = _borders(mine, chunk_s, pieces)
+            begun = options.resume and (output / SUMMARY).exists()
+            borders = [] if begun else _borders(mine, chunk_s, pieces)
         jobs = jobs_of(name, mine, borders, board) if borders else (Job(name, mine, report),)
         bags.append(Bag(name, path, mine, tuple(borders), jobs))
     return bags
