@@ -19,6 +19,8 @@ class DepthEstimationError(Exception):
         fix: the next step for the reader, as a sentence.
     """
 
+    longest_what = _LONGEST
+
     def __init__(
         self,
         what: str,
@@ -27,7 +29,7 @@ class DepthEstimationError(Exception):
         expected: object = None,
         fix: str | None = None,
     ) -> None:
-        message = _shown(what)
+        message = _shown(what, self.longest_what)
         if found is not None:
             message += f": found {_shown(found)}"
         if expected is not None:
@@ -37,13 +39,13 @@ class DepthEstimationError(Exception):
         super().__init__(message)
 
 
-def _shown(value: object) -> str:
+def _shown(value: object, longest: int = _LONGEST) -> str:
     """The value as a log can hold it: not a megabyte that some field had, and no half characters
     (lone surrogates, as JSON can name them), which nothing can write.
     """
     text = str(value)
-    if len(text) > _LONGEST:
-        text = f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 4 :]} ({len(text)} characters)"
+    if len(text) > longest:
+        text = f"{text[: longest // 2]} ... {text[-longest // 4 :]} ({len(text)} characters)"
     return text.encode(errors="backslashreplace").decode()
 
 
@@ -77,6 +79,9 @@ class BagError(DepthEstimationError):
 
 class DatasetError(DepthEstimationError):
     """A data set for training or evaluation is not what it should be."""
+
+    longest_what = 10_000
+    """PyTorch's loaders raise it anew with a whole traceback, of which the last line counts."""
 
 
 class MediaError(DepthEstimationError):
