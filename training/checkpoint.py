@@ -65,6 +65,24 @@ def steps_to_resume(module: DepthModule, path: Path) -> int:
         ModelError: if the file is of another network, or cannot be read.
     """
     state = read_checkpoint(path)
+    _check_same_network(module, state, path)
+    if "optimizer_states" not in state:
+        raise ModelError(f"{path} cannot be gone on from", fix="Use last.ckpt or best.ckpt.")
+    return int(state["global_step"])
+
+
+def load_weights(module: DepthModule, path: Path) -> None:
+    """Puts the averaged weights of another run into ``module``, to begin with.
+
+    Raises:
+        ModelError: if the file is of another network, or cannot be read.
+    """
+    state = read_checkpoint(path)
+    _check_same_network(module, state, path)
+    module.load_state_dict(state["state_dict"])
+
+
+def _check_same_network(module: DepthModule, state: dict[str, Any], path: Path) -> None:
     own = {name: value.shape for name, value in module.state_dict().items()}
     kept = {name: value.shape for name, value in state.get("state_dict", {}).items()}
     if own != kept:
@@ -73,11 +91,8 @@ def steps_to_resume(module: DepthModule, path: Path) -> int:
             f"{path} is of another network than the configuration",
             found=f"{len(differ)} tensors that differ, the first {differ[0]}",
             expected=f"the network {module.config.network.name} with the same options",
-            fix="Resume with the configuration of the run (config.yaml in its folder).",
+            fix="Use the network of the configuration of that run (config.yaml in its folder).",
         )
-    if "optimizer_states" not in state:
-        raise ModelError(f"{path} cannot be gone on from", fix="Use last.ckpt or best.ckpt.")
-    return int(state["global_step"])
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

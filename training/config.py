@@ -84,6 +84,8 @@ class OptimizerConfig:
         name: ``adamw`` (Loshchilov and Hutter, ICLR 2019) or ``adam`` (Kingma and Ba, ICLR 2015).
         amsgrad: the variant of Reddi et al., ICLR 2018.
         schedule: after the warm-up, ``cosine`` or ``linear`` decay to 0 at the last step.
+        frozen: parts of the network, by name (``encoder.conv_stem``), whose weights and statistics
+            stay as loaded: cheaper, and what was learned from photographs outlives drawn scenes.
     """
 
     steps: int
@@ -97,6 +99,7 @@ class OptimizerConfig:
     name: Literal["adamw", "adam"] = "adamw"
     amsgrad: bool = False
     schedule: Literal["cosine", "linear"] = "cosine"
+    frozen: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import lightning
@@ -38,6 +39,9 @@ class DepthModule(lightning.LightningModule):
         self.save_hyperparameters({"config": to_mapping(config)})
         self.config = config
         self.network = _network(config, with_encoder_weights)
+        self._frozen = _frozen_parts(self.network, config.optimizer.frozen)
+        for part in self._frozen:
+            part.requires_grad_(False)
         self.memory_format = (
             torch.channels_last if config.trainer.channels_last else torch.contiguous_format
         )
@@ -57,6 +61,8 @@ class DepthModule(lightning.LightningModule):
             for part in self.network.modules():
                 if isinstance(part, nn.modules.batchnorm._BatchNorm):
                     part.eval()
+        for part in self._frozen:
+            part.eval()
         return self
 
     def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
@@ -119,3 +125,12 @@ def _network(config: TrainingConfig, with_encoder_weights: bool) -> DepthNetwork
     if config.encoder_weights == LITE0_PACKAGE and with_encoder_weights:
         load_packaged_weights(network.encoder)
     return network
+
+
+def _frozen_parts(network: DepthNetwork, names: Sequence[str]) -> list[nn.Module]:
+    parts = dict(network.named_modules())
+    for name in names:
+        if name not in parts:
+            known = ", ".join(key for key in parts if key.count(".") <= name.count(".") and key)
+            raise ParameterError("optimizer.frozen", found=name, expected=f"one of: {known}")
+    return [parts[name] for name in names]

@@ -14,9 +14,9 @@ from training.networks import DepthNetwork
 
 def make_optimizer(network: DepthNetwork, how: OptimizerConfig) -> Optimizer:
     """Two groups of parameters, each with its learning rate: the encoder and the rest."""
-    encoder = list(network.encoder.parameters())
-    known = {id(p) for p in encoder}
-    rest = [p for p in network.parameters() if id(p) not in known]
+    encoder = [p for p in network.encoder.parameters() if p.requires_grad]
+    known = {id(p) for p in network.encoder.parameters()}
+    rest = [p for p in network.parameters() if p.requires_grad and id(p) not in known]
     groups = [{"params": encoder, "lr": how.encoder_lr}, {"params": rest, "lr": how.lr}]
     kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[how.name]
     return kind(groups, weight_decay=how.weight_decay, amsgrad=how.amsgrad)

@@ -11,7 +11,7 @@ from pathlib import Path
 import lightning
 
 from depth_estimation_ros.errors import DatasetError
-from training.checkpoint import steps_to_resume
+from training.checkpoint import load_weights, steps_to_resume
 from training.config import DataSetConfig, load_config
 from training.data.sample import SampleSet
 from training.module import DepthModule
@@ -70,6 +70,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "there is none yet, so that a job that is started again needs no other command",
     )
     parser.add_argument(
+        "--start-from",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="begin with the weights of another run of the same network, such as its final.ckpt, "
+        "instead of the encoder's alone",
+    )
+    parser.add_argument(
         "--devices",
         type=int,
         help="GPUs (or processes, on a CPU) of each machine; default: all GPUs, or one process. "
@@ -91,8 +98,10 @@ def run(args: argparse.Namespace) -> int:
     validation = open_sets(data.validation, args.data, validation=True)
     _quieten()
     lightning.seed_everything(config.seed, verbose=False)
-    module = DepthModule(config, with_encoder_weights=checkpoint is None)
+    module = DepthModule(config, with_encoder_weights=not (checkpoint or args.start_from))
     start = steps_to_resume(module, checkpoint) if checkpoint else 0
+    if args.start_from and checkpoint is None:
+        load_weights(module, args.start_from)
     trainer = make_trainer(config, args.out, launch)
     rank, processes = trainer.global_rank, trainer.world_size
     check_batch(config.optimizer.batch_size, processes, config.trainer.accumulate_grad_batches)

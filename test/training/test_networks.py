@@ -166,8 +166,8 @@ def test_wrong_names_and_options_are_refused():
         build_network("resnet")
     with pytest.raises(ParameterError, match=r"unexpected keyword argument 'depth'.*widths"):
         build_network("timm_unet", **COMPACT, depth=3)
-    with pytest.raises(ParameterError, match="as many decoder widths"):
-        build_network("timm_unet", **{**COMPACT, "widths": (8, 8)})
+    with pytest.raises(ParameterError, match="5 stages: give 1 to as many widths"):
+        build_network("timm_unet", **{**COMPACT, "widths": (8,) * 6})
     with pytest.raises(ParameterError, match="no pretrained weights; set encoder_weights: none"):
         build_network("basic", pretrained=True)
     with pytest.raises(ParameterError, match=r"\(96, 128\) is not of multiples of 14"):

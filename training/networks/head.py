@@ -7,6 +7,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
 Scale = Literal["linear", "log"]
 
@@ -19,11 +20,20 @@ class DepthHead(nn.Module):
         min_depth, max_depth: depth in metres at sigmoid 0 and 1.
         scale: ``linear`` (the paper's sigmoid, times the range of the data set) or ``log``
             (equal steps of the logarithm: equal relative precision near and far).
+        enlarge: how many times as high and wide as the feature the depth is; bilinear, before the
+            sigmoid.
 
-    ``(N, C, H, W)`` becomes depth ``(N, H, W)`` in metres.
+    ``(N, C, H, W)`` becomes depth ``(N, H * enlarge, W * enlarge)`` in metres.
     """
 
-    def __init__(self, channels: int, min_depth: float, max_depth: float, scale: Scale) -> None:
+    def __init__(
+        self,
+        channels: int,
+        min_depth: float,
+        max_depth: float,
+        scale: Scale,
+        enlarge: int = 1,
+    ) -> None:
         super().__init__()
         if scale == "log" and min_depth <= 0.0:
             raise ValueError(f"a log head needs min_depth > 0, found {min_depth}")
@@ -31,11 +41,17 @@ class DepthHead(nn.Module):
         self.min_depth = min_depth
         self.max_depth = max_depth
         self.scale = scale
+        self.enlarge = enlarge
 
     def forward(self, x: Tensor) -> Tensor:
         # bfloat16 has steps of 1 % in depth on a log scale: the head stays in float32.
         with torch.autocast(x.device.type, enabled=False):
-            unit = torch.sigmoid(self.conv(x.float())).squeeze(1)
+            logit = self.conv(x.float())
+            if self.enlarge > 1:
+                logit = interpolate(
+                    logit, scale_factor=float(self.enlarge), mode="bilinear", align_corners=False
+                )
+            unit = torch.sigmoid(logit).squeeze(1)
         if self.scale == "linear":
             return self.min_depth + (self.max_depth - self.min_depth) * unit
         low, high = math.log(self.min_depth), math.log(self.max_depth)

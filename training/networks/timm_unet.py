@@ -22,7 +22,10 @@ class TimmUNet(DepthNetwork):
 
     Args:
         encoder: a timm model name with ``features_only`` support and strides 2, 4, 8, ...
-        widths: decoder channels, deepest first, one a stage of the encoder.
+        widths: decoder channels, deepest first, one a doubling of the resolution: as many as the
+            encoder has stages end at the image's resolution, fewer end before, and the head
+            enlarges its one channel by the rest.
+        stages: so many of the encoder's stages, the finest first; None takes all.
         pretrained: start from timm's ImageNet weights.
         mean, std: normalisation of the image; by default that of timm's weights.
     """
@@ -32,6 +35,7 @@ class TimmUNet(DepthNetwork):
         encoder: str,
         *,
         widths: Sequence[int],
+        stages: int | None = None,
         pretrained: bool = True,
         min_depth: float = 0.1,
         max_depth: float = 100.0,
@@ -41,21 +45,25 @@ class TimmUNet(DepthNetwork):
     ) -> None:
         super().__init__()
         self.encoder_name = encoder
-        pyramid: Any = timm.create_model(encoder, pretrained=pretrained, features_only=True)
+        part: dict[str, Any] = {} if stages is None else {"out_indices": tuple(range(stages))}
+        pyramid: Any = timm.create_model(encoder, pretrained=pretrained, features_only=True, **part)
         strides = pyramid.feature_info.reduction()
         if strides != [2 ** (i + 1) for i in range(len(strides))]:
             raise ValueError(f"{encoder} gives strides {strides}; the decoder needs 2, 4, 8, ...")
-        if len(widths) != len(strides):
-            raise ValueError(f"{encoder} has {len(strides)} stages: give as many decoder widths")
+        if not 0 < len(widths) <= len(strides):
+            raise ValueError(f"{encoder} has {len(strides)} stages: give 1 to as many widths")
         self.multiple_of = strides[-1]
         self.encoder = pyramid
         channels = pyramid.feature_info.channels()
-        self.decoder = Decoder(channels[-1], (*reversed(channels[:-1]), 3), widths)
-        self.head = DepthHead(self.decoder.channels, min_depth, max_depth, scale)
+        skips = (*reversed(channels[:-1]), 3)[: len(widths)]
+        self.decoder = Decoder(channels[-1], skips, widths)
+        enlarge = 2 ** (len(strides) - len(widths))
+        self.head = DepthHead(self.decoder.channels, min_depth, max_depth, scale, enlarge)
         weights = pyramid.pretrained_cfg
         self.normalize = Normalize(mean or weights["mean"], std or weights["std"])
 
     def forward(self, image: Tensor) -> Tensor:
         x = self.normalize(image)
         *skips, bottleneck = self.encoder(x)
-        return self.head(self.decoder(bottleneck, [*reversed(skips), x]))
+        skips = [*reversed(skips), x][: len(self.decoder.blocks)]
+        return self.head(self.decoder(bottleneck, skips))

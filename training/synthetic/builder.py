@@ -13,7 +13,7 @@ Vector = tuple[float, float, float]
 Matrix = tuple[Vector, Vector, Vector]
 
 SHAPES = ("shell", "box", "cylinder", "ball")
-SLOTS = {"shell": 1, "box": 48, "cylinder": 20, "ball": 12}
+SLOTS = {"shell": 1, "box": 80, "cylinder": 32, "ball": 24}
 
 # Columns of Scenes.lighting: first column and width.
 LIGHTING = {

@@ -102,10 +102,12 @@ def sample_pose(
         yaw, pitch = turn + dice.uniform(-0.25, 0.25), -tilt + dice.uniform(-0.15, 0.25)
         return position, look(yaw, pitch, roll)
     position = [dice.uniform(low[k], high[k]) for k in range(2)]
-    robot = dice.chance(0.4)
-    height = dice.uniform(0.15, 0.5) if robot else dice.uniform(0.5, 1.7)
+    robot = dice.chance(0.3)
+    height = dice.uniform(0.15, 0.6) if robot else dice.uniform(0.6, 1.9)
     height = min(max(height, low[2]), high[2])
-    pitch = dice.uniform(-12, 18) if robot else dice.uniform(-38, 12)
+    # People look down on what they film; the mean of two draws is a triangle about its middle.
+    down = (dice.uniform(-70, 25) + dice.uniform(-40, 15)) / 2
+    pitch = dice.uniform(-25, 18) if robot else down
     yaw = dice.uniform(-math.pi, math.pi)
     return [*position, height], look(yaw, math.radians(pitch), roll)
 

@@ -69,8 +69,7 @@ def wall_things(b: SceneBuilder, size: tuple[float, float, float], count: int) -
             w, t = d.uniform(0.7, 2.0), d.uniform(0.8, 1.5)
             z = 0.9 + t / 2
             frame = b.material(m.lacquer(d))
-            day = (0.75, 0.85, 1.0) if d.chance(0.6) else m.any_color(d)
-            pane = b.material(m.glowing(d, day, d.uniform(0.05, 1.6), "mottled"))
+            pane = b.material(m.window(d, t))
             b.box(place, (0, 0, z), (w + 0.12, 0.08, t + 0.12), frame)
             b.box(place, (-w / 4, -0.01, z), (w / 2 - 0.04, 0.08, t), pane)
             b.box(place, (w / 4, -0.01, z), (w / 2 - 0.04, 0.08, t), pane)
@@ -185,7 +184,7 @@ def room(b: SceneBuilder) -> None:
     indoor_light(b, size)
     wall_things(b, size, d.integer(2, 6))
     floor_things(b, size, d.integer(3, 6 + int(size[0] * size[1] / 6)))
-    b.volume = _inner(size, 0.12, 1.75)
+    b.volume = inner_volume(size, 0.12, 1.75)
 
 
 def corridor(b: SceneBuilder) -> None:
@@ -211,7 +210,7 @@ def corridor(b: SceneBuilder) -> None:
         y = d.uniform(-0.48, 0.48) * size[1]
         at = Place(side * (size[0] / 2 - 0.25), y, 0.0, d.uniform(0, 6.3))
         b.dice.choice((f.bin_or_box, f.chair, f.person, f.plant))(b, at)
-    b.volume = _inner(size, 0.3, 1.75)
+    b.volume = inner_volume(size, 0.3, 1.75)
 
 
 def tabletop(b: SceneBuilder) -> None:
@@ -239,10 +238,10 @@ def tabletop(b: SceneBuilder) -> None:
     floor_things(b, size, d.integer(0, 4))
     x, y, z = at.point(d.uniform(-0.25, 0.25) * w, d.uniform(-0.2, 0.2) * depth, h)
     b.focus = (x, y, z + d.uniform(0.0, 0.15), 1.0)
-    b.volume = _inner(size, h + 0.15, h + 1.1)
+    b.volume = inner_volume(size, h + 0.15, h + 1.1)
 
 
-def _inner(
+def inner_volume(
     size: tuple[float, float, float], low: float, high: float
 ) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
     """The part of a room where a camera may be."""

@@ -7,10 +7,15 @@ from collections.abc import Callable
 from training.synthetic.builder import SceneBuilder
 from training.synthetic.indoor import corridor, room, tabletop
 from training.synthetic.outdoor import outdoor
+from training.synthetic.workplaces import hall, jumble, kitchen, office
 
 LAYOUTS: dict[str, Callable[[SceneBuilder], None]] = {
     "room": room,
+    "office": office,
+    "kitchen": kitchen,
+    "tabletop": tabletop,
+    "jumble": jumble,
+    "hall": hall,
     "corridor": corridor,
     "outdoor": outdoor,
-    "tabletop": tabletop,
 }

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from training.synthetic.dice import Dice
 from training.synthetic.textures import PATTERN_NUMBER
 
-MATERIAL_SLOTS = 40
+MATERIAL_SLOTS = 72
 
 # Columns of Scenes.materials: first column and width.
 MATERIAL = {
@@ -229,6 +229,22 @@ def leaves(dice: Dice, scale: float) -> list[float]:
         *(dice, "foliage", color, shade(color, 0.3), shade(color, 1.5)),
         scale=scale,
         contrast=dice.uniform(0.6, 1.2),
+    )
+
+
+def window(dice: Dice, height: float) -> list[float]:
+    """A pane of this height by day or night: what is outside, or a blind before it."""
+    light = dice.log_uniform(0.15, 3.0)
+    if dice.chance(0.3):
+        return glowing(dice, any_color(dice), light / 2, "mottled")
+    sky = hsv(0.58, 0.35 * dice.uniform() ** 2, dice.uniform(0.8, 1.0))
+    green = hsv(dice.uniform(0.2, 0.4), dice.uniform(0.1, 0.5), dice.uniform(0.15, 0.5))
+    grey = shade(pale_color(dice), dice.uniform(0.3, 0.8))
+    return row(
+        *(dice, "view", sky, green, grey),
+        scale=height * dice.uniform(0.3, 0.9),
+        contrast=dice.uniform(0.2, 1.0),
+        emission=light,
     )
 
 

@@ -94,9 +94,13 @@ def sample_scenes(
 
 
 DEFAULT_MIXTURE = (
-    *("room",) * 9,
-    *("tabletop",) * 6,
-    *("corridor",) * 2,
+    *("room",) * 4,
+    *("office",) * 5,
+    *("kitchen",) * 4,
+    *("tabletop",) * 5,
+    *("jumble",) * 4,
+    *("hall",) * 2,
+    *("corridor",) * 1,
     *("outdoor",) * 3,
 )
 

@@ -44,14 +44,14 @@ def _photograph(picture: Tensor, seed: int, noise_seed: int) -> Tensor:
         light = _blur(light, _motion_kernel(dice.uniform(1, 7) * scale, dice.uniform(0, math.pi)))
     light = light * _vignette(height, width, dice.uniform(0, 0.35), light.device)
     balance = [dice.uniform(0.88, 1.12), 1.0, dice.uniform(0.86, 1.14)]
-    exposure = 2 ** (dice.uniform(-0.7, 0.6) if dice.chance(0.85) else dice.uniform(-2.2, 1.2))
+    exposure = 2 ** (dice.uniform(-0.6, 0.9) if dice.chance(0.85) else dice.uniform(-2.2, 1.5))
     light = light * exposure * torch.tensor(balance, device=light.device)[:, None, None]
 
     shot, read = dice.log_uniform(1e-5, 1.2e-3), dice.log_uniform(5e-4, 8e-3)
     noise = torch.randn(picture.shape, generator=generator(noise_seed, "noise")).to(light.device)
     light = light + noise * (shot * light + read * read).sqrt()
     image = light.clamp(0, 1) ** (1 / dice.uniform(1.9, 2.5))
-    contrast, grey = dice.uniform(0.85, 1.25), 0.45
+    contrast, grey = dice.uniform(0.85, 1.5), 0.45
     image = (image - grey) * contrast + grey + dice.uniform(-0.03, 0.05)
     vivid = dice.uniform(0.65, 1.25)
     return torch.lerp(image.mean(dim=0, keepdim=True), image, vivid).clamp(0, 1)

@@ -200,11 +200,23 @@ def facade(s: Surface) -> Tensor:
     return mix(s.a * (0.7 + 0.6 * rough)[:, None], pane, inside)
 
 
+def view(s: Surface) -> Tensor:
+    """What is seen through a window: sky a, roofs and trees b and c below an uneven horizon."""
+    skyline = s.scale * (value_noise(s.u / (0.6 * s.scale), s.v * 0, s.seed) - 0.5)
+    blocks, _ = cells(s.u / (0.35 * s.scale))
+    roofs = s.scale * 0.5 * (hash01(blocks, blocks, s.seed + 1) - 0.5)
+    horizon = torch.lerp(skyline, roofs, hash01(s.seed, s.seed, s.seed))
+    below = line(s.v - horizon, torch.zeros_like(s.v), s.footprint)
+    leaves = octaves(s.u / 0.12, s.v / 0.12, s.seed + 2, s.footprint / 0.12, 3)
+    ground = mix(s.b, s.c, ((leaves - 0.5) * 4 * s.contrast + 0.5).clamp(0, 1))
+    return mix(s.a, ground, below)
+
+
 PATTERNS: dict[str, Callable[[Surface], Tensor]] = {
     f.__name__: f
     for f in (
         *(paint, mottled, carpet, wood, tiles, bricks, planks, stripes, checker),
-        *(picture, text, books, foliage, facade),
+        *(picture, text, books, foliage, facade, view),
     )
 }
 PATTERN_NUMBER = {name: number for number, name in enumerate(PATTERNS)}
