@@ -18,6 +18,7 @@ COMMANDS = {
     "curve": ("training.curve", "draw the loss and validation curves of a run"),
     "evaluate": ("training.evaluate", "measure any model as a robot runs it, on any data set"),
     "ablation": ("training.ablation", "train several configurations and set them side by side"),
+    "leave-one-out": ("training.leave_one_out", "score a recipe on sets it was trained without"),
     "bag": ("training.bags", "write rosbags with ground truth, rendered or from a recording"),
 }
 

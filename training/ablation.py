@@ -18,6 +18,7 @@ from depth_estimation_ros.errors import ParameterError
 from depth_estimation_ros.pipeline import DepthPipeline
 from training import export, train
 from training.ablation_table import Candidate, as_entries, as_markdown
+from training.call import call
 from training.checkpoint import load_checkpoint
 from training.config import TrainingConfig, load_config, to_mapping
 from training.cost import measure
@@ -98,7 +99,7 @@ def _train(path: Path, config: TrainingConfig, data: Path, folder: Path) -> None
     if not final.is_file():
         # One device: more of them would each start this command once more.
         words = ["--config", path, "--data", data, "--out", folder, "--resume", "--devices", "1"]
-        _call(train, words)
+        call(train, words)
         return
     trained, _ = load_checkpoint(final)
     if _learned(trained) != _learned(config):
@@ -121,7 +122,7 @@ def _measured(
 ) -> Candidate:
     final, model = folder / FINAL, folder / MODEL
     if not model.is_file() or model.stat().st_mtime < final.stat().st_mtime:
-        _call(export, ["--checkpoint", final, "--out", model, "--name", name])
+        call(export, ["--checkpoint", final, "--out", model, "--name", name])
     _, network = load_checkpoint(final)
     cost = measure(network, model, config.data.height, config.data.width)
     # Not the fastest engine of this machine, but the one that every machine has.
@@ -131,10 +132,3 @@ def _measured(
     results = [evaluate_set(pipeline, samples, cap=cap) for samples in sets]
     engine.close()
     return Candidate(name, config, network.encoder_name, cost, results)
-
-
-def _call(command: Any, words: list[Any]) -> None:
-    """Another command of the package, as from its command line."""
-    parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
-    command.run(parser.parse_args([str(word) for word in words]))

@@ -174,3 +174,27 @@ def test_wrong_names_and_options_are_refused():
         build_network("dinov2_dpt", pretrained=False, image_size=[96, 128])
     with pytest.raises(ValueError, match="min_depth > 0"):
         DepthHead(4, 0.0, 10.0, "log")
+
+
+def test_a_decoder_may_end_early_and_the_encoder_too_and_depth_is_still_as_large_as_the_picture():
+    image = torch.rand(1, 3, 64, 96)
+    for stages, widths, stride in ((None, (16, 8, 8, 8), 32), (4, (16, 8, 8), 16)):
+        options = {**COMPACT, "widths": widths, "stages": stages}
+        network = build_network("timm_unet", **options).eval()
+        assert network.multiple_of == stride
+        assert len(network.decoder.blocks) == len(widths)
+        with torch.no_grad():
+            depth = network(image)
+        assert depth.shape == (1, 64, 96)
+
+
+def test_the_head_enlarges_the_logarithm_of_depth_on_straight_lines():
+    head = DepthHead(1, 1.0, 100.0, "log", enlarge=2)
+    with torch.no_grad():
+        head.conv.weight.zero_()[0, 0, 1, 1] = 1.0
+        head.conv.bias.zero_()
+        depth = head(torch.arange(4.0).expand(1, 1, 3, 4))
+    assert depth.shape == (1, 6, 8)
+    # Pixel centres: output k lies at (k + 0.5) / 2 - 0.5 between the samples, held at the borders.
+    at = torch.tensor([0.0, 0.25, 0.75, 1.25, 1.75, 2.25, 2.75, 3.0])
+    torch.testing.assert_close(depth, (100.0 ** torch.sigmoid(at)).expand(1, 6, 8))

@@ -188,3 +188,37 @@ def test_commands_end_with_a_message_not_a_traceback(tmp_path, capsys):
     missing = str(tmp_path / "none.ckpt")
     assert main(["export", "--checkpoint", missing, "--out", str(tmp_path / "m.onnx")]) == 1
     assert "error: no checkpoint" in capsys.readouterr().err
+
+
+def test_a_run_starts_from_the_weights_of_another_and_leaves_frozen_parts_alone(run, tmp_path):
+    frozen = ["encoder.conv_stem", "encoder.bn1"]
+    longer = {**CONFIG, "optimizer": {**CONFIG["optimizer"], "frozen": frozen}}
+    (tmp_path / "second.yaml").write_text(yaml.safe_dump(longer))
+    first = run / "out" / "checkpoints" / "final.ckpt"
+    words = ["--config", tmp_path / "second.yaml", "--data", run, "--out", tmp_path / "out"]
+    assert main(["train", *map(str, words), "--start-from", str(first)]) == 0
+    (_, before), (_, after) = (
+        load_checkpoint(path) for path in (first, tmp_path / "out/checkpoints/final.ckpt")
+    )
+    after = after.state_dict()
+    for name, value in before.state_dict().items():
+        if name.startswith(tuple(frozen)) and not name.endswith("num_batches_tracked"):
+            torch.testing.assert_close(after[name], value, rtol=0, atol=0)
+    assert not torch.equal(after["head.conv.weight"], before.state_dict()["head.conv.weight"])
+
+
+def test_a_frozen_part_that_the_network_does_not_have_is_named(run, tmp_path, capsys):
+    config = {**CONFIG, "optimizer": {**CONFIG["optimizer"], "frozen": ["encoder.stem"]}}
+    (tmp_path / "odd.yaml").write_text(yaml.safe_dump(config))
+    words = ["--config", tmp_path / "odd.yaml", "--data", run, "--out", tmp_path / "out"]
+    assert main(["train", *map(str, words)]) == 1
+    assert "optimizer.frozen: found encoder.stem, expected one of" in capsys.readouterr().err
+
+
+def test_weights_of_another_network_are_no_start(run, tmp_path, capsys):
+    network = {**CONFIG["network"], "widths": [8, 8, 8, 8, 8]}
+    (tmp_path / "wide.yaml").write_text(yaml.safe_dump({**CONFIG, "network": network}))
+    first = run / "out" / "checkpoints" / "final.ckpt"
+    words = ["--config", tmp_path / "wide.yaml", "--data", run, "--out", tmp_path / "out"]
+    assert main(["train", *map(str, words), "--start-from", str(first)]) == 1
+    assert "is of another network than the configuration" in capsys.readouterr().err

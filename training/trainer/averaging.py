@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 
 import torch
-from torch.optim.swa_utils import update_bn
+from torch import nn
 from torch.utils.data import DataLoader
 
 from training.checkpoint import load_averaged, save_final
@@ -32,14 +32,31 @@ def write_final(
     save_final(module, steps, final)
 
 
+@torch.no_grad()
 def refresh_batch_norm(module: DepthModule, loader: DataLoader, device: torch.device) -> None:
     """Measures the statistics of batch normalisation anew, for the averaged weights.
 
     The statistics kept during training are of weights that no longer exist (Izmailov et al.,
     "Averaging Weights Leads to Wider Optima", UAI 2018, section 3.2). Large batches matter: the
-    variance within a small one leaves out how much pictures differ from each other.
+    variance within a small one leaves out how much pictures differ from each other. Frozen parts
+    keep theirs.
     """
     logger.info("measuring batch normalisation for the averaged weights")
-    module.to(device)
-    update_bn((batch["image"] for batch in loader), module, device)
+    mode = module.training
+    module.to(device).train()
+    # Not torch's update_bn: it resets the frozen ones too, and then does not measure them.
+    measured = [
+        part
+        for part in module.modules()
+        if isinstance(part, nn.modules.batchnorm._BatchNorm) and part.training
+    ]
+    momenta = [part.momentum for part in measured]
+    for part in measured:
+        part.reset_running_stats()
+        part.momentum = None  # the plain mean over all batches
+    for batch in loader:
+        module(batch["image"].to(device))
+    for part, momentum in zip(measured, momenta, strict=True):
+        part.momentum = momentum
+    module.train(mode)
     module.cpu()

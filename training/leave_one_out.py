@@ -1,0 +1,132 @@
+"""`python -m training leave-one-out`: how well a recipe does where it has never been.
+
+Frames of one place look alike, so a model is judged by places that it has not seen: for each data
+set named by --leave-out, each configuration is trained without it, exported as `export` does it and
+scored on it through the runtime's pipeline, as `evaluate` does it. What is done already is not done
+again, so an interrupted command goes on where it stopped when it is given once more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import yaml
+
+from depth_estimation_ros.engines.onnxruntime import OnnxRuntimeEngine
+from depth_estimation_ros.errors import ParameterError
+from depth_estimation_ros.pipeline import DepthPipeline
+from training import export, train
+from training.call import call
+from training.config import TrainingConfig, load_config, to_mapping
+from training.evaluation.files import as_json, write_file
+from training.evaluation.score import SetResult, evaluate_set
+from training.leave_one_out_table import as_entries, as_markdown
+from training.trainer.loaders import open_sets
+from training.trainer.run_folder import FINAL
+
+MODEL, CONFIG = "model.onnx", "without.yaml"
+EXAMPLES = """\
+examples:
+  python -m training leave-one-out --config config/training/leave_one_out/real.yaml \\
+      --leave-out tum_fr1_rpy hololens --data DIR --out DIR
+  python -m training leave-one-out --config recipe.yaml --leave-out kitchen --data DIR --out DIR \\
+      --start-from runs/synthetic/checkpoints/final.ckpt     (which must not have seen it either)
+
+What --out holds afterwards, RECIPE being the name of a configuration's file:
+  leave_one_out.md, leave_one_out.json   the table
+  RECIPE/SET/                            the run without SET (see `train --help`), and model.onnx
+"""
+logger = logging.getLogger(__name__)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the options of the command."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = EXAMPLES
+    parser.add_argument(
+        "--config", type=Path, nargs="+", required=True, help="one YAML file for each recipe"
+    )
+    parser.add_argument(
+        "--leave-out",
+        nargs="+",
+        required=True,
+        metavar="PATH",
+        help="data sets of data.training, as the configurations name them; each is left out once",
+    )
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder that the configs' paths are relative to"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="runs and the table go here")
+    parser.add_argument(
+        "--start-from", type=Path, metavar="CHECKPOINT", help="as for `train`, in every run"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Trains what is not trained, measures all, writes the table; returns the exit code."""
+    recipes = {path.stem: load_config(path) for path in args.config}
+    if len(recipes) < len(args.config):
+        raise ParameterError("--config", found="two files of one name", expected="names apart")
+    parts = {
+        name: {left_out: without(config, left_out) for left_out in args.leave_out}
+        for name, config in recipes.items()
+    }
+    results: dict[str, list[SetResult]] = {}
+    for name, configs in parts.items():
+        for left_out, config in configs.items():
+            logger.info("%s without %s", name, left_out)
+            folder = args.out / name / Path(left_out).name
+            _train(config, args.data, folder, args.start_from)
+            results.setdefault(name, []).append(
+                _scored(recipes[name], left_out, args.data, folder / MODEL)
+            )
+    write_file(args.out / "leave_one_out.json", as_json(as_entries(results)))
+    markdown = as_markdown(results)
+    write_file(args.out / "leave_one_out.md", markdown)
+    print(markdown)
+    return 0
+
+
+def without(config: TrainingConfig, left_out: str) -> TrainingConfig:
+    """``config`` without one of its training sets; the others share its weight.
+
+    Raises:
+        ParameterError: there is no such set, or no other.
+    """
+    paths = [entry.path for entry in config.data.training]
+    kept = tuple(entry for entry in config.data.training if entry.path != left_out)
+    if len(kept) == len(paths) or not kept:
+        raise ParameterError(
+            f"--leave-out with {config.name}",
+            found=left_out,
+            expected=f"one of several data sets of data.training: {', '.join(paths)}",
+        )
+    return replace(config, data=replace(config.data, training=kept))
+
+
+def _train(config: TrainingConfig, data: Path, folder: Path, start_from: Path | None) -> None:
+    file = folder / CONFIG
+    text = yaml.safe_dump(to_mapping(config), sort_keys=False)
+    if file.is_file() and file.read_text() != text:
+        raise ParameterError(
+            f"{folder} holds a run of another configuration",
+            fix=f"Remove {folder} to train anew, or choose another --out.",
+        )
+    write_file(file, text)
+    if not (folder / FINAL).is_file():
+        # One device: more of them would each start this command once more.
+        words = ["--config", file, "--data", data, "--out", folder, "--resume", "--devices", "1"]
+        call(train, [*words, "--start-from", start_from] if start_from else words)
+    call(export, ["--checkpoint", folder / FINAL, "--out", folder / MODEL])
+
+
+def _scored(config: TrainingConfig, left_out: str, data: Path, model: Path) -> SetResult:
+    entries = [entry for entry in config.data.training if entry.path == left_out]
+    (samples,) = open_sets([replace(entries[0], holdout=0.0)], data, validation=True)
+    engine = OnnxRuntimeEngine(model)
+    result = evaluate_set(DepthPipeline(engine), samples)
+    engine.close()
+    return result
