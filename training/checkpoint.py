@@ -82,6 +82,26 @@ def load_weights(module: DepthModule, path: Path) -> None:
     module.load_state_dict(state["state_dict"])
 
 
+def load_encoder(module: DepthModule, path: Path) -> None:
+    """Puts the encoder of another run into ``module``; it may have more stages than this one's.
+
+    Raises:
+        ModelError: if a tensor of this encoder is missing there or has another shape.
+    """
+    kept = read_checkpoint(path).get("state_dict", {})
+    own = module.network.encoder.state_dict()
+    given = {name: kept.get(f"network.encoder.{name}") for name in own}
+    differ = [n for n, t in given.items() if t is None or t.shape != own[n].shape]
+    if differ:
+        raise ModelError(
+            f"{path} has another encoder than the configuration",
+            found=f"{len(differ)} of {len(own)} tensors that are missing or differ, the first "
+            f"{differ[0]}",
+            expected=f"{module.network.encoder_name}, with as many stages or more",
+        )
+    module.network.encoder.load_state_dict(given)
+
+
 def _check_same_network(module: DepthModule, state: dict[str, Any], path: Path) -> None:
     own = {name: value.shape for name, value in module.state_dict().items()}
     kept = {name: value.shape for name, value in state.get("state_dict", {}).items()}

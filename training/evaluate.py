@@ -31,6 +31,7 @@ from training.evaluation.pictures import picture_sheet
 from training.evaluation.report import Report
 from training.evaluation.score import SetResult, evaluate_set
 from training.evaluation.tables import as_tables
+from training.evaluation.words import intervals_in_words
 
 EXAMPLES = """\
 examples:
@@ -173,6 +174,7 @@ def _print(subject: Subject, result: SetResult) -> None:
     console = Console(width=console.width if console.is_terminal else 140)
     for table in as_tables(result, subject.split):
         console.print(table)
+    console.print(intervals_in_words(result))
     speed = len(result.frames) / result.seconds
     console.print(f"{speed:.1f} frames/s; network {result.engine_ms:.1f} ms a frame (median)\n")
 

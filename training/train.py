@@ -11,7 +11,7 @@ from pathlib import Path
 import lightning
 
 from depth_estimation_ros.errors import DatasetError
-from training.checkpoint import load_weights, steps_to_resume
+from training.checkpoint import load_encoder, load_weights, steps_to_resume
 from training.config import DataSetConfig, load_config
 from training.data.sample import SampleSet
 from training.module import DepthModule
@@ -69,12 +69,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="go on from the last checkpoint in --out, as if there had been no break; begin where "
         "there is none yet, so that a job that is started again needs no other command",
     )
-    parser.add_argument(
+    begin = parser.add_mutually_exclusive_group()
+    begin.add_argument(
         "--start-from",
         type=Path,
         metavar="CHECKPOINT",
-        help="begin with the weights of another run of the same network, such as its final.ckpt, "
-        "instead of the encoder's alone",
+        help="begin with the weights of another run of the same network, such as its final.ckpt",
+    )
+    begin.add_argument(
+        "--encoder-from",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="begin with the encoder of another run, for a smaller decoder or fewer stages",
     )
     parser.add_argument(
         "--devices",
@@ -98,10 +104,13 @@ def run(args: argparse.Namespace) -> int:
     validation = open_sets(data.validation, args.data, validation=True)
     _quieten()
     lightning.seed_everything(config.seed, verbose=False)
-    module = DepthModule(config, with_encoder_weights=not (checkpoint or args.start_from))
+    begun = checkpoint or args.start_from or args.encoder_from
+    module = DepthModule(config, with_encoder_weights=begun is None)
     start = steps_to_resume(module, checkpoint) if checkpoint else 0
-    if args.start_from and checkpoint is None:
+    if checkpoint is None and args.start_from:
         load_weights(module, args.start_from)
+    elif checkpoint is None and args.encoder_from:
+        load_encoder(module, args.encoder_from)
     trainer = make_trainer(config, args.out, launch)
     rank, processes = trainer.global_rank, trainer.world_size
     check_batch(config.optimizer.batch_size, processes, config.trainer.accumulate_grad_batches)

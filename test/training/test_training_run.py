@@ -222,3 +222,25 @@ def test_weights_of_another_network_are_no_start(run, tmp_path, capsys):
     words = ["--config", tmp_path / "wide.yaml", "--data", run, "--out", tmp_path / "out"]
     assert main(["train", *map(str, words), "--start-from", str(first)]) == 1
     assert "is of another network than the configuration" in capsys.readouterr().err
+
+
+def test_a_smaller_network_takes_over_the_encoder_as_far_as_it_goes(run, tmp_path, capsys):
+    small = {**CONFIG["network"], "widths": [8, 8, 8], "stages": 4}
+    config = {**CONFIG, "network": small, "optimizer": {**CONFIG["optimizer"], "lr": 0.0}}
+    config["optimizer"]["encoder_lr"] = 0.0  # so that what was loaded is still there at the end
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(config))
+    first = run / "out" / "checkpoints" / "final.ckpt"
+    words = ["--config", tmp_path / "small.yaml", "--data", run, "--out", tmp_path / "out"]
+    assert main(["train", *map(str, words), "--encoder-from", str(first)]) == 0
+    (_, whole), (_, part) = (
+        load_checkpoint(path) for path in (first, tmp_path / "out/checkpoints/final.ckpt")
+    )
+    weights = dict(part.encoder.named_parameters())
+    assert "blocks.6.0.conv_pw.weight" not in weights
+    for name, value in whole.encoder.named_parameters():
+        if name in weights:
+            torch.testing.assert_close(weights[name], value, rtol=0, atol=0)
+    back = ["--config", run / "tiny.yaml", "--data", run, "--out", tmp_path / "back"]
+    smaller = str(tmp_path / "out/checkpoints/final.ckpt")
+    assert main(["train", *map(str, back), "--encoder-from", smaller]) == 1
+    assert "has another encoder than the configuration" in capsys.readouterr().err

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from depth_estimation_ros.metrics import METRICS
+from training.evaluation.bootstrap import Interval
 from training.evaluation.score import SetResult
-from training.evaluation.words import known, main_rows
+from training.evaluation.words import intervals, known, main_rows
 
 ON_CARDS = ("abs_rel", "rmse", "log10", "silog", "delta1", "delta2", "delta3", "coverage")
 
@@ -51,6 +52,7 @@ def as_csv(results: Iterable[tuple[SetResult, str]]) -> str:
 
 def as_card_entries(result: SetResult, split: str) -> list[dict[str, Any]]:
     """The results as entries of a model card: one for each predictor and alignment."""
+    ends = intervals(result)
     return [
         {
             "dataset": result.dataset,
@@ -63,6 +65,11 @@ def as_card_entries(result: SetResult, split: str) -> list[dict[str, Any]]:
             "predictor": row.predictor,
             "alignment": row.alignment,
             **{name: known(row.metrics[name], 4) for name in ON_CARDS},
+            **(_interval_entries(ends[row.alignment]) if row.predictor == "model" else {}),
         }
         for row in main_rows(result)
     ]
+
+
+def _interval_entries(ends: dict[str, Interval]) -> dict[str, list[float | None]]:
+    return {f"{name}_interval95": [known(end, 4) for end in pair] for name, pair in ends.items()}

@@ -6,7 +6,14 @@ from depth_estimation_ros.model_card import ModelCard
 from training.evaluation.inputs import Subject
 from training.evaluation.pictures import shown_alignment
 from training.evaluation.score import NEAREST_M, SetResult
-from training.evaluation.words import TITLES, band_rows, main_rows, number, protocol
+from training.evaluation.words import (
+    TITLES,
+    band_rows,
+    intervals_in_words,
+    main_rows,
+    number,
+    protocol,
+)
 
 HOW_TO_READ = f"""\
 ## How to read the numbers
@@ -67,6 +74,8 @@ def set_lines(subject: Subject, result: SetResult, picture: str | None) -> list[
         name = f"**{row.predictor}**" if row.predictor == "model" else row.predictor
         lines.append(_line(name, row.alignment, *[number(row.metrics[m]) for m in TITLES]))
     lines += [
+        "",
+        intervals_in_words(result),
         "",
         "By true distance, the model alone:",
         "",

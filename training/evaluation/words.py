@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from training.evaluation.bootstrap import Interval, block_length, mean_interval
 from training.evaluation.running import Metrics
 from training.evaluation.score import SetResult
 
@@ -23,6 +24,9 @@ TITLES = {
 }
 
 
+WITH_INTERVAL = ("delta1", "abs_rel")
+
+
 @dataclass(frozen=True)
 class Row:
     """One line of the main table: whose depth, and how its scale was aligned."""
@@ -30,6 +34,32 @@ class Row:
     predictor: str
     alignment: str
     metrics: Metrics
+
+
+def intervals(result: SetResult) -> dict[str, dict[str, Interval]]:
+    """95 % intervals of the model's means: by alignment, then by metric."""
+    by_alignment = {
+        "none": [frame.unaligned for frame in result.frames],
+        "median": [frame.median for frame in result.frames],
+    }
+    return {
+        alignment: {name: mean_interval([m[name] for m in metrics]) for name in WITH_INTERVAL}
+        for alignment, metrics in by_alignment.items()
+    }
+
+
+def intervals_in_words(result: SetResult) -> str:
+    """The same in one sentence."""
+    parts = [
+        f"{TITLES[name]} {number(low)} to {number(high)} "
+        + ("not aligned" if alignment == "none" else "median-scaled")
+        for alignment, by_name in intervals(result).items()
+        for name, (low, high) in by_name.items()
+    ]
+    blocks = block_length(len(result.frames))
+    return (
+        f"95 % intervals (bootstrap over blocks of {blocks} frames in a row): {', '.join(parts)}."
+    )
 
 
 def main_rows(result: SetResult) -> list[Row]:

@@ -47,6 +47,8 @@ class TimmUNet(DepthNetwork):
         self.encoder_name = encoder
         part: dict[str, Any] = {} if stages is None else {"out_indices": tuple(range(stages))}
         pyramid: Any = timm.create_model(encoder, pretrained=pretrained, features_only=True, **part)
+        if stages is not None:
+            _cut_after_last_feature(pyramid)
         strides = pyramid.feature_info.reduction()
         if strides != [2 ** (i + 1) for i in range(len(strides))]:
             raise ValueError(f"{encoder} gives strides {strides}; the decoder needs 2, 4, 8, ...")
@@ -67,3 +69,12 @@ class TimmUNet(DepthNetwork):
         *skips, bottleneck = self.encoder(x)
         skips = [*reversed(skips), x][: len(self.decoder.blocks)]
         return self.head(self.decoder(bottleneck, skips))
+
+
+def _cut_after_last_feature(pyramid: Any) -> None:
+    """timm computes the stages behind the last feature all the same."""
+    last = pyramid.feature_info.module_name()[-1]
+    kind, _, place = last.partition(".")
+    if kind != "blocks" or not place.isdigit():
+        raise ValueError(f"stages works for encoders made of numbered blocks, not with {last}")
+    pyramid.blocks = pyramid.blocks[: int(place) + 1]
