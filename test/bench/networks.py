@@ -14,7 +14,9 @@ def costs_nothing(folder: Path) -> Path:
     from tiny_models import constant_depth, tiny_card, with_size
 
     path = folder / "costs nothing.onnx"
-    return path if path.exists() else constant_depth(path, 2.0, with_size(tiny_card(), 240, 320, 16))
+    return (
+        path if path.exists() else constant_depth(path, 2.0, with_size(tiny_card(), 240, 320, 16))
+    )
 
 
 def in_int8(model: str, folder: Path) -> Path:

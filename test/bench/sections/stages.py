@@ -146,9 +146,7 @@ def steps_of_a_frame(
         Step("decode bgr8", lambda: messages.decode_image(bgr), 6 * pixels, cold=True),
         Step("decode JPEG", lambda: messages.decode_compressed(jpeg)),
         Step("decode rgb8 (no copy)", keep("rgb", lambda: messages.decode_image(image)), cold=True),
-        Step(
-            "camera", lambda: messages.camera_model(messages.camera_info(camera, header)).rays()
-        ),
+        Step("camera", lambda: messages.camera_model(messages.camera_info(camera, header)).rays()),
         Step(
             "resize",
             lambda: pipeline.to_input(
