@@ -32,6 +32,7 @@ from depth_estimation_ros.frames import (
     read_camera,
 )
 from depth_estimation_ros.inputs import Frame
+from depth_estimation_ros.messages.kinds import ReusedRosKind
 from depth_estimation_ros.network_facts import NetworkFacts
 from depth_estimation_ros.parameters import Parameters
 from depth_estimation_ros.pipeline import DepthPipeline, check_answer
@@ -132,6 +133,7 @@ class FramePath:
         self._statistics = statistics
         self._logger = logger
         self._colors = DepthColors()
+        self._kind = ReusedRosKind()  # of the publishing thread
         self.camera_info_state = ""
         """calibrated, unsupported (its lens model: no cloud), uncalibrated or missing; empty before
         the first frame."""
@@ -213,7 +215,7 @@ class FramePath:
         if "camera_info" in wanted:
             outputs.camera_info.publish(estimated.camera_info())
         if "points" in wanted:
-            outputs.points.publish(estimated.points(parameters.cloud_stride))
+            outputs.points.publish(estimated.points(parameters.cloud_stride, kind=self._kind))
         if "color" in wanted:
             self._colors.settings = parameters.color_settings()
             outputs.color.publish(estimated.color(self._colors))

@@ -32,6 +32,7 @@ from depth_estimation_ros import messages, pipeline
 from depth_estimation_ros.engines import open_engine
 from depth_estimation_ros.frames import EstimatedFrame, PreparedFrame
 from depth_estimation_ros.geometry import CameraModel
+from depth_estimation_ros.messages.kinds import ReusedRosKind
 from depth_estimation_ros.model_card import ModelCard
 from depth_estimation_ros.render import ColorSettings, DepthColors
 
@@ -127,6 +128,7 @@ def steps_of_a_frame(
     colors = DepthColors(ColorSettings())
     pixels, network_pixels = width * height, network_w * network_h
     have: dict[str, Any] = {}
+    reused = ReusedRosKind()  # as the node has it
 
     def keep(name: str, make: Callable[[], Any]) -> Callable[[], None]:
         def run() -> None:
@@ -171,7 +173,7 @@ def steps_of_a_frame(
         Step("publish depth", lambda: publish["depth"](have["message"])),
         Step(
             "cloud and its message",
-            keep("cloud", lambda: estimated().points()),
+            keep("cloud", lambda: estimated().points(kind=reused)),
             (4 + 8 + 3 + 16) * pixels,  # depth, rays, colours; x, y, z, rgb
             counts=True,
         ),
