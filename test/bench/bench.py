@@ -26,7 +26,7 @@ BENCH = Path(__file__).resolve().parent
 ROOT = BENCH.parents[1]
 sys.path[:0] = [str(BENCH), str(BENCH.parent), str(ROOT)]  # the tests' helpers; the package here
 
-SECTIONS = ("startup", "stages", "engine", "processor", "end_to_end")
+SECTIONS = ("startup", "stages", "engine", "processor", "end_to_end", "replay", "peers")
 KEPT = ROOT / "docs" / "benchmarks"
 
 
