@@ -59,7 +59,7 @@ class DepthEstimationNode(LifecycleNode):
         self._worker: Worker[Frame] | None = None  # from configure to cleanup
         self._path: FramePath | None = None  # while the worker's session is open
         self._inputs: CameraInputs | None = None  # from activate to deactivate
-        self._engine_broken = False  # from a failure of the engine until it is open again
+        self._engine_broken = False  # from a failure of the engine until another one is opened
         self._state = "unconfigured"
         self._engine_failed = self.create_guard_condition(self._on_engine_failed)
 
@@ -100,11 +100,11 @@ class DepthEstimationNode(LifecycleNode):
         """Start to listen; an engine that failed is opened anew."""
         self._recovery.restart(self._statistics)
         try:
-            if self._engine_broken and self._outputs is not None:
+            if self._engine_is_lost() and self._outputs is not None:
                 self._open_engine(self._outputs)
             super().on_activate(state)
-            if self._path is not None:
-                self._path.camera_info_state = ""
+            if (path := self._path) is not None:
+                path.camera_info_state = ""
             self._inputs = CameraInputs(
                 self,
                 self._settings.image_transport,
@@ -156,13 +156,18 @@ class DepthEstimationNode(LifecycleNode):
         """Start a worker, in the place of the one before; raises what opening the engine raised."""
         self._outputs = outputs
         if self._worker is not None:
+            if self._worker.discard():  # came in after the network failed
+                self._statistics.count("dropped_busy")
             self._worker.stop()
+        self._engine_broken = False
         worker: Worker[Frame] = Worker(
             lambda: self._session(outputs, worker), self._on_worker_failure
         )
         self._worker = worker
         worker.start()
-        self._engine_broken = False
+
+    def _engine_is_lost(self) -> bool:
+        return self._engine_broken or (self._worker is not None and self._worker.has_ended)
 
     def _release(self) -> None:
         self._stop_listening()
@@ -225,6 +230,7 @@ class DepthEstimationNode(LifecycleNode):
             return  # said already; this is what its end brought about
         if isinstance(error, EngineError):
             self._engine_broken = True
+            self._statistics.bad_frame(str(error))
             self._report("depth estimation stopped, activate the node to try again", error)
             self._engine_failed.trigger()
             raise error  # ends the worker: the engine is closed here, and no frame is tried on it
@@ -239,20 +245,22 @@ class DepthEstimationNode(LifecycleNode):
             found=f"no answer in {limit:g} s",
             expected="one within the parameter engine_timeout",
         )
-        self._engine_broken = True
-        if worker.discard():
-            self._statistics.count("dropped_busy")
         self._recovery.hung(worker)
-        if worker.abandon(error):
-            self._path = None
+        # All is told before the worker is abandoned: whoever waits for it goes on then, perhaps
+        # with another network, of which it would not be true.
+        if worker.is_open:
             self._statistics.bad_frame(str(error))
             self._report("the frame is lost and the network given up", error)
-            self._engine_failed.trigger()
+        self._path = None
+        worker.abandon(error)
+        if worker.discard():
+            self._statistics.count("dropped_busy")
+        self._engine_failed.trigger()
 
     def _on_engine_failed(self) -> None:
         """In the executor's thread: a network that hung is opened anew, one that failed is not."""
-        if self._state != "active":
-            return
+        if self._state != "active" or not self._engine_is_lost():
+            return  # it comes late: another network is at work already, or is not wanted
         self._publish_diagnostics()  # so that the error is seen, however soon it is over
         hung = self._worker is not None and self._worker.is_abandoned
         if not (hung and self._recovery.worth_it and self._restart()):
@@ -283,8 +291,8 @@ class DepthEstimationNode(LifecycleNode):
                 present = self._settings
                 changed = [name for name in values if values[name] != getattr(present, name)]
                 parameters.check_changes_while(self._state, changed)
-            if self._path is not None:
-                check_settings(self._path.engine.card, wanted.pipeline_settings())
+            if (path := self._path) is not None:  # the worker's thread may take it away
+                check_settings(path.engine.card, wanted.pipeline_settings())
         except ParameterError as error:
             return SetParametersResult(successful=False, reason=str(error))
         self._settings = wanted

@@ -19,7 +19,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -37,8 +37,12 @@ class Mailbox(Generic[Item]):
         self._closed = False
 
     def put(self, item: Item) -> bool:
-        """Leave ``item`` for the taker; True if it took the place of one not yet taken."""
+        """Leave ``item`` for the taker; True if one is thrown away: that which was not yet taken,
+        or, if the mailbox is closed, ``item`` itself.
+        """
         with self._changed:
+            if self._closed:
+                return True
             replaced = self._item is not None
             self._item = item
             self._changed.notify_all()
@@ -50,7 +54,7 @@ class Mailbox(Generic[Item]):
             if not self._closed:
                 self._item = item
                 self._changed.notify_all()
-                self._changed.wait_for(lambda: self._item is not item)
+                self._changed.wait_for(lambda: self._closed or self._item is not item)
             return not self._closed
 
     def take(self) -> Item | None:
@@ -86,13 +90,12 @@ class Mailbox(Generic[Item]):
     def wait_until_idle(self) -> None:
         """Return when no item is waiting or at work."""
         with self._changed:
-            self._changed.wait_for(lambda: self._item is None and not self._busy)
+            self._changed.wait_for(lambda: (self._closed or self._item is None) and not self._busy)
 
     def close(self) -> None:
-        """Let the taker end; a waiting item is thrown away."""
+        """Let the taker end; a waiting item stays for whoever discards it, and is not taken."""
         with self._changed:
             self._closed = True
-            self._item = None
             self._changed.notify_all()
 
 
@@ -131,10 +134,16 @@ class Worker(Generic[Item]):
     def start(self) -> None:
         """Wait until the session is open; raises what opening it raised."""
         self._thread.start()
-        self._opened.result()
+        try:
+            self._opened.result()
+        except Exception:
+            self._ended.wait()
+            raise
 
     def submit(self, item: Item) -> bool:
-        """Hand over the newest item; True if an older one, not yet begun, was thrown away."""
+        """Hand over the newest item; True if one was thrown away: an older one, not yet begun, or
+        this one, of a worker that has ended.
+        """
         return self._mailbox.put(item)
 
     def discard(self) -> bool:
@@ -160,29 +169,34 @@ class Worker(Generic[Item]):
         if not self._abandoned:
             self._thread.join()
 
-    def abandon(self, error: Exception) -> bool:
+    def abandon(self, error: Exception) -> None:
         """Leave the threads to themselves, whatever they hang in; from any thread.
 
-        Whoever waits for the worker goes on: `start` raises the error, `drain` and `stop` return. A
-        thread that comes back later closes the session and ends, and no failure of it is told.
-
-        Returns:
-            True if the session was open already, so that `start` has nobody to tell the error.
+        Whoever waits for the worker goes on: `start` raises the error, unless the session is open
+        already; `drain` and `stop` return. A thread that comes back later closes the session and
+        ends, and no failure of it is told.
         """
         self._abandoned = True
+        with suppress(InvalidStateError):
+            self._opened.set_exception(error)
         _leave(self._mailbox)
         _leave(self._rests)
         self._ended.set()
-        try:
-            self._opened.set_exception(error)
-        except InvalidStateError:
-            return True
-        return False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether `start` has, or will have, returned: an error has to be told otherwise."""
+        return self._opened.done() and self._opened.exception() is None
 
     @property
     def is_abandoned(self) -> bool:
         """Whether nobody waits for the worker any more."""
         return self._abandoned
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing will be worked on any more: the session has failed, or is abandoned."""
+        return self._abandoned or self._ended.is_set()
 
     @property
     def is_running(self) -> bool:
@@ -206,8 +220,8 @@ class Worker(Generic[Item]):
             else:
                 raise
         finally:
+            self._ended.set()  # before those who wait go on, and ask
             _leave(self._mailbox)
-            self._ended.set()
 
     def _work_on_items(self, work: Callable[[Item], Rest | None]) -> None:
         self._finisher.start()

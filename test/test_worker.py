@@ -64,6 +64,15 @@ def test_closed_mailbox_gives_none_even_with_an_item_waiting() -> None:
     mailbox.put("late")
     mailbox.close()
     assert mailbox.take() is None
+    assert mailbox.discard() is True
+    assert mailbox.discard() is False
+
+
+def test_closed_mailbox_throws_away_what_is_put_into_it() -> None:
+    mailbox: Mailbox[str] = Mailbox()
+    mailbox.close()
+    assert mailbox.put("too late") is True
+    assert mailbox.discard() is False
 
 
 def test_session_is_opened_used_and_closed_in_one_thread_that_is_not_the_callers() -> None:
@@ -111,6 +120,7 @@ def test_opening_error_is_raised_by_start_and_the_thread_is_gone() -> None:
     worker: Worker[int] = Worker(Session(ValueError("no such model")), lambda error: None)
     with pytest.raises(ValueError, match="no such model"):
         worker.start()
+    assert (worker.is_open, worker.has_ended) == (False, True)
     worker.stop()
     assert threading.active_count() == before
 
