@@ -1,7 +1,10 @@
-"""Two threads behind a mailbox that keeps only the newest frame: one infers, one publishes.
+"""Two threads behind a mailbox that keeps only the newest frames: one infers, one publishes.
 
 A camera is often faster than the network. Frames must not queue up: then each would wait longer
 than the one before. So there is one slot, and a newer frame takes the place of one not yet begun.
+Of several cameras each has a slot, and they are served in the order in which their slots were
+filled: a fast camera renews its frame without overtaking, so a slow one waits for at most one frame
+of each other.
 
 While a frame is published, the next one is already in the network. The first thread hands a frame
 over and waits until the second takes it; only then it looks for the next. So at most two frames are
@@ -28,23 +31,23 @@ Rest = Callable[[], None]
 
 
 class Mailbox(Generic[Item]):
-    """A slot for one item between one thread that puts and one that takes."""
+    """Slots for one item each, between threads that put and one that takes."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._item: Item | None = None
+        self._items: dict[str, Item] = {}  # by slot, in the order in which they were filled
         self._busy = False
         self._closed = False
 
-    def put(self, item: Item) -> bool:
+    def put(self, item: Item, slot: str = "") -> bool:
         """Leave ``item`` for the taker; True if one is thrown away: that which was not yet taken,
         or, if the mailbox is closed, ``item`` itself.
         """
         with self._changed:
             if self._closed:
                 return True
-            replaced = self._item is not None
-            self._item = item
+            replaced = slot in self._items
+            self._items[slot] = item
             self._changed.notify_all()
         return replaced
 
@@ -52,9 +55,9 @@ class Mailbox(Generic[Item]):
         """Leave ``item`` and wait until it is taken; False if the mailbox is closed instead."""
         with self._changed:
             if not self._closed:
-                self._item = item
+                self._items[""] = item
                 self._changed.notify_all()
-                self._changed.wait_for(lambda: self._closed or self._item is not item)
+                self._changed.wait_for(lambda: self._closed or not self._items)
             return not self._closed
 
     def take(self) -> Item | None:
@@ -65,32 +68,31 @@ class Mailbox(Generic[Item]):
         with self._changed:
             self._busy = False
             self._changed.notify_all()
-            self._changed.wait_for(lambda: self._closed or self._item is not None)
+            self._changed.wait_for(lambda: self._closed or bool(self._items))
             if self._closed:
                 return None
-            item, self._item = self._item, None
+            item = self._items.pop(next(iter(self._items)))
             self._busy = True
             self._changed.notify_all()
         return item
 
-    def discard(self) -> bool:
+    def discard(self, slot: str = "") -> bool:
         """Throw away a waiting item; True if one waited."""
         with self._changed:
-            waited = self._item is not None
-            self._item = None
-        return waited
+            return self._items.pop(slot, None) is not None
 
     def drain(self) -> bool:
-        """Throw away a waiting item and wait until the one at work is done; True if one waited."""
+        """Throw away what waits and wait until the item at work is done; True if one waited."""
         with self._changed:
-            waited = self.discard()
+            waited = bool(self._items)
+            self._items.clear()
             self._changed.wait_for(lambda: not self._busy)
         return waited
 
     def wait_until_idle(self) -> None:
         """Return when no item is waiting or at work."""
         with self._changed:
-            self._changed.wait_for(lambda: (self._closed or self._item is None) and not self._busy)
+            self._changed.wait_for(lambda: (self._closed or not self._items) and not self._busy)
 
     def close(self) -> None:
         """Let the taker end; a waiting item stays for whoever discards it, and is not taken."""
@@ -140,18 +142,18 @@ class Worker(Generic[Item]):
             self._ended.wait()
             raise
 
-    def submit(self, item: Item) -> bool:
+    def submit(self, item: Item, slot: str = "") -> bool:
         """Hand over the newest item; True if one was thrown away: an older one, not yet begun, or
-        this one, of a worker that has ended.
+        this one, of a worker that has ended. Each slot has a newest item.
         """
-        return self._mailbox.put(item)
+        return self._mailbox.put(item, slot)
 
-    def discard(self) -> bool:
-        """Throw away a waiting item, at once; True if there was one."""
-        return self._mailbox.discard()
+    def discard(self, slot: str = "") -> bool:
+        """Throw away the waiting item of a slot, at once; True if there was one."""
+        return self._mailbox.discard(slot)
 
     def drain(self) -> bool:
-        """Return when no item is waiting or at work; True if a waiting one was thrown away.
+        """Return when no item is waiting or at work, of any slot; True if one was thrown away.
 
         An item that has been begun is finished, its rest too.
         """

@@ -23,6 +23,7 @@ from rclpy.parameter import Parameter
 from ros_helpers import TIMEOUT, Tester, red_image
 from sensor_msgs.msg import Image
 
+from depth_estimation_ros.cameras import Camera
 from depth_estimation_ros.inputs import Frame
 from depth_estimation_ros.node import DepthEstimationNode
 
@@ -46,7 +47,7 @@ def make(tester: Tester) -> Iterator[Callable[[Path], DepthEstimationNode]]:
         tester.ros.create_subscription(Image, topic, lambda message: None, 1)
         assert node.trigger_configure() == SUCCESS
         assert node.trigger_activate() == SUCCESS
-        wait_until(lambda: node._outputs.wanted(), "a listener")
+        wait_until(lambda: node._cameras[0].outputs.wanted(), "a listener")
         return node
 
     yield active
@@ -62,7 +63,7 @@ def wait_until(condition: Callable[[], Any], what: str) -> None:
 
 
 def show(node: DepthEstimationNode, red: int) -> None:
-    node._on_frame(Frame(red_image(red), None, time.monotonic()))
+    node._on_frame(node._cameras[0], Frame(red_image(red), None, time.monotonic()))
 
 
 def counted(node: DepthEstimationNode, name: str) -> str:
@@ -114,7 +115,7 @@ def test_error_of_a_hang_is_told_before_the_node_can_go_on_with_another_network(
     open_anew(node)
     assert told == ["the frame is lost and the network given up"]
     wait_until(lambda: not node._recovery.threads_left, "the end of the thread that hung")
-    assert node._path is not None
+    assert node._cameras[0].path is not None
     works(node)
     assert counted(node, "dropped_bad") == "1"
 
@@ -135,11 +136,9 @@ def test_parameters_can_be_set_in_the_moment_in_which_the_network_goes(
     make: Callable[[Path], DepthEstimationNode], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     node = make(tiny_models.constant_depth(tmp_path / "two.onnx", 2.0))
-    seen = iter([node._path])
+    seen = iter([node._cameras[0].path])
     with monkeypatch.context() as patched:
-        patched.setattr(
-            DepthEstimationNode, "_path", property(lambda self: next(seen, None)), raising=False
-        )
+        patched.setattr(Camera, "path", property(lambda self: next(seen, None)), raising=False)
         result = node.set_parameters_atomically([Parameter("max_depth", value=5.0)])
     assert result.successful
     assert node._settings.max_depth == 5.0
