@@ -23,6 +23,7 @@ ANY_TIME = "any time"
 UNCONFIGURED = "while unconfigured"
 READ_ONLY = "at start only"
 ONE_CAMERA = ("",)
+EMPTY = '""'  # how an empty text is written
 _CAMERA_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
@@ -375,9 +376,9 @@ def markdown_table() -> str:
     for name, spec in SPECS.items():
         default = DEFAULTS[name]
         if isinstance(default, tuple):
-            shown = f"[{', '.join(default)}]"
+            shown = f"[{', '.join(text or EMPTY for text in default)}]"
         else:
-            shown = str(default).lower() if isinstance(default, bool) else str(default) or '""'
+            shown = str(default).lower() if isinstance(default, bool) else str(default) or EMPTY
         allowed = ", ".join(f"`{choice}`" for choice in spec.choices)
         if spec.limits is not None:
             allowed = f"{spec.limits[0]:g} ... {spec.limits[1]:g}"

@@ -26,7 +26,7 @@ BENCH = Path(__file__).resolve().parent
 ROOT = BENCH.parents[1]
 sys.path[:0] = [str(BENCH), str(BENCH.parent), str(ROOT)]  # the tests' helpers; the package here
 
-SECTIONS = ("startup", "stages", "engine", "processor", "end_to_end", "replay", "peers")
+SECTIONS = ("startup", "stages", "engine", "processor", "end_to_end", "cameras", "replay", "peers")
 KEPT = ROOT / "docs" / "benchmarks"
 
 
@@ -36,6 +36,11 @@ def main() -> int:
     console = Console()
     if not console.is_terminal:
         console = Console(width=200)  # a file or pipe has no width; the tables must not be cut
+    if args.readme:
+        from readme import fill
+
+        fill(ROOT / "README.md", KEPT)
+        return 0
     if args.render:
         _render(args.render, console)
         return 0
@@ -56,6 +61,11 @@ def _arguments() -> argparse.Namespace:
         "--quick", action="store_true", help="less than two minutes; writes nothing without --out"
     )
     parser.add_argument("--out", type=Path, help=f"folder of the results (default: {KEPT})")
+    parser.add_argument(
+        "--readme",
+        action="store_true",
+        help=f"measure nothing: put the numbers in {KEPT.relative_to(ROOT)} into README.md",
+    )
     parser.add_argument(
         "--render",
         type=Path,
@@ -133,6 +143,9 @@ def _render(folder: Path, console: Console, quiet: bool = False) -> None:
             _show(tables, console)
         parts.append(_heading(name, content))
         parts += [table.markdown() for table in tables]
+    from plots import plot_all
+
+    parts += [f"![{path.stem.replace('_', ' ')}]({path.name})\n" for path in plot_all(folder)]
     (folder / "README.md").write_text("\n".join(parts))
 
 
