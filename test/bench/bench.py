@@ -13,6 +13,7 @@ import importlib
 import json
 import os
 import shlex
+import signal
 import sys
 import tempfile
 import time
@@ -44,6 +45,7 @@ def main() -> int:
     if args.render:
         _render(args.render, console)
         return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the nodes are stopped on the way out
     with tempfile.TemporaryDirectory() as folder:
         failed = _measure(args, Path(folder), console)
     return 1 if failed else 0
@@ -89,6 +91,7 @@ def _measure(args: argparse.Namespace, folder: Path, console: Console) -> list[s
     import rclpy
     from machine import facts
     from options import Options
+    from rclpy.signals import SignalHandlerOptions
 
     from depth_estimation_ros.engines import bundled_models
 
@@ -96,7 +99,7 @@ def _measure(args: argparse.Namespace, folder: Path, console: Console) -> list[s
     about = {"command": f"make bench ARGS={shlex.quote(shlex.join(sys.argv[1:]))}"}
     about |= {"date": time.strftime("%Y-%m-%d"), "quick": args.quick, "machine": facts()}
     failed = []
-    rclpy.init()
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # a signal ends the bench
     for name in args.only or SECTIONS:
         began = time.perf_counter()
         console.print(f"{name} ...")
