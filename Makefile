@@ -53,7 +53,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check $(PIP_ARGS)
 SOURCES := $(shell find depth_estimation_ros launch config resource -type f ! -name "*.pyc")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test gpu-check fuzz soak bench bench-replay bench-training lint clean python
+.PHONY: help demo test gpu-check fuzz soak bench bench-peers bench-training lint clean python
 
 help: ## show this list
 	@awk -F ":.*## " '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,15 +73,13 @@ fuzz: .venv-test/.ready ## 50,000 cases of noise in all that comes in (ARGS=--he
 soak: .venv-test/.ready ## 20 minutes of faults; memory and handles must not grow (ARGS=--help)
 	@$(TEST_BIN)/python test/soak/soak.py $(ARGS)
 
-bench: .venv-test/.ready ## what node and replay cost beside the network; how fast training steps are
-	@$(TEST_BIN)/python test/bench/node_overhead.py $(ARGS)
-	@$(TEST_BIN)/python test/bench/replay.py || true # says itself which aim it missed
-	@$(TEST_BIN)/python test/bench/training_speed.py
+bench: .venv-test/.ready ## the speed of node and replay, into docs/benchmarks (ARGS=--help)
+	@$(TEST_BIN)/python test/bench/bench.py $(ARGS)
 
-bench-replay: .venv-test/.ready ## replay alone (ARGS=--help)
-	@$(TEST_BIN)/python test/bench/replay.py $(ARGS)
+bench-peers: .venv-test/.ready .venv-peers/.ready ## the same through OpenVINO, Open3D and others
+	@$(TEST_BIN)/python test/bench/bench.py --only peers $(ARGS)
 
-bench-training: .venv-test/.ready ## training steps alone (ARGS=--help)
+bench-training: .venv-test/.ready ## the speed of training steps (ARGS=--help)
 	@$(TEST_BIN)/python test/bench/training_speed.py $(ARGS)
 
 lint: .venv-test/.ready ## ruff and mypy
@@ -90,7 +88,7 @@ lint: .venv-test/.ready ## ruff and mypy
 	@$(TEST_BIN)/python -m mypy
 
 clean: ## remove the environments, build outputs and caches; keeps demo_out/, soak_out/ and runs/
-	@rm -rf .venv .venv-test build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	@rm -rf .venv .venv-test .venv-peers build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 python:
@@ -117,4 +115,11 @@ endif
 	@echo "Making .venv-test with $(WITH) and PyTorch ($$($(PYTHON) -V)); once, some minutes ..."
 	@$(PYTHON) -m venv --clear $(VENV_ARGS) .venv-test
 	@$(TEST_BIN)/python $(PIP_INSTALL) $(SETUPTOOLS) $(TORCH) $(KEEP) -e ".[$(TEST_EXTRAS)]"
+	@touch $@
+
+# Large, and wanted by the bench alone; either may be missing for this Python.
+.venv-peers/.ready: setup.py | python
+	@$(PYTHON) -m venv --clear .venv-peers
+	@.venv-peers/bin/python $(PIP_INSTALL) $(SETUPTOOLS) -e .
+	@for peer in openvino open3d; do .venv-peers/bin/python $(PIP_INSTALL) $$peer || true; done
 	@touch $@

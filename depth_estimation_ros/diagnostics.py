@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections import Counter, deque
+from collections.abc import Mapping
 from pathlib import Path
 
 from depth_estimation_ros.image_watch import STALLED_S
@@ -31,9 +32,14 @@ BAD_FRAME_S = 5.0  # so long a bad frame is news, unless a frame is handled afte
 
 
 class Statistics:
-    """Counters and times of frames; may be used from several threads."""
+    """Counters and times of frames; may be used from several threads.
 
-    def __init__(self) -> None:
+    Args:
+        total: is told all that is told to this one: that of all cameras, if this is of one.
+    """
+
+    def __init__(self, total: Statistics | None = None) -> None:
+        self._total = total
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
         self._latency_ms: deque[float] = deque(maxlen=WINDOW)
@@ -47,6 +53,8 @@ class Statistics:
 
     def count(self, name: str) -> None:
         """Add one to a counter of ``COUNTERS``."""
+        if self._total is not None:
+            self._total.count(name)
         with self._lock:
             self._counts[name] += 1
             if name.startswith("skipped"):
@@ -54,12 +62,22 @@ class Statistics:
 
     def engine_ran(self, milliseconds: float) -> None:
         """Note one run of the network."""
+        if self._total is not None:
+            self._total.engine_ran(milliseconds)
         with self._lock:
             self._counts["engine_runs"] += 1
             self._engine_ms.append(milliseconds)
 
+    def took(self, milliseconds: Mapping[str, float]) -> None:
+        """Note the times of one frame: see `StageTimes.note`."""
+        if self._total is not None:
+            self._total.took(milliseconds)
+        self.stages.note(milliseconds)
+
     def published(self, latency_ms: float) -> None:
         """Note one frame that went all the way; the bad ones before it are over then."""
+        if self._total is not None:
+            self._total.published(latency_ms)
         with self._lock:
             self._counts["frames_published"] += 1
             self._latency_ms.append(latency_ms)
@@ -74,6 +92,8 @@ class Statistics:
             counter: skipped_no_subscriber if nobody listens, skipped_no_calibration if only those
                 listen who get nothing without a calibrated camera.
         """
+        if self._total is not None:
+            self._total.skipped(counter)
         with self._lock:
             self._counts[counter] += 1
             self._bad_frame_at = -math.inf
@@ -81,6 +101,8 @@ class Statistics:
 
     def bad_frame(self, message: str) -> None:
         """Note one frame that had to be dropped: an error of the next ``BAD_FRAME_S`` at most."""
+        if self._total is not None:
+            self._total.count("dropped_bad")  # the message is told with the name of its camera
         with self._lock:
             self._counts["dropped_bad"] += 1
             self._last_error = message
@@ -88,6 +110,8 @@ class Statistics:
 
     def time_jumped(self) -> None:
         """Note that time has jumped back; percentiles are those of the new time's frames."""
+        if self._total is not None:
+            self._total.time_jumped()
         with self._lock:
             self._counts["time_jumps"] += 1
             self._latency_ms.clear()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -31,7 +31,8 @@ from depth_estimation_ros.frames import (
     decode,
     read_camera,
 )
-from depth_estimation_ros.inputs import Frame
+from depth_estimation_ros.inputs import Frame, topic_of
+from depth_estimation_ros.messages.kinds import ReusedRosKind
 from depth_estimation_ros.network_facts import NetworkFacts
 from depth_estimation_ros.parameters import Parameters
 from depth_estimation_ros.pipeline import DepthPipeline, check_answer
@@ -44,14 +45,14 @@ OUTPUT_QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
 
 
 class Outputs:
-    """The publishers of the node: they exist from configure to cleanup."""
+    """The publishers of one camera of the node: they exist from configure to cleanup."""
 
-    def __init__(self, node: LifecycleNode) -> None:
+    def __init__(self, node: LifecycleNode, camera: str = "") -> None:
         self._node = node
-        self.depth = self._publisher(Image, "~/depth/image")
-        self.camera_info = self._publisher(CameraInfo, "~/depth/camera_info")
-        self.points = self._publisher(PointCloud2, "~/points")
-        self.color = self._publisher(Image, "~/depth/color")
+        self.depth = self._publisher(Image, topic_of(camera, "~/depth/image"))
+        self.camera_info = self._publisher(CameraInfo, topic_of(camera, "~/depth/camera_info"))
+        self.points = self._publisher(PointCloud2, topic_of(camera, "~/points"))
+        self.color = self._publisher(Image, topic_of(camera, "~/depth/color"))
 
     def wanted(self) -> set[str]:
         """The outputs that somebody listens to, by the names of the attributes."""
@@ -80,10 +81,24 @@ def open_frame_path(
     logger: RcutilsLogger,
     on_hang: Callable[[float], None] = lambda limit: None,
 ) -> Iterator[FramePath]:
+    """`open_frame_paths` of one camera without a name."""
+    cameras = {"": (outputs, statistics)}
+    with open_frame_paths(cameras, parameters, logger, on_hang) as paths:
+        yield paths[""]
+
+
+@contextmanager
+def open_frame_paths(
+    cameras: Mapping[str, tuple[Outputs, Statistics]],
+    parameters: Callable[[], Parameters],
+    logger: RcutilsLogger,
+    on_hang: Callable[[float], None],
+) -> Iterator[dict[str, FramePath]]:
     """Open the engine that the parameters name, warm it up, and close it at the end.
 
     Args:
-        outputs, parameters, statistics, logger: see `FramePath`.
+        cameras: outputs and statistics of each, by its name; they share the engine.
+        parameters, logger: see `FramePath`.
         on_hang: see `WatchedEngine`; the limit is the parameter engine_timeout.
 
     Raises:
@@ -98,7 +113,10 @@ def open_frame_path(
         pipeline.warm_up()
         logger.info(f"model ready: {engine.description}")
         facts = NetworkFacts(opened, resolve_model(at_start.model))
-        yield FramePath(pipeline, outputs, parameters, statistics, logger, facts)
+        yield {
+            name: FramePath(pipeline, outputs, parameters, statistics, logger, facts, name)
+            for name, (outputs, statistics) in cameras.items()
+        }
     finally:
         engine.close()
 
@@ -113,6 +131,7 @@ class FramePath:
         statistics: counts what became of each frame.
         logger: of the node.
         network: what is known of the engine.
+        camera: its name, for the log.
     """
 
     def __init__(
@@ -123,8 +142,10 @@ class FramePath:
         statistics: Statistics,
         logger: RcutilsLogger,
         network: NetworkFacts,
+        camera: str = "",
     ) -> None:
         self.network = network
+        self._of = f"{camera}: " if camera else ""
         self._pipeline = pipeline
         self.engine = pipeline.engine
         self._outputs = outputs
@@ -132,6 +153,7 @@ class FramePath:
         self._statistics = statistics
         self._logger = logger
         self._colors = DepthColors()
+        self._kind = ReusedRosKind()  # of the publishing thread
         self.camera_info_state = ""
         """calibrated, unsupported (its lens model: no cloud), uncalibrated or missing; empty before
         the first frame."""
@@ -213,7 +235,7 @@ class FramePath:
         if "camera_info" in wanted:
             outputs.camera_info.publish(estimated.camera_info())
         if "points" in wanted:
-            outputs.points.publish(estimated.points(parameters.cloud_stride))
+            outputs.points.publish(estimated.points(parameters.cloud_stride, kind=self._kind))
         if "color" in wanted:
             self._colors.settings = parameters.color_settings()
             outputs.color.publish(estimated.color(self._colors))
@@ -222,7 +244,7 @@ class FramePath:
         if frame.stamp_age is not None:
             times["receive"] = frame.stamp_age * 1000
             times["end_to_end"] += times["receive"]
-        self._statistics.stages.note(times)
+        self._statistics.took(times)
         self._statistics.published(latency_ms)
 
     def _publish_camera_info(self, info: CameraInfo, received_at: float) -> None:
@@ -231,7 +253,7 @@ class FramePath:
 
     def _drop(self, why: str) -> None:
         self._statistics.bad_frame(why)
-        self._logger.warning(f"frame dropped: {why}", throttle_duration_sec=1.0)
+        self._logger.warning(f"{self._of}frame dropped: {why}", throttle_duration_sec=1.0)
 
     def _enter(self, camera: FrameCamera, parameters: Parameters) -> None:
         """Keep the state of the camera, and log once why one brings no cloud."""
@@ -247,7 +269,7 @@ class FramePath:
                 f"{parameters.assumed_hfov_deg:g} degrees (assumed_hfov_deg), without a point "
                 "cloud. Publish a calibrated sensor_msgs/CameraInfo to change that"
             )
-        self._logger.warning(f"CameraInfo {camera.state}: {what_follows}")
+        self._logger.warning(f"{self._of}CameraInfo {camera.state}: {what_follows}")
 
 
 def _since(received_at: float) -> float:

@@ -97,12 +97,12 @@ class EstimatedFrame:
         Raises:
             CalibrationError: the camera is not calibrated, or its lens model not known.
         """
-        depth = self.result.depth[::stride, ::stride]
-        points = deproject(depth, self._camera().rays(stride))
+        depth, rays = self.result.depth[::stride, ::stride], self._camera().rays(stride)
         rgb = resize_image(self.prepared.rgb, *self.result.depth.shape)[::stride, ::stride]
         if voxel_size > 0:
-            points, rgb = voxel_downsample(points, rgb, voxel_size)
-        return messages.point_cloud(points, rgb, self.prepared.header, kind)
+            points, rgb = voxel_downsample(deproject(depth, rays), rgb, voxel_size)
+            return messages.point_cloud(points, rgb, self.prepared.header, kind)
+        return messages.depth_cloud(depth, rays, rgb, self.prepared.header, kind)
 
     def color(self, colors: DepthColors, kind: Kind = ROS) -> Any:
         """The depth in colours as an rgb8 sensor_msgs/Image.

@@ -7,6 +7,7 @@ to the right and Y down (the optical frame of REP 103). Depth is in metres along
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
@@ -16,11 +17,11 @@ from numpy.typing import NDArray
 
 from depth_estimation_ros.distortion import is_distorted, undistort
 from depth_estimation_ros.errors import CalibrationError
+from depth_estimation_ros.row_blocks import row_blocks
 
 FloatImage = NDArray[np.float32]
 Matrix = NDArray[np.float64]
 
-_ROWS = 32  # of an image that deproject handles at once
 _SHORTEST_PX, _LONGEST_PX = 1e-6, 1e12  # far beyond any lens, also one of a picture scaled down
 
 
@@ -232,6 +233,22 @@ def deproject(depth: FloatImage, rays: FloatImage) -> FloatImage:
     Raises:
         CalibrationError: depth and rays differ in size.
     """
+    points = np.empty((*depth.shape, 3), np.float32)
+    for rows, planes in deprojected_rows(depth, rays):
+        cv2.merge(planes, dst=points[rows])
+    return points
+
+
+def deprojected_rows(
+    depth: FloatImage, rays: FloatImage
+) -> Iterator[tuple[slice, tuple[FloatImage, FloatImage, FloatImage]]]:
+    """The points of `deproject` some rows at a time: which rows, and their x, y and z.
+
+    The three are contiguous, and overwritten by the next ones.
+
+    Raises:
+        CalibrationError: depth and rays differ in size.
+    """
     if depth.shape != rays.shape[:2]:
         raise CalibrationError(
             "The rays belong to another camera than the depth",
@@ -239,18 +256,19 @@ def deproject(depth: FloatImage, rays: FloatImage) -> FloatImage:
             expected=f"{depth.shape[1]} x {depth.shape[0]}",
             fix="Scale the CameraModel to the size of the depth first.",
         )
-    points = np.empty((*depth.shape, 3), np.float32)
-    # Some rows at a time: intermediate results of the whole image would be fresh memory each
-    # frame, and its page faults take longer than the arithmetic.
-    for first in range(0, len(depth), _ROWS):
-        rows = slice(first, first + _ROWS)
+    room: tuple[FloatImage, ...] = ()
+    for rows in row_blocks(*depth.shape):
         d = np.ascontiguousarray(depth[rows], dtype=np.float32)
         ray_x, ray_y = (np.ascontiguousarray(rays[rows, :, axis]) for axis in (0, 1))
-        # a - a is 0 where a is finite and NaN elsewhere: faster than a mask, and without warnings.
-        z = cv2.add(d, cv2.subtract(d, d))
-        z = cv2.add(z, cv2.subtract(ray_x, ray_x))
-        cv2.merge((cv2.multiply(ray_x, z), cv2.multiply(ray_y, z), z), dst=points[rows])
-    return points
+        if not room:
+            room = tuple(np.empty_like(d) for _ in range(3))
+        x, y, z = (plane[: len(d)] for plane in room)
+        # 0 * a + b is b where a is finite and NaN elsewhere: faster than a mask, without warnings.
+        cv2.scaleAdd(d, 0.0, d, dst=z)
+        cv2.scaleAdd(ray_x, 0.0, z, dst=z)
+        cv2.multiply(ray_x, z, dst=x)
+        cv2.multiply(ray_y, z, dst=y)
+        yield rows, (x, y, z)
 
 
 @lru_cache(maxsize=4)

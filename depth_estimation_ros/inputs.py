@@ -40,6 +40,8 @@ class Frame:
     """Seconds from the stamp to the callback; None if the clocks do not allow to tell."""
     watch: ImageWatch = field(default_factory=lambda: ImageWatch(0.0))
     """That saw it come, and is shown what becomes of it."""
+    camera: str = ""
+    """The name of its camera; empty if the node has one without a name."""
 
 
 class CameraInputs:
@@ -58,6 +60,7 @@ class CameraInputs:
         time_jumps: is shown each image before it is handled.
         on_frame: gets each frame.
         max_stamp_age: see `ImageWatch`.
+        camera: its name, the namespace of its topics; empty for none.
     """
 
     def __init__(
@@ -69,8 +72,11 @@ class CameraInputs:
         time_jumps: TimeJumps,
         on_frame: Callable[[Frame], None],
         max_stamp_age: Callable[[], float] = lambda: 0.0,
+        camera: str = "",
     ) -> None:
         self._node = node
+        self._camera = camera
+        self._info_topic = topic_of(camera, "camera_info")
         self._image_transport = image_transport
         self._timeout = camera_info_timeout
         self._statistics = statistics
@@ -90,12 +96,13 @@ class CameraInputs:
 
     def open(self) -> None:
         """Start to listen, and to count the time-out."""
-        image_topic, image_message = self._node.resolve_topic_name("image"), Image
+        image_topic = self._node.resolve_topic_name(topic_of(self._camera, "image"))
+        image_message = Image
         if self._image_transport == "compressed":
             # As image_transport does it: remapping the base topic moves all transports with it.
             image_topic, image_message = f"{image_topic}/compressed", CompressedImage
         self._image_topic = image_topic
-        self._subscribe(CameraInfo, "camera_info", self._on_camera_info, INPUT_QOS)
+        self._subscribe(CameraInfo, self._info_topic, self._on_camera_info, INPUT_QOS)
         self._subscribe(image_message, image_topic, self._on_image, INPUT_QOS)
         # Discovery takes real time, whatever the node's clock says.
         clock = Clock(clock_type=ClockType.STEADY_TIME)
@@ -207,11 +214,11 @@ class CameraInputs:
         """
         if not self._latched and any(
             publisher.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL
-            for publisher in self._node.get_publishers_info_by_topic("camera_info")
+            for publisher in self._node.get_publishers_info_by_topic(self._info_topic)
         ):
             self._latched = True
             self._subscribe(
-                CameraInfo, "camera_info", self._on_camera_info, LATCHED_QOS, entity_id="latched"
+                CameraInfo, self._info_topic, self._on_camera_info, LATCHED_QOS, "latched"
             )
         self._hand_over()
 
@@ -223,7 +230,15 @@ class CameraInputs:
             image, received_at, stamp_age = self._held_back
             self._held_back = None
             self.watch.camera_info(image, self._camera_info, received_at)
-            self._on_frame(Frame(image, self._camera_info, received_at, stamp_age, self.watch))
+            self._on_frame(
+                Frame(image, self._camera_info, received_at, stamp_age, self.watch, self._camera)
+            )
+
+
+def topic_of(camera: str, topic: str) -> str:
+    """`x` as `camera/x` and `~/x` as `~/camera/x`; as it is if the camera has no name."""
+    private, name = ("~/", topic[2:]) if topic.startswith("~/") else ("", topic)
+    return f"{private}{camera}/{name}" if camera else topic
 
 
 def _of_one_camera(

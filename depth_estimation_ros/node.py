@@ -27,16 +27,16 @@ from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
 from depth_estimation_ros import parameters
-from depth_estimation_ros.diagnostic_tasks import statuses
+from depth_estimation_ros.cameras import Camera, make_cameras
+from depth_estimation_ros.diagnostic_cameras import statuses_of
 from depth_estimation_ros.diagnostics import Statistics
 from depth_estimation_ros.errors import DepthEstimationError, EngineError, ParameterError
-from depth_estimation_ros.frame_path import FramePath, Outputs, open_frame_path
-from depth_estimation_ros.inputs import CameraInputs, Frame
+from depth_estimation_ros.frame_path import open_frame_paths
+from depth_estimation_ros.inputs import Frame
 from depth_estimation_ros.memory import keep_freed_memory
 from depth_estimation_ros.pipeline import check_settings
 from depth_estimation_ros.recovery import Recovery
 from depth_estimation_ros.services import offer_enable
-from depth_estimation_ros.time_jumps import TimeJumps
 from depth_estimation_ros.worker import Rest, Worker
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
@@ -55,16 +55,13 @@ class DepthEstimationNode(LifecycleNode):
 
         self._statistics = Statistics()
         self._recovery = Recovery(self._statistics)
-        self._outputs: Outputs | None = None  # from configure to cleanup
+        self._cameras: list[Camera] = []  # from configure to cleanup
         self._worker: Worker[Frame] | None = None  # from configure to cleanup
-        self._path: FramePath | None = None  # while the worker's session is open
-        self._inputs: CameraInputs | None = None  # from activate to deactivate
-        self._engine_broken = False  # from a failure of the engine until it is open again
+        self._engine_broken = False  # from a failure of the engine until another one is opened
         self._state = "unconfigured"
         self._engine_failed = self.create_guard_condition(self._on_engine_failed)
 
         offer_enable(self)
-        self._time_jumps = TimeJumps(self, self._on_time_jump)
         # Timers have a clock of their own: simulated time may stand still, or never come.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
@@ -87,7 +84,10 @@ class DepthEstimationNode(LifecycleNode):
             if self._refused:
                 raise ParameterError("; ".join(self._refused.values()))
             self._settings.check()
-            self._open_engine(Outputs(self))
+            self._cameras = make_cameras(
+                self, self._settings.cameras, self._statistics, self._on_time_jump
+            )
+            self._open_engine()
         except Exception as error:
             self._release()
             self._report("cannot configure", error)
@@ -100,28 +100,19 @@ class DepthEstimationNode(LifecycleNode):
         """Start to listen; an engine that failed is opened anew."""
         self._recovery.restart(self._statistics)
         try:
-            if self._engine_broken and self._outputs is not None:
-                self._open_engine(self._outputs)
+            if self._engine_is_lost() and self._cameras:
+                self._open_engine()
             super().on_activate(state)
-            if self._path is not None:
-                self._path.camera_info_state = ""
-            self._inputs = CameraInputs(
-                self,
-                self._settings.image_transport,
-                lambda: self._settings.camera_info_timeout,
-                self._statistics,
-                self._time_jumps,
-                self._on_frame,
-                lambda: self._settings.diagnostics_max_age,
-            )
-            self._inputs.open()
+            for camera in self._cameras:
+                camera.listen(self, lambda: self._settings, self._on_frame)
         except Exception as error:
             self._stop_listening()
             self._report("cannot activate", error)
             return FAILURE
         self._statistics.recovered()
         self._state = "active"
-        self.get_logger().info(f"active, listening to {self._inputs.topics}")
+        topics = "; ".join(c.inputs.topics for c in self._cameras if c.inputs is not None)
+        self.get_logger().info(f"active, listening to {topics}")
         return SUCCESS
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -152,72 +143,78 @@ class DepthEstimationNode(LifecycleNode):
         if self.trigger_configure() == SUCCESS:
             self.trigger_activate()
 
-    def _open_engine(self, outputs: Outputs) -> None:
+    def _open_engine(self) -> None:
         """Start a worker, in the place of the one before; raises what opening the engine raised."""
-        self._outputs = outputs
         if self._worker is not None:
+            self._discard(self._worker)  # came in after the network failed
             self._worker.stop()
+        self._engine_broken = False
         worker: Worker[Frame] = Worker(
-            lambda: self._session(outputs, worker), self._on_worker_failure
+            lambda: self._session(self._cameras, worker), self._on_worker_failure
         )
         self._worker = worker
         worker.start()
-        self._engine_broken = False
+
+    def _engine_is_lost(self) -> bool:
+        return self._engine_broken or (self._worker is not None and self._worker.has_ended)
 
     def _release(self) -> None:
         self._stop_listening()
         if self._worker is not None:
             self._worker.stop()
             self._worker = None
-        if self._outputs is not None:
-            self._outputs.destroy()
-            self._outputs = None
+        cameras, self._cameras = self._cameras, []
+        for camera in cameras:
+            camera.close()
 
     def _stop_listening(self) -> None:
-        if self._inputs is not None:
-            self._inputs.close()
-            self._inputs = None
-        if self._worker is not None and self._worker.drain():
-            self._statistics.count("dropped_busy")
+        for camera in self._cameras:
+            camera.stop_listening()
+        if self._worker is not None:
+            self._discard(self._worker)
+            self._worker.drain()
 
     # Frames: from the callback to the worker's thread.
 
-    def _on_frame(self, frame: Frame) -> None:
+    def _on_frame(self, camera: Camera, frame: Frame) -> None:
         if not self._settings.enabled:
-            self._statistics.count("skipped_paused")
-        elif self._worker is not None and self._worker.submit(frame):
-            self._statistics.count("dropped_busy")
+            camera.statistics.count("skipped_paused")
+        elif self._worker is not None and self._worker.submit(frame, camera.name):
+            camera.statistics.count("dropped_busy")
 
-    def _on_time_jump(self, what: str) -> None:
+    def _on_time_jump(self, camera: Camera, what: str) -> None:
         """What belongs to the old time is dropped; the next frame is handled like any other."""
-        self._statistics.time_jumped()
-        if self._inputs is not None:
-            self._inputs.time_jumped()
-        if (path := self._path) is not None:
-            path.time_jumped()
-        if self._worker is not None and self._worker.discard():
-            self._statistics.count("dropped_busy")
-        self.get_logger().info(what, throttle_duration_sec=1.0)
+        camera.time_jumped()
+        if self._worker is not None:
+            camera.discard(self._worker)
+        of_camera = f"{camera.name}: " if camera.name else ""
+        self.get_logger().info(f"{of_camera}{what}", throttle_duration_sec=1.0)
+
+    def _discard(self, worker: Worker[Frame], counter: str = "dropped_busy") -> None:
+        for camera in self._cameras:
+            camera.discard(worker, counter)
 
     @contextmanager
     def _session(
-        self, outputs: Outputs, worker: Worker[Frame]
+        self, cameras: list[Camera], worker: Worker[Frame]
     ) -> Iterator[Callable[[Frame], Rest]]:
-        """The worker's: the frame path from open to closed, in the worker's thread."""
-        with open_frame_path(
-            outputs,
+        """The worker's: the frame paths from open to closed, in the worker's thread."""
+        with open_frame_paths(
+            {camera.name: (camera.outputs, camera.statistics) for camera in cameras},
             lambda: self._settings,
-            self._statistics,
             self.get_logger(),
             lambda limit: self._on_hang(worker, limit),
-        ) as path:
-            if not worker.is_abandoned:
-                self._path = path
+        ) as paths:
+            mine = [(camera, paths[camera.name]) for camera in cameras]
+            for camera, path in mine:
+                if not worker.is_abandoned:
+                    camera.path = path
             try:
-                yield path.process
+                yield lambda frame: paths[frame.camera].process(frame)
             finally:
-                if self._path is path:  # a worker that hung may end later than the next one begins
-                    self._path = None
+                for camera, path in mine:
+                    if camera.path is path:  # one that hung may end later than the next one begins
+                        camera.path = None
 
     def _on_worker_failure(self, error: Exception) -> None:
         """In a thread of the worker's: a frame met an error that no frame should."""
@@ -225,6 +222,7 @@ class DepthEstimationNode(LifecycleNode):
             return  # said already; this is what its end brought about
         if isinstance(error, EngineError):
             self._engine_broken = True
+            self._statistics.bad_frame(str(error))
             self._report("depth estimation stopped, activate the node to try again", error)
             self._engine_failed.trigger()
             raise error  # ends the worker: the engine is closed here, and no frame is tried on it
@@ -239,20 +237,22 @@ class DepthEstimationNode(LifecycleNode):
             found=f"no answer in {limit:g} s",
             expected="one within the parameter engine_timeout",
         )
-        self._engine_broken = True
-        if worker.discard():
-            self._statistics.count("dropped_busy")
         self._recovery.hung(worker)
-        if worker.abandon(error):
-            self._path = None
+        # All is told before the worker is abandoned: whoever waits for it goes on then, perhaps
+        # with another network, of which it would not be true.
+        if worker.is_open:
             self._statistics.bad_frame(str(error))
             self._report("the frame is lost and the network given up", error)
-            self._engine_failed.trigger()
+        for camera in self._cameras:
+            camera.path = None
+        worker.abandon(error)
+        self._discard(worker)
+        self._engine_failed.trigger()
 
     def _on_engine_failed(self) -> None:
         """In the executor's thread: a network that hung is opened anew, one that failed is not."""
-        if self._state != "active":
-            return
+        if self._state != "active" or not self._engine_is_lost():
+            return  # it comes late: another network is at work already, or is not wanted
         self._publish_diagnostics()  # so that the error is seen, however soon it is over
         hung = self._worker is not None and self._worker.is_abandoned
         if not (hung and self._recovery.worth_it and self._restart()):
@@ -261,9 +261,8 @@ class DepthEstimationNode(LifecycleNode):
             self.trigger_deactivate()
 
     def _restart(self) -> bool:
-        assert self._outputs is not None
         try:
-            self._open_engine(self._outputs)
+            self._open_engine()
         except Exception as error:
             self._report("cannot open the network anew", error)
             return False
@@ -283,13 +282,14 @@ class DepthEstimationNode(LifecycleNode):
                 present = self._settings
                 changed = [name for name in values if values[name] != getattr(present, name)]
                 parameters.check_changes_while(self._state, changed)
-            if self._path is not None:
-                check_settings(self._path.engine.card, wanted.pipeline_settings())
+            for camera in self._cameras[:1]:  # they share the network
+                if (path := camera.path) is not None:  # the worker's thread may take it away
+                    check_settings(path.engine.card, wanted.pipeline_settings())
         except ParameterError as error:
             return SetParametersResult(successful=False, reason=str(error))
         self._settings = wanted
-        if not wanted.enabled and self._worker is not None and self._worker.discard():
-            self._statistics.count("skipped_paused")
+        if not wanted.enabled and self._worker is not None:
+            self._discard(self._worker, "skipped_paused")
         for name in values:
             self._refused.pop(name, None)
         return SetParametersResult(successful=True)
@@ -297,21 +297,20 @@ class DepthEstimationNode(LifecycleNode):
     def _publish_diagnostics(self) -> None:
         message = DiagnosticArray()
         message.header.stamp = self.get_clock().now().to_msg()
-        path, inputs = self._path, self._inputs
-        message.status = statuses(
+        message.status = statuses_of(
             self.get_fully_qualified_name(),
             self._statistics,
             self._settings,
+            self._cameras,
             state=self._state,
-            network=path.network if path is not None else None,
-            camera_info=path.camera_info_state if path is not None else "",
-            watch=inputs.watch if inputs is not None else None,
         )
         self._diagnostics.publish(message)
-        if self._inputs is not None and (silence := self._inputs.silence()):
-            self.get_logger().warning(silence, throttle_duration_sec=10.0)
-        if no_clock := self._time_jumps.no_clock():
-            self.get_logger().warning(no_clock, once=True)
+        inputs = [camera.inputs for camera in self._cameras if camera.inputs is not None]
+        if silences := [silence for heard in inputs if (silence := heard.silence())]:
+            self.get_logger().warning("; ".join(silences), throttle_duration_sec=10.0)
+        for camera in self._cameras[:1]:  # they share the clock
+            if no_clock := camera.time_jumps.no_clock():
+                self.get_logger().warning(no_clock, once=True)
 
     def _report(self, what: str, error: Exception) -> None:
         # Our own errors say all there is to say; another one needs the place where it came from.
@@ -334,7 +333,6 @@ class DepthEstimationNode(LifecycleNode):
     def destroy_node(self) -> None:
         """End the worker too, whatever state the node is in."""
         self._release()
-        self._time_jumps.close()
         super().destroy_node()
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -21,6 +22,9 @@ from depth_estimation_ros.render import COLOR_MAPS, COLOR_RANGES, DEFAULT_COLOR_
 ANY_TIME = "any time"
 UNCONFIGURED = "while unconfigured"
 READ_ONLY = "at start only"
+ONE_CAMERA = ("",)
+EMPTY = '""'  # how an empty text is written
+_CAMERA_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,13 @@ class Parameters:
         "sensor_msgs/CompressedImage on `image/compressed`.",
         changes=UNCONFIGURED,
         choices=("raw", "compressed"),
+    )
+    cameras: tuple[str, ...] = _parameter(
+        ONE_CAMERA,
+        "Names of several cameras, which share one network. Each has topics of its own: "
+        "`<name>/image`, `<name>/camera_info`, `~/<name>/depth/image` and so on. One empty name: a "
+        "single camera, whose topics have no name before them.",
+        changes=UNCONFIGURED,
     )
     depth_encoding: str = _parameter(
         "32FC1",
@@ -222,6 +233,8 @@ class Parameters:
                 raise ParameterError(
                     f"parameter {name}", found=repr(value), expected=f"one of {', '.join(choices)}"
                 )
+        if "cameras" in concerned:
+            _check_cameras(self.cameras)
         for low, high, what_zero_does in (
             ("min_depth", "max_depth", "to take the model's"),
             ("color_min_depth", "color_max_depth", "to leave it to the depth"),
@@ -265,6 +278,19 @@ class Parameters:
             output_size=self.output_size,  # type: ignore[arg-type]
             edge_filter=self.edge_filter,
             assumed_hfov_deg=self.assumed_hfov_deg,
+        )
+
+
+def _check_cameras(names: tuple[str, ...]) -> None:
+    if names == ONE_CAMERA:
+        return
+    if not names or len(set(names)) < len(names) or not all(map(_CAMERA_NAME.fullmatch, names)):
+        raise ParameterError(
+            "parameter cameras",
+            found=repr(list(names)),
+            expected="different names of letters, digits and _, each beginning with a letter; or "
+            "one empty name",
+            fix="The names become a part of topics, as in [front, left]",
         )
 
 
@@ -350,9 +376,9 @@ def markdown_table() -> str:
     for name, spec in SPECS.items():
         default = DEFAULTS[name]
         if isinstance(default, tuple):
-            shown = f"[{', '.join(default)}]"
+            shown = f"[{', '.join(text or EMPTY for text in default)}]"
         else:
-            shown = str(default).lower() if isinstance(default, bool) else str(default) or '""'
+            shown = str(default).lower() if isinstance(default, bool) else str(default) or EMPTY
         allowed = ", ".join(f"`{choice}`" for choice in spec.choices)
         if spec.limits is not None:
             allowed = f"{spec.limits[0]:g} ... {spec.limits[1]:g}"

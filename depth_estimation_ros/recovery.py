@@ -12,7 +12,7 @@ threads that hang are left, each with the memory of its network."""
 
 
 class Recovery:
-    """Remembers the workers that hung.
+    """Remembers the workers that hung; they are noted in one thread, and looked at in another.
 
     Args:
         statistics: tells whether frames were published between two hangs.
@@ -29,7 +29,7 @@ class Recovery:
         published = self._statistics.values()["frames_published"]
         self._in_a_row = self._in_a_row + 1 if published == self._published else 1
         self._published = published
-        self._left.append(worker)
+        self._left = [*self._running(), worker]
 
     def restart(self, statistics: Statistics) -> None:
         """Somebody asks for a new attempt: what was counted so far is forgiven."""
@@ -39,12 +39,12 @@ class Recovery:
     @property
     def threads_left(self) -> bool:
         """Whether a worker that hung still does."""
-        self._left = [worker for worker in self._left if worker.is_running]
-        return bool(self._left)
+        return bool(self._running())
 
     @property
     def worth_it(self) -> bool:
         """Whether another network is worth the attempt."""
-        return self._in_a_row <= MAX_HANGS and (
-            not self.threads_left or len(self._left) <= MAX_HANGS
-        )
+        return self._in_a_row <= MAX_HANGS and len(self._running()) <= MAX_HANGS
+
+    def _running(self) -> list[Worker[Frame]]:
+        return [worker for worker in self._left if worker.is_running]

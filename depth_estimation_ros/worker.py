@@ -1,7 +1,10 @@
-"""Two threads behind a mailbox that keeps only the newest frame: one infers, one publishes.
+"""Two threads behind a mailbox that keeps only the newest frames: one infers, one publishes.
 
 A camera is often faster than the network. Frames must not queue up: then each would wait longer
 than the one before. So there is one slot, and a newer frame takes the place of one not yet begun.
+Of several cameras each has a slot, and they are served in the order in which their slots were
+filled: a fast camera renews its frame without overtaking, so a slow one waits for at most one frame
+of each other.
 
 While a frame is published, the next one is already in the network. The first thread hands a frame
 over and waits until the second takes it; only then it looks for the next. So at most two frames are
@@ -19,7 +22,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -28,19 +31,23 @@ Rest = Callable[[], None]
 
 
 class Mailbox(Generic[Item]):
-    """A slot for one item between one thread that puts and one that takes."""
+    """Slots for one item each, between threads that put and one that takes."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._item: Item | None = None
+        self._items: dict[str, Item] = {}  # by slot, in the order in which they were filled
         self._busy = False
         self._closed = False
 
-    def put(self, item: Item) -> bool:
-        """Leave ``item`` for the taker; True if it took the place of one not yet taken."""
+    def put(self, item: Item, slot: str = "") -> bool:
+        """Leave ``item`` for the taker; True if one is thrown away: that which was not yet taken,
+        or, if the mailbox is closed, ``item`` itself.
+        """
         with self._changed:
-            replaced = self._item is not None
-            self._item = item
+            if self._closed:
+                return True
+            replaced = slot in self._items
+            self._items[slot] = item
             self._changed.notify_all()
         return replaced
 
@@ -48,9 +55,9 @@ class Mailbox(Generic[Item]):
         """Leave ``item`` and wait until it is taken; False if the mailbox is closed instead."""
         with self._changed:
             if not self._closed:
-                self._item = item
+                self._items[""] = item
                 self._changed.notify_all()
-                self._changed.wait_for(lambda: self._item is not item)
+                self._changed.wait_for(lambda: self._closed or not self._items)
             return not self._closed
 
     def take(self) -> Item | None:
@@ -61,38 +68,36 @@ class Mailbox(Generic[Item]):
         with self._changed:
             self._busy = False
             self._changed.notify_all()
-            self._changed.wait_for(lambda: self._closed or self._item is not None)
+            self._changed.wait_for(lambda: self._closed or bool(self._items))
             if self._closed:
                 return None
-            item, self._item = self._item, None
+            item = self._items.pop(next(iter(self._items)))
             self._busy = True
             self._changed.notify_all()
         return item
 
-    def discard(self) -> bool:
+    def discard(self, slot: str = "") -> bool:
         """Throw away a waiting item; True if one waited."""
         with self._changed:
-            waited = self._item is not None
-            self._item = None
-        return waited
+            return self._items.pop(slot, None) is not None
 
     def drain(self) -> bool:
-        """Throw away a waiting item and wait until the one at work is done; True if one waited."""
+        """Throw away what waits and wait until the item at work is done; True if one waited."""
         with self._changed:
-            waited = self.discard()
+            waited = bool(self._items)
+            self._items.clear()
             self._changed.wait_for(lambda: not self._busy)
         return waited
 
     def wait_until_idle(self) -> None:
         """Return when no item is waiting or at work."""
         with self._changed:
-            self._changed.wait_for(lambda: self._item is None and not self._busy)
+            self._changed.wait_for(lambda: (self._closed or not self._items) and not self._busy)
 
     def close(self) -> None:
-        """Let the taker end; a waiting item is thrown away."""
+        """Let the taker end; a waiting item stays for whoever discards it, and is not taken."""
         with self._changed:
             self._closed = True
-            self._item = None
             self._changed.notify_all()
 
 
@@ -131,18 +136,24 @@ class Worker(Generic[Item]):
     def start(self) -> None:
         """Wait until the session is open; raises what opening it raised."""
         self._thread.start()
-        self._opened.result()
+        try:
+            self._opened.result()
+        except Exception:
+            self._ended.wait()
+            raise
 
-    def submit(self, item: Item) -> bool:
-        """Hand over the newest item; True if an older one, not yet begun, was thrown away."""
-        return self._mailbox.put(item)
+    def submit(self, item: Item, slot: str = "") -> bool:
+        """Hand over the newest item; True if one was thrown away: an older one, not yet begun, or
+        this one, of a worker that has ended. Each slot has a newest item.
+        """
+        return self._mailbox.put(item, slot)
 
-    def discard(self) -> bool:
-        """Throw away a waiting item, at once; True if there was one."""
-        return self._mailbox.discard()
+    def discard(self, slot: str = "") -> bool:
+        """Throw away the waiting item of a slot, at once; True if there was one."""
+        return self._mailbox.discard(slot)
 
     def drain(self) -> bool:
-        """Return when no item is waiting or at work; True if a waiting one was thrown away.
+        """Return when no item is waiting or at work, of any slot; True if one was thrown away.
 
         An item that has been begun is finished, its rest too.
         """
@@ -160,29 +171,34 @@ class Worker(Generic[Item]):
         if not self._abandoned:
             self._thread.join()
 
-    def abandon(self, error: Exception) -> bool:
+    def abandon(self, error: Exception) -> None:
         """Leave the threads to themselves, whatever they hang in; from any thread.
 
-        Whoever waits for the worker goes on: `start` raises the error, `drain` and `stop` return. A
-        thread that comes back later closes the session and ends, and no failure of it is told.
-
-        Returns:
-            True if the session was open already, so that `start` has nobody to tell the error.
+        Whoever waits for the worker goes on: `start` raises the error, unless the session is open
+        already; `drain` and `stop` return. A thread that comes back later closes the session and
+        ends, and no failure of it is told.
         """
         self._abandoned = True
+        with suppress(InvalidStateError):
+            self._opened.set_exception(error)
         _leave(self._mailbox)
         _leave(self._rests)
         self._ended.set()
-        try:
-            self._opened.set_exception(error)
-        except InvalidStateError:
-            return True
-        return False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether `start` has, or will have, returned: an error has to be told otherwise."""
+        return self._opened.done() and self._opened.exception() is None
 
     @property
     def is_abandoned(self) -> bool:
         """Whether nobody waits for the worker any more."""
         return self._abandoned
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing will be worked on any more: the session has failed, or is abandoned."""
+        return self._abandoned or self._ended.is_set()
 
     @property
     def is_running(self) -> bool:
@@ -206,8 +222,8 @@ class Worker(Generic[Item]):
             else:
                 raise
         finally:
+            self._ended.set()  # before those who wait go on, and ask
             _leave(self._mailbox)
-            self._ended.set()
 
     def _work_on_items(self, work: Callable[[Item], Rest | None]) -> None:
         self._finisher.start()

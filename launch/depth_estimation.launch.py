@@ -30,6 +30,12 @@ PARAMETERS = {
 }
 ARGUMENTS = {
     "camera": ("camera", "Namespace of the camera, from which the two topics below follow.", None),
+    "cameras": (
+        "",
+        "Names of several cameras with one network, as in front,left: each has its topics "
+        "NAME/image_raw and NAME/camera_info. Instead of camera and the two topics below.",
+        None,
+    ),
     "image_topic": (
         [LaunchConfiguration("camera"), "/image_raw"],
         "Image topic, without the /compressed of a transport.",
@@ -72,6 +78,11 @@ def processes(context: LaunchContext) -> list[Node]:
         for name in PARAMETERS
         if value[name]
     }
+    cameras = [name.strip() for name in value["cameras"].split(",") if name.strip()]
+    remappings = [("image", value["image_topic"]), ("camera_info", value["camera_info_topic"])]
+    if cameras:
+        given["cameras"] = cameras
+        remappings = [(f"{name}/image", f"{name}/image_raw") for name in cameras]
     environment = fastdds_environment(value["fastdds_profile"])
     depth_estimation = Node(
         package="depth_estimation_ros",
@@ -79,7 +90,7 @@ def processes(context: LaunchContext) -> list[Node]:
         name="depth_estimation",
         namespace=value["namespace"],
         parameters=[value["params_file"], given],
-        remappings=[("image", value["image_topic"]), ("camera_info", value["camera_info_topic"])],
+        remappings=remappings,
         arguments=["--ros-args", "--log-level", value["log_level"]],
         additional_env=environment,
         output="screen",

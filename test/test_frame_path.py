@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -44,7 +45,7 @@ class Listener:
         return int(self._wanted)
 
     def publish(self, message: Any) -> None:
-        self._hears(self._name, message)
+        self._hears(self._name, copy.deepcopy(message))  # DDS takes a copy, too
 
 
 class Listeners:

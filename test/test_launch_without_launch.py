@@ -99,6 +99,16 @@ def test_the_topics_follow_from_the_camera_unless_they_are_given(entities: list[
     assert {"image", "camera_info"} <= words_of("inputs.py")
 
 
+def test_several_cameras_have_topics_of_their_names(entities: list[Any]) -> None:
+    (depth_estimation,) = started(entities, cameras="front, left")
+    assert depth_estimation.parameters[1] == {"cameras": ["front", "left"]}
+    # The topic of the CameraInfo is called alike on both sides.
+    assert depth_estimation.remappings == [
+        ("front/image", "front/image_raw"),
+        ("left/image", "left/image_raw"),
+    ]
+
+
 def test_rviz_hears_the_node_in_its_namespace(entities: list[Any]) -> None:
     _, rviz = started(entities, rviz="true", namespace="robot", camera="/front")
     assert rviz.namespace == "robot"

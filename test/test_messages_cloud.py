@@ -8,13 +8,16 @@ import numpy as np
 import pytest
 
 from depth_estimation_ros.errors import ImageError
-from depth_estimation_ros.messages import point_cloud, read_points
+from depth_estimation_ros.geometry import CameraModel, deproject
+from depth_estimation_ros.messages import depth_cloud, point_cloud, read_points
+from depth_estimation_ros.messages.kinds import ReusedRosKind
 
 sensor_msgs = pytest.importorskip("sensor_msgs.msg", reason="needs ROS 2 (sensor_msgs)")
 std_msgs = pytest.importorskip("std_msgs.msg", reason="needs ROS 2 (std_msgs)")
 
 HEADER = std_msgs.Header(frame_id="camera_optical")
 RNG = np.random.default_rng(11)
+RGB_OF_ANOTHER = np.zeros((8, 12, 3), np.uint8)
 
 
 def random_cloud(height, width):
@@ -156,3 +159,59 @@ def test_cloud_that_does_not_hold_its_bytes(row_step, height):
     cloud.row_step, cloud.height = row_step, height
     with pytest.raises(ImageError, match=rf"len\(data\) = 180, row_step = {row_step}"):
         read_points(cloud)
+
+
+def random_depth(height, width):
+    depth = RNG.uniform(0.1, 80.0, (height, width)).astype(np.float32)
+    for value in (np.nan, np.inf, -np.inf):
+        depth[RNG.random(depth.shape) < 0.05] = value
+    return depth, RNG.integers(0, 256, (height, width, 3), np.uint8)
+
+
+@pytest.mark.parametrize("stride", [1, 3])
+@pytest.mark.parametrize("size", [(1, 1), (7, 5), (480, 640), (2, 50_000), (101, 999)])
+def test_a_cloud_of_depth_is_that_of_its_points_bit_by_bit(size, stride):
+    depth, rgb = random_depth(*size)
+    camera = CameraModel.from_hfov(size[1], size[0], 60.0)
+    parts = depth[::stride, ::stride], camera.rays(stride), rgb[::stride, ::stride]
+    expected = point_cloud(deproject(*parts[:2]), parts[2], HEADER)
+    assert depth_cloud(*parts, HEADER) == expected
+
+
+def test_a_cloud_of_depth_has_no_point_where_a_lens_has_no_ray():
+    depth, rgb = random_depth(6, 8)
+    rays = np.zeros((6, 8, 2), np.float32)
+    rays[2, 3] = np.nan
+    depth[2, 3] = 1.0
+    assert np.isnan(read_points(depth_cloud(depth, rays, rgb, HEADER))[0][2, 3]).all()
+
+
+def test_depth_and_colours_of_two_sizes_are_refused():
+    with pytest.raises(ImageError, match="differ in size"):
+        depth_cloud(random_depth(4, 6)[0], np.zeros((4, 6, 2), np.float32), RGB_OF_ANOTHER, HEADER)
+
+
+def test_reused_room_holds_the_new_cloud_and_nothing_of_the_last():
+    kind = ReusedRosKind()
+    camera = CameraModel.from_hfov(8, 6, 60.0)
+    clouds = []
+    for frame_id in ("one", "two"):
+        depth, rgb = random_depth(6, 8)
+        header = std_msgs.Header(frame_id=frame_id)
+        cloud = depth_cloud(depth, camera.rays(), rgb, header, kind)
+        assert cloud == depth_cloud(depth, camera.rays(), rgb, header)
+        clouds.append(cloud)
+    assert clouds[0] is clouds[1]
+
+
+def test_room_of_another_size_is_made_anew():
+    kind = ReusedRosKind()
+    small = depth_cloud(*of_a_camera(6, 8), HEADER, kind)
+    large = depth_cloud(*of_a_camera(12, 16), HEADER, kind)
+    assert small is not large
+    assert (len(small.data), len(large.data)) == (16 * 48, 16 * 192)
+
+
+def of_a_camera(height, width):
+    depth, rgb = random_depth(height, width)
+    return depth, CameraModel.from_hfov(width, height, 60.0).rays(), rgb

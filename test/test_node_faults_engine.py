@@ -64,6 +64,26 @@ def test_network_that_hangs_at_every_picture_is_given_up_in_the_end(
     values = tester.diagnostics(node, lambda v: v["state"] == "inactive")
     assert (values["level"], values["engine_restarts"]) == ("2", str(MAX_HANGS))
     assert node.log[said:].count("the network hangs") == MAX_HANGS + 1
+    counts = ("frames_published", "dropped_busy", "dropped_bad", "skipped_no_subscriber")
+    assert sum(int(values[name]) for name in counts) == int(values["frames_received"])
+
+
+def test_network_that_hangs_and_whose_file_is_gone_leaves_the_node_inactive_with_the_reason(
+    node: NodeProcess, tester: Tester, tmp_path: Path
+) -> None:
+    model = faulty_nets.hanging(tmp_path / "hangs.onnx")
+    tester.bring(node, "active", model=str(model), camera_info_timeout=0.0, engine_timeout=LIMIT)
+    depth = tester.collect(node, Image, "~/depth/image")
+    tester.result_of(node, red_image(100), depth)
+    model.unlink()
+    tester.publish(node, "image", red_image(faulty_nets.HANG))
+    tester.wait_for_state(node, "inactive")
+    values = tester.diagnostics(node, lambda v: v["state"] == "inactive")
+    assert (values["level"], values["engine_restarts"]) == ("2", "0")
+    assert f"cannot open the network anew: model '{model}': found no such file" in values["message"]
+    faulty_nets.hanging(model)
+    assert tester.change(node, "activate")
+    tester.result_of(node, red_image(100), depth)
 
 
 def test_network_that_hangs_while_it_is_opened_fails_to_configure(
@@ -170,7 +190,9 @@ def test_network_that_cannot_be_run_leaves_the_node_inactive_with_the_reason(
     tester.result_of(node, red_image(100), depth)
     tester.publish(node, "image", red_image(red))
     tester.wait_for_state(node, "inactive")
-    assert found in tester.diagnostics(node, lambda v: v["level"] == "2")["message"]
+    values = tester.diagnostics(node, lambda v: v["state"] == "inactive")
+    assert (values["level"], values["dropped_bad"]) == ("2", "1")
+    assert found in values["message"]
     assert tester.change(node, "activate")
     tester.result_of(node, red_image(100), depth)
 

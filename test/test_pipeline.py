@@ -82,6 +82,25 @@ def test_shrinking_averages_areas_and_growing_blends() -> None:
     assert resize_image(picture, 8, 8) is picture
 
 
+@pytest.mark.parametrize("image", [(720, 1280), (1080, 1920), (2160, 3840), (1081, 1920)])
+def test_shrinking_in_halves_is_shrinking_at_once_to_two_levels(image: tuple[int, int]) -> None:
+    height, width = image
+    rng = np.random.default_rng(0)
+    spots = cv2.resize(rng.integers(0, 256, (9, 12, 3), np.uint8), (width, height))
+    noisy = np.clip(spots + rng.normal(0, 4, spots.shape), 0, 255).astype(np.uint8)
+    at_once = cv2.resize(noisy, (288, 160), interpolation=cv2.INTER_AREA)
+    difference = resize_image(noisy, 160, 288).astype(int) - at_once
+    assert np.abs(difference).max() <= 2
+    # OpenCV rounds the mean of four up where it lies between: an eighth of a level each time.
+    assert abs(difference.mean()) < 0.3
+
+
+def test_shrinking_in_halves_takes_every_pixel_into_account() -> None:
+    picture = np.zeros((64, 64, 3), np.uint8)
+    picture[::4, ::4] = 160
+    np.testing.assert_array_equal(resize_image(picture, 8, 8), 10)
+
+
 # --- the network's input -------------------------------------------------------------------------
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from pipeline_cases import H, W, constant_pipeline, depth_of, red, red_pipeline
@@ -13,7 +14,10 @@ from tiny_models import tiny_card
 from depth_estimation_ros.errors import ParameterError
 from depth_estimation_ros.geometry import CameraModel
 from depth_estimation_ros.pipeline import (
+    LIMIT_TOLERANCE,
     PipelineSettings,
+    name_limits,
+    to_depth,
 )
 
 # --- limits --------------------------------------------------------------------------------------
@@ -39,6 +43,19 @@ def test_the_cards_limits_become_infinities_not_walls(
 ) -> None:
     depth = constant_pipeline(tmp_path, output).run(red(np.zeros((H, W))), None).depth
     np.testing.assert_allclose(depth, np.float32(said))
+
+
+@pytest.mark.parametrize("limit", [0.1, 80.0])
+@pytest.mark.parametrize("tolerances", [-3.0, -1.5, -0.99, -0.5, 0.0, 0.5, 0.99, 1.5, 3.0])
+def test_one_pixel_near_a_limit_is_named_as_if_all_were_looked_through(
+    limit: float, tolerances: float
+) -> None:
+    raw = np.random.default_rng(1).uniform(1.0, 9.0, (24, 32)).astype(np.float32)
+    raw[7, 9] = limit * (1.0 + tolerances * LIMIT_TOLERANCE)
+    expected = cv2.resize(np.clip(raw, 0.1, 80.0), (131, 97))
+    name_limits(expected, 0.1, 80.0)
+    found = to_depth(raw, tiny_card().output, 1.0, 0.1, 80.0, (97, 131))
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_the_tighter_limit_holds(tmp_path: Path) -> None:

@@ -50,6 +50,34 @@ def started(session: Session) -> tuple[Worker[int], list[Exception]]:
     return worker, failures
 
 
+def test_slots_are_served_in_the_order_in_which_they_were_filled() -> None:
+    mailbox: Mailbox[str] = Mailbox()
+    assert mailbox.put("fast 1", "fast") is False
+    assert mailbox.put("slow 1", "slow") is False
+    assert mailbox.put("fast 2", "fast") is True  # in its place: the slow one is next but one
+    assert mailbox.take() == "fast 2"
+    assert mailbox.put("fast 3", "fast") is False
+    assert mailbox.take() == "slow 1"
+    assert mailbox.take() == "fast 3"
+
+
+def test_what_waits_in_one_slot_can_be_thrown_away() -> None:
+    mailbox: Mailbox[str] = Mailbox()
+    mailbox.put("front", "front")
+    mailbox.put("left", "left")
+    assert mailbox.discard("front") is True
+    assert mailbox.discard("front") is False
+    assert mailbox.take() == "left"
+
+
+def test_draining_throws_away_what_waits_in_every_slot() -> None:
+    mailbox: Mailbox[str] = Mailbox()
+    mailbox.put("front", "front")
+    mailbox.put("left", "left")
+    assert mailbox.drain() is True
+    assert mailbox.drain() is False
+
+
 def test_mailbox_keeps_the_newest_and_tells_what_it_replaced() -> None:
     mailbox: Mailbox[str] = Mailbox()
     assert mailbox.put("old") is False
@@ -64,6 +92,15 @@ def test_closed_mailbox_gives_none_even_with_an_item_waiting() -> None:
     mailbox.put("late")
     mailbox.close()
     assert mailbox.take() is None
+    assert mailbox.discard() is True
+    assert mailbox.discard() is False
+
+
+def test_closed_mailbox_throws_away_what_is_put_into_it() -> None:
+    mailbox: Mailbox[str] = Mailbox()
+    mailbox.close()
+    assert mailbox.put("too late") is True
+    assert mailbox.discard() is False
 
 
 def test_session_is_opened_used_and_closed_in_one_thread_that_is_not_the_callers() -> None:
@@ -111,6 +148,7 @@ def test_opening_error_is_raised_by_start_and_the_thread_is_gone() -> None:
     worker: Worker[int] = Worker(Session(ValueError("no such model")), lambda error: None)
     with pytest.raises(ValueError, match="no such model"):
         worker.start()
+    assert (worker.is_open, worker.has_ended) == (False, True)
     worker.stop()
     assert threading.active_count() == before
 

@@ -6,7 +6,7 @@ messages makes them of either library: ``kind`` is `ROS` or `RECORDED`.
 """
 
 from depth_estimation_ros.messages.calibration import camera_info, camera_model, check_matches
-from depth_estimation_ros.messages.cloud import point_cloud, read_points
+from depth_estimation_ros.messages.cloud import depth_cloud, point_cloud, read_points
 from depth_estimation_ros.messages.color import color_image, decode_image
 from depth_estimation_ros.messages.compressed import decode_compressed
 from depth_estimation_ros.messages.depth import decode_depth, depth_image
@@ -23,6 +23,7 @@ __all__ = [
     "decode_compressed",
     "decode_depth",
     "decode_image",
+    "depth_cloud",
     "depth_image",
     "point_cloud",
     "read_points",

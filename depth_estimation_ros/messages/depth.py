@@ -13,6 +13,7 @@ from depth_estimation_ros.errors import ImageError, ParameterError
 from depth_estimation_ros.messages.buffers import image_rows
 from depth_estimation_ros.messages.compressed import decode_bytes
 from depth_estimation_ros.messages.kinds import ROS, Kind
+from depth_estimation_ros.row_blocks import row_blocks
 
 Depth = NDArray[np.float32]
 
@@ -89,10 +90,12 @@ def depth_image(depth: Depth, header: Any, encoding: str, kind: Kind = ROS) -> A
 
 
 def _millimetres(depth: Depth) -> NDArray[np.uint16]:
-    rounded = np.rint(depth * _MM_PER_M)
     millimetres = np.zeros(depth.shape, np.uint16)
-    fits = (rounded >= 0) & (rounded <= 65535)
-    np.copyto(millimetres, rounded, casting="unsafe", where=fits)
+    for rows in row_blocks(*depth.shape):
+        rounded = np.multiply(depth[rows], _MM_PER_M)
+        np.rint(rounded, out=rounded)
+        fits = (rounded >= 0) & (rounded <= 65535)
+        np.copyto(millimetres[rows], rounded, casting="unsafe", where=fits)
     return millimetres
 
 

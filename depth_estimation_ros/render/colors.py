@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from depth_estimation_ros.errors import ParameterError
 from depth_estimation_ros.render.color_maps import DEFAULT_COLOR_MAP, Picture, color_table
+from depth_estimation_ros.row_blocks import row_blocks
 
 Depth = npt.NDArray[np.float32]
 
@@ -40,14 +41,18 @@ def colorize(
     """
     near, far = color_range(min_depth, max_depth)
     per_unit = 255.0 / math.log(far / near)
-    logs = cv2.log(np.clip(depth, np.float32(near), np.float32(far)))
-    # 255 * log(far / d) / log(far / near); every value is within 0..255, so "Abs" changes nothing.
-    levels = cv2.convertScaleAbs(logs, alpha=-per_unit, beta=per_unit * math.log(far))
-    colors = cv2.applyColorMap(levels, color_table(color_map))
-    known = ~np.isnan(depth)
-    if not known.all():
-        colors = cv2.bitwise_and(colors, colors, mask=known.view(np.uint8))
-    return np.asarray(colors, np.uint8)
+    colors = np.empty((*depth.shape, 3), np.uint8)
+    for rows in row_blocks(*depth.shape):
+        part = depth[rows]
+        logs = np.clip(part, np.float32(near), np.float32(far))
+        cv2.log(logs, dst=logs)
+        # 255 * log(far / d) / log(far / near), within 0..255, so "Abs" changes nothing.
+        levels = cv2.convertScaleAbs(logs, alpha=-per_unit, beta=per_unit * math.log(far))
+        cv2.applyColorMap(levels, color_table(color_map), dst=colors[rows])
+        unknown = np.isnan(part)
+        if unknown.any():
+            colors[rows][unknown] = 0
+    return colors
 
 
 def color_range(min_depth: float, max_depth: float) -> tuple[float, float]:

@@ -1,139 +1,150 @@
-"""One run of the real node between two ends of DDS in this process."""
+"""Runs of the real node between two ends of DDS in this process."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from builtin_interfaces.msg import Time
+from pictures import picture
+from processes import processor_seconds
 from ros_helpers import BEST_EFFORT, NodeProcess, Tester, info_of
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
-from stages import picture
 from std_msgs.msg import Header
+from timing import spread
 
 from depth_estimation_ros.geometry import CameraModel
 from depth_estimation_ros.messages import color_image
 
-WARM_UP_FRAMES = 15
+WARM_UP = 10
+TOPICS = {
+    "depth": (Image, "depth/image"),
+    "cloud": (PointCloud2, "points"),
+    "colour": (Image, "depth/color"),
+}
 
 
-@dataclass(frozen=True)
-class Result:
-    """Times in milliseconds of one run of the node.
+class Feed:
+    """One camera that publishes to a node, and the ears for what comes back.
 
-    Attributes:
-        model: name of the model.
-        outputs: what was subscribed to.
-        frames: images published.
-        answered: images whose last output came back.
-        engine_p50: inside the network, by the node's own account.
-        node_p50: image received to depth published, by the node's own account.
-        node_p99: as `node_p50`.
-        depth_p50: whole way to the callback with the depth image.
-        depth_p99: as `depth_p50`.
-        last_p50: whole way to the callback with the last output subscribed to.
-        last_p99: as `last_p50`.
+    Args:
+        tester: of this process.
+        node: active.
+        size: width and height of the images.
+        outputs: keys of `TOPICS` to listen to.
+        camera: its name, if the node has several.
+        listeners: subscriptions of each output.
     """
 
-    model: str
-    outputs: str
-    frames: int
-    answered: int
-    engine_p50: float
-    node_p50: float
-    node_p99: float
-    depth_p50: float
-    depth_p99: float
-    last_p50: float
-    last_p99: float
+    def __init__(
+        self,
+        tester: Tester,
+        node: NodeProcess,
+        size: tuple[int, int],
+        outputs: Sequence[str],
+        camera: str = "",
+        listeners: int = 1,
+    ) -> None:
+        self.node = node
+        self.sent: dict[int, float] = {}
+        self.arrived: dict[str, dict[int, float]] = {output: {} for output in outputs}
+        header = Header(frame_id="camera")
+        self._images = [color_image(picture(*size, seed), header) for seed in range(4)]
+        self._info = info_of(CameraModel.from_hfov(*size, 60.0))
+        self._info.header.frame_id = "camera"
+        prefix = f"{camera}/" if camera else ""
+        for output, arrivals in self.arrived.items():
+            kind, topic = TOPICS[output]
+            name = node.topic(f"~/{prefix}{topic}")
+            for place in range(listeners):
+                # Only the last one has to make a Python message of it.
+                tester.ros.create_subscription(
+                    kind,
+                    name,
+                    _noting(arrivals) if place == listeners - 1 else lambda raw: None,
+                    BEST_EFFORT,
+                    raw=place < listeners - 1,
+                )
+        topics = [node.topic(f"{prefix}{topic}") for topic in ("image", "camera_info")]
+        self._image_publisher = tester.ros.create_publisher(Image, topics[0], BEST_EFFORT)
+        self._info_publisher = tester.ros.create_publisher(CameraInfo, topics[1], BEST_EFFORT)
 
-    @property
-    def overhead_p50(self) -> float:
-        """The whole way to the last output, less the network."""
-        return self.last_p50 - self.engine_p50
+    def is_heard(self) -> bool:
+        """Whether the node has subscribed."""
+        publishers = (self._image_publisher, self._info_publisher)
+        return all(publisher.get_subscription_count() for publisher in publishers)
 
-    @property
-    def overhead_p99(self) -> float:
-        """As `overhead_p50`; the network's own jitter is in it."""
-        return self.last_p99 - self.engine_p50
+    def publish(self, number: int) -> None:
+        """Send one image; its number is its stamp in seconds."""
+        image = self._images[number % len(self._images)]
+        image.header.stamp = self._info.header.stamp = Time(sec=number)
+        self._info_publisher.publish(self._info)
+        self.sent[number] = time.perf_counter()
+        self._image_publisher.publish(image)
+
+    def result(self) -> dict[str, Any]:
+        """Images sent and answered, and the whole ways of each output in milliseconds."""
+        counted = [number for number in self.sent if number >= WARM_UP]
+        ways = {
+            output: [1e3 * (arrivals[n] - self.sent[n]) for n in counted if n in arrivals]
+            for output, arrivals in self.arrived.items()
+        }
+        last = [
+            1e3 * (max(arrivals[n] for arrivals in self.arrived.values()) - self.sent[n])
+            for n in counted
+            if all(n in arrivals for arrivals in self.arrived.values())
+        ]
+        return {
+            "images": len(counted),
+            "answered": len(last),
+            "whole_way": {output: spread(values) for output, values in ways.items()},
+            "last_output": spread(last),
+        }
 
 
-def run_node(
-    tester: Tester,
-    model: str,
-    *,
-    cloud: bool,
-    size: tuple[int, int],
-    rate: float,
-    frames: int,
-    folder: Path,
-    advance: Callable[[], Any],
-) -> Result:
-    """Feeds the node images of `size` (width, height) at `rate` Hz and clocks what comes back.
+def drive(tester: Tester, feeds: Sequence[Feed], rate: float, frames: int) -> dict[str, Any]:
+    """Publish frames on all feeds at a rate, evenly spread, and clock what comes back.
 
-    `folder` takes the node's log; `advance` is called after each frame.
+    Returns:
+        A result of each feed, and the nodes' processor milliseconds for one image.
     """
-    sent: dict[int, float] = {}
-    depths: dict[int, float] = {}
-    clouds: dict[int, float] = {}
-    pictures = [color_image(picture(*size, seed), Header(frame_id="camera")) for seed in range(4)]
-    info = info_of(CameraModel.from_hfov(*size, 60.0))
-    with NodeProcess(folder, model=model, autostart=True) as node:
-
-        def listen(kind: type, topic: str, arrivals: dict[int, float]) -> None:
-            def arrive(message: Any) -> None:
-                arrivals[message.header.stamp.sec] = time.perf_counter()
-
-            tester.ros.create_subscription(kind, node.topic(topic), arrive, BEST_EFFORT)
-
-        tester.wait_for_state(node, "active")
-        listen(Image, "~/depth/image", depths)
-        if cloud:
-            listen(PointCloud2, "~/points", clouds)
-        images = tester.ros.create_publisher(Image, node.topic("image"), BEST_EFFORT)
-        infos = tester.ros.create_publisher(CameraInfo, node.topic("camera_info"), BEST_EFFORT)
-        ready = (images.get_subscription_count, infos.get_subscription_count)
-        tester.wait_until(lambda: all(count() for count in ready), "its subscriptions", node)
-        tester.spin(1.0)  # the node must find this process's subscriptions too
-
-        start = time.perf_counter()
-        for number in range(frames):
-            image = pictures[number % len(pictures)]
-            image.header.stamp = info.header.stamp = Time(sec=number)
-            infos.publish(info)
-            sent[number] = time.perf_counter()
-            images.publish(image)
-            tester.spin(max(0.0, start + (number + 1) / rate - time.perf_counter()))
-            advance()
-        tester.spin(1.0)
-        told = tester.diagnostics(node)
-        tester.forget_topics()
-
-    last = clouds if cloud else depths
-    depth_p50, depth_p99 = _percentiles(sent, depths)
-    last_p50, last_p99 = _percentiles(sent, last)
-    return Result(
-        model=Path(model).stem,
-        outputs="depth + cloud" if cloud else "depth",
-        frames=frames,
-        answered=len(last),
-        engine_p50=float(told["engine_ms_p50"] or "nan"),
-        node_p50=float(told["latency_ms_p50"] or "nan"),
-        node_p99=float(told["latency_ms_p99"] or "nan"),
-        depth_p50=depth_p50,
-        depth_p99=depth_p99,
-        last_p50=last_p50,
-        last_p99=last_p99,
-    )
+    nodes = {feed.node.process.pid: feed.node for feed in feeds}
+    for feed in feeds:
+        tester.wait_until(feed.is_heard, "the node's subscriptions", feed.node)
+    for node in nodes.values():
+        tester.settle(node)
+    tester.spin(0.3)  # the node must find this process's subscriptions too
+    before: dict[int, float] = {}
+    start = time.perf_counter()
+    turns = [(number, feed) for number in range(WARM_UP + frames) for feed in feeds]
+    for place, (number, feed) in enumerate(turns):
+        if number == WARM_UP and not before:
+            before = {pid: processor_seconds(pid) for pid in nodes}
+        feed.publish(number)
+        due = start + (place + 1) / (rate * len(feeds))
+        tester.spin(max(0.0, due - time.perf_counter()))
+    taken = sum(processor_seconds(pid) - before[pid] for pid in nodes)
+    tester.spin(0.5)
+    told = [tester.diagnostics(node) for node in nodes.values()]
+    result = {
+        "feeds": [feed.result() for feed in feeds],
+        "processor_ms_per_image": 1e3 * taken / (frames * len(feeds)),
+        "engine_p50": _mean(values["engine_ms_p50"] for values in told),
+        "node_p50": _mean(values["latency_ms_p50"] for values in told),
+        "node_p99": _mean(values["latency_ms_p99"] for values in told),
+    }
+    tester.forget_topics()
+    return result
 
 
-def _percentiles(sent: dict[int, float], arrived: dict[int, float]) -> tuple[float, float]:
-    ways = [1e3 * (arrived[n] - sent[n]) for n in arrived if n >= WARM_UP_FRAMES]
-    if not ways:
-        return float("nan"), float("nan")
-    p50, p99 = np.percentile(ways, (50, 99))
-    return float(p50), float(p99)
+def _noting(arrivals: dict[int, float]) -> Any:
+    def arrive(message: Any) -> None:
+        arrivals[message.header.stamp.sec] = time.perf_counter()
+
+    return arrive
+
+
+def _mean(texts: Any) -> float:
+    values = [float(text or "nan") for text in texts]
+    return sum(values) / len(values)

@@ -1,0 +1,37 @@
+"""Networks beside the bundled ones: one that costs nothing, int8, and the paper's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from depth_estimation_ros.engines import resolve_model
+
+CALIBRATED_ON = 8  # drawn pictures: speed does not depend on them
+
+
+def costs_nothing(folder: Path) -> Path:
+    """Two metres everywhere, at a usual size."""
+    from tiny_models import constant_depth, tiny_card, with_size
+
+    path = folder / "costs nothing.onnx"
+    return (
+        path if path.exists() else constant_depth(path, 2.0, with_size(tiny_card(), 240, 320, 16))
+    )
+
+
+def in_int8(model: str, folder: Path) -> Path:
+    """The network in int8, as `build_engine` and `training export` make it."""
+    from depth_estimation_ros.engines.tensorrt.model_file import read_model_file
+    from depth_estimation_ros.precision.graph import load
+    from depth_estimation_ros.precision.pictures import drawn_pictures, network_batch
+    from depth_estimation_ros.precision.quantize import to_int8
+
+    source = resolve_model(model)
+    path = folder / f"{source.stem}_int8.onnx"
+    if not path.exists():
+        spec = read_model_file(source).card.input
+        batches = (
+            network_batch(rgb, spec, nominal=True) for rgb in drawn_pictures(spec, CALIBRATED_ON)
+        )
+        path.write_bytes(to_int8(load(source), batches).SerializeToString())
+    return path
