@@ -48,6 +48,9 @@ setup(
     entry_points={
         "console_scripts": [f"{name} = {target}" for name, target in EXECUTABLES.items()],
     },
+    # No bound on numpy: it is that of the ROS 2 beside it. Those up to Kilted need `numpy<2`, which
+    # OpenCV from 4.12 on replaces if it is not named (README, Makefile; github.com/ros-perception/
+    # vision_opencv/issues/535); the ROS 2 packages of the extra `ros` work with numpy 2.
     install_requires=["numpy", "opencv-python-headless", "onnxruntime", "pyyaml"],
     extras_require={
         # The ROS 2 of a machine that has none: real rclpy and Fast DDS, x86-64, Python 3.10-3.13.
@@ -86,11 +89,16 @@ setup(
         "test": [
             "hypothesis",
             "ray",
-            "pytest",
+            # A sourced ROS 2 brings launch_testing into every pytest: up to Kilted it collects too
+            # much with 8.4, and does not load with 9 (github.com/ros2/launch/issues/979).
+            "pytest<8.4",
             "ruff",
             "mypy",
             "types-PyYAML",
             "colcon-common-extensions",
+            # 80 took away `setup.py develop --editable`, by which colcon makes symlinks
+            # (github.com/colcon/colcon-core/issues/696).
+            "setuptools<80",
         ],
     },
 )

@@ -33,6 +33,7 @@ from depth_estimation_ros.diagnostics import Statistics
 from depth_estimation_ros.errors import DepthEstimationError, EngineError, ParameterError
 from depth_estimation_ros.frame_path import open_frame_paths
 from depth_estimation_ros.inputs import Frame
+from depth_estimation_ros.log_folder import log_arguments
 from depth_estimation_ros.memory import keep_freed_memory
 from depth_estimation_ros.pipeline import check_settings
 from depth_estimation_ros.recovery import Recovery
@@ -344,7 +345,10 @@ def main(args: list[str] | None = None) -> int:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    rclpy.init(
+        args=[*(sys.argv if args is None else args), *log_arguments()],
+        signal_handler_options=SignalHandlerOptions.NO,
+    )
     node = DepthEstimationNode()
     threading.Thread(target=_hurry, args=(stop, weakref.ref(node)), daemon=True).start()
     executor = SingleThreadedExecutor()

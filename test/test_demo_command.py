@@ -31,5 +31,7 @@ def test_a_number_out_of_its_range_is_refused(
 ) -> None:
     with pytest.raises(SystemExit) as ended:
         command.main([f"{argument}={value}"])
-    assert ended.value.code == 2
-    assert f"argument {argument}: found {value}, expected {expected}" in capsys.readouterr().err
+    assert ended.value.code == 1
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == f"error: argument {argument}: found {value}, expected {expected}"
+    assert second == "depth_estimation_demo --help shows all arguments and examples"

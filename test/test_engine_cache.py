@@ -200,6 +200,20 @@ class TestBuild:
         with pytest.raises(EngineError, match="No space left on device"):
             find_or_build(tmp_path, WANTED, HERE, never)
 
+    def test_a_disk_that_is_full_after_the_build_keeps_the_engine_of_before(
+        self, full_disk: Path
+    ) -> None:
+        path = written(full_disk / "x.engine")
+        plan = bytes(1 << 20)
+        larger = dataclasses.replace(
+            SIDECAR, plan_sha256=engine_file.sha256(plan), plan_bytes=len(plan)
+        )
+        with pytest.raises(EngineError, match=r"x.engine of 1 MB cannot be written \(No space"):
+            written(path, larger, plan)
+        assert engine_file.load_engine_file(path) == (PLAN, SIDECAR)
+        names = {file.name for file in full_disk.iterdir()}
+        assert names == {"filled", "x.engine", sidecar_path(path).name}
+
 
 OTHER_PROCESS = """
 import sys, time

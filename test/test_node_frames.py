@@ -273,15 +273,6 @@ def test_diagnostics_account_for_every_frame_and_time_them(
     assert values["last_error"] == ""
 
 
-def test_diagnostics_warn_when_no_image_comes(
-    node: NodeProcess, tester: Tester, red_model: str
-) -> None:
-    tester.bring(node, "active", model=red_model)
-    assert tester.diagnostics(node)["level"] == "0"
-    values = tester.diagnostics(node, lambda v: v["level"] == "1")
-    assert values["message"].startswith("no image for")
-
-
 def test_simulated_time_stamps_the_diagnostics_and_stops_nothing_while_it_stands_still(
     tester: Tester, tmp_path: Path, red_model: str
 ) -> None:

@@ -102,9 +102,11 @@ def test_network_that_fails_behind_a_frame_that_is_published_lets_that_one_out(
     clouds.clear()
     stream(node, tester, 0.004, (0,) * 9 + (255,))
     tester.wait_for_state(node, "inactive")
-    values = tester.diagnostics(node, lambda v: v["level"] == "2")
+    values = tester.diagnostics(node, lambda v: v["state"] == "inactive")
+    assert values["level"] == "2"
     assert "ONNX Runtime failed" in values["last_error"]
     assert values["engine_runs"] == values["frames_published"]
+    assert all_accounted_for(values)
     assert all(cloud.header.stamp.sec % 10 for cloud in clouds)  # the tenth is the one that fails
     tester.forget_topics()
     assert tester.change(node, "activate")

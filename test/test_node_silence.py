@@ -17,15 +17,22 @@ def test_without_images_it_says_whether_anybody_publishes_them(
     tmp_path: Path, tester: Tester
 ) -> None:
     model = str(tiny_models.red_depth(tmp_path / "red.onnx"))
-    with NodeProcess(tmp_path, model=model) as node:
-        tester.wait_for_state(node, "active")
-        tester.wait_until(lambda: "no image on" in node.log, "the warning", node)
-        assert f"no image on {node.topic('image')}" in node.log
-        assert "nobody publishes it" in node.log
+    alone, unheard = tmp_path / "alone", tmp_path / "unheard"
+    for folder in (alone, unheard):
+        folder.mkdir()
+    # Both at once, as a node speaks only after some seconds.
+    with NodeProcess(alone, model=model) as first, NodeProcess(unheard, model=model) as second:
         # A camera that is there but whose images do not arrive is another matter.
-        camera = tester.ros.create_publisher(Image, node.topic("image"), 1)
-        tester.wait_until(lambda: "fastdds_shm.xml" in node.log, "the other warning", node)
-        tester.ros.destroy_publisher(camera)
+        tester.ros.create_publisher(Image, second.topic("image"), 1)
+        for node in (first, second):
+            tester.wait_until(lambda n=node: "no image on" in n.log, "the warning", node)
+            assert f"no image on {node.topic('image')}" in node.log
+            values = tester.diagnostics(node, lambda v: v["level"] == "1")
+            assert values["message"].startswith("no image for")
+    assert "nobody publishes it" in first.log
+    assert "fastdds_shm.xml" not in first.log
+    assert "fastdds_shm.xml" in second.log
+    assert "nobody publishes it" not in second.log
 
 
 def test_without_autostart_it_says_that_it_waits(tmp_path: Path, tester: Tester) -> None:

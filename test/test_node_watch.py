@@ -170,8 +170,12 @@ def test_stamps_of_another_day_are_a_warning_where_ages_are_looked_at(
     assert tester.set_parameter(active, "diagnostics_max_age", 60.0).successful
     stream(tester, active, noise)
     tester.diagnostics(active, said("years behind the clock of the node", "1"))
+    assert tester.set_parameter(active, "diagnostics_max_age", 0.0).successful
+    tester.diagnostics(active, is_well)
 
 
-def test_a_stalled_camera_is_an_error(active: NodeProcess, tester: Tester) -> None:
+def test_a_stalled_camera_is_an_error_until_it_goes_on(active: NodeProcess, tester: Tester) -> None:
     tester.publish(active, "image", noise())
     tester.diagnostics(active, said("the camera has stalled", "2"))
+    stream(tester, active, noise)
+    tester.diagnostics(active, is_well)

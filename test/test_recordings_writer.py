@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -303,18 +301,6 @@ def test_parts_become_splits_of_one_recording(storage: Storage, tmp_path: Path) 
         writer.write(*ROWS[0])
     with pytest.raises(BagError, match="of one storage"):
         merge_parts(tmp_path / "other", [tmp_path / "a", tmp_path / "z"])
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 16 MB, in memory."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(disk)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
-        pytest.skip("needs the right to mount a tmpfs")
-    yield disk
-    subprocess.run(["umount", str(disk)], check=True)
 
 
 @pytest.mark.parametrize("storage", STORAGES)

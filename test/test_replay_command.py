@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import demo_recordings as recordings
+import numpy as np
 import pytest
 from replay_runs import image_bag, written
-from tiny_models import red_depth, slow_depth
+from tiny_models import constant_depth, red_depth, slow_depth
 
 from depth_estimation_ros.replay.arguments import parse, replay_options
 from depth_estimation_ros.replay.command import main
@@ -74,6 +75,30 @@ def test_loss_is_said_and_gives_exit_code_2(
     assert not (tmp_path / "out" / "report.html").exists()
 
 
+def test_errors_against_the_truth_of_the_recording_are_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bag = recordings.standard_bag(tmp_path / "bag", 3)
+    model = str(constant_depth(tmp_path / "two.onnx", 2.0))
+    truths = [np.rint(1000.0 * recordings.depth(i)) / 1000.0 for i in range(3)]
+
+    def scores(metres: list[float]) -> str:
+        pairs = list(zip(metres, truths, strict=True))
+        abs_rel = np.mean([np.mean(np.abs(d - t) / t) for d, t in pairs])
+        delta1 = np.mean([np.mean(np.maximum(d / t, t / d) < 1.25) for d, t in pairs])
+        return f"{abs_rel:.3f}, {delta1:.3f}"
+
+    main([str(bag), "--output", str(tmp_path / "out"), "--model", model])
+
+    median = float(np.median(truths))
+    assert (
+        "AbsRel, delta1 of /camera/image/compressed against /ground_truth/depth/compressed (3 "
+        f"frames, to 10 m): as predicted {scores([2.0] * 3)}; median-scaled "
+        f"{scores([float(np.median(t)) for t in truths])}; {median:.2f} m everywhere "
+        f"{scores([median] * 3)}"
+    ) in words(capsys)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -81,6 +106,7 @@ def test_loss_is_said_and_gives_exit_code_2(
         (["{bag}", "--image-topic", "/front"], "/camera/image (sensor_msgs/Image, 2)"),
         (["{bag}", "--model", "huge"], "bundled model: compact"),
         (["{bag}", "--start", "5", "--end", "4"], "start < end"),
+        (["{bag}", "--start", "100"], "found 100 s, expected a time within its 0."),
         (["{bag}", "--copy", "/imu"], "Correct --copy"),
         (["{bag}", "--calibration", "no.yaml"], "no.yaml"),
     ],
@@ -237,12 +263,13 @@ def test_a_picture_is_sent_to_the_other_command(
     assert "Pictures and videos are for the command estimate_depth" in words(capsys)
 
 
-def test_a_time_outside_of_the_recording_is_noted(
+def test_a_span_without_an_image_is_noted(
     tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bag = recordings.standard_bag(tmp_path / "bag", 3)
+    between = ["--start", "0.01", "--end", "0.02"]
 
-    main([str(bag), "--output", str(tmp_path / "out"), "--model", model, "--start", "100"])
+    assert main([str(bag), "--output", str(tmp_path / "out"), "--model", model, *between]) == 0
 
     assert "no image was taken; check --start, --end, --rate and --every" in words(capsys)
 

@@ -11,7 +11,7 @@ import pytest
 
 sys.path.append(str(Path(__file__).parent / "soak"))
 
-from samples import Samples, growth, shared_files, slope, verdicts
+from samples import Sampler, Samples, growth, shared_files, slope, verdicts
 
 SECONDS = [float(second) for second in range(1, 1201)]
 
@@ -67,6 +67,20 @@ def test_shared_memory_is_found_by_its_files() -> None:
         del held
     finally:
         file.unlink(missing_ok=True)
+
+
+def test_minutes_without_a_sample_are_no_proof() -> None:
+    seconds = [*SECONDS[:400], *SECONDS[1000:]]
+    flat = [10.0] * len(seconds)
+    samples = Samples(seconds, flat, flat, flat, flat, flat)
+    assert [(name, value) for name, value, limit in verdicts(samples) if value > limit] == [
+        ("longest time without a sample, s", 601.0)
+    ]
+
+
+def test_a_sampler_takes_a_last_sample_of_a_process_that_lives() -> None:
+    assert len(Sampler(os.getpid()).stop().seconds) == 1
+    assert Sampler(1 << 22).stop().seconds == []
 
 
 def test_the_verdict_names_what_grows() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -54,6 +56,19 @@ def test_run_within_the_limit_or_without_one_is_left_alone(limit: float) -> None
     threading.Timer(4 * watchdog.POLL_S, engine.go.set).start()
     watched.infer(np.zeros(3))
     watched.close()
+    assert told == []
+
+
+def test_time_in_which_the_process_did_not_run_is_no_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = itertools.count()
+    clock = SimpleNamespace(monotonic=lambda: 1000.0 * next(looks))
+    monkeypatch.setattr(watchdog, "time", clock)
+    engine, told = FakeEngine(), []
+    watched = WatchedEngine(engine, lambda: 5.0, told.append)
+    threading.Timer(4 * watchdog.POLL_S, engine.go.set).start()
+    watched.infer(np.zeros(3))
+    watched.close()
+    assert next(looks) > 2
     assert told == []
 
 

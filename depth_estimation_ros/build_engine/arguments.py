@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from depth_estimation_ros.arguments import CommandParser
 from depth_estimation_ros.engines.choice import ENGINE_SUFFIXES
 from depth_estimation_ros.engines.tensorrt.api import FLAVOURS
 from depth_estimation_ros.engines.tensorrt.sidecar import PRECISIONS
@@ -29,6 +30,8 @@ Each engine X.engine has a sidecar X.engine.json beside it, which names the mode
 that it is for; keep the two together. Engines without --out are kept in
 ~/.cache/depth_estimation_ros/engines ($DEPTH_ESTIMATION_ENGINE_CACHE and $XDG_CACHE_HOME change
 that), or in the folder --engine-cache, which the node's parameter engine_cache has to name then.
+
+exit status: 0 the engine was written; 1 an error, nothing was written; 130 interrupted.
 """
 
 
@@ -38,7 +41,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         f"{name}: abs_rel {LIMITS[name].abs_rel:g}, delta1 {LIMITS[name].delta1:g}"
         for name in ("fp16", "int8")
     )
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="build_engine",
         description="Builds a TensorRT engine from an ONNX file for the GPU of this machine, or, "
         "with TensorRT-RTX, for other GPUs. Takes seconds with TensorRT-RTX and minutes with "

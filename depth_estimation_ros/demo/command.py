@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import json
-import math
 import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from depth_estimation_ros.arguments import CommandParser, number
 from depth_estimation_ros.demo import report, session
 from depth_estimation_ros.demo.open_source import open_source
 from depth_estimation_ros.demo.recording import Recording
@@ -149,10 +147,12 @@ def _show(summary: dict[str, Any], output: Path, written: list[str]) -> None:
 
 
 def _arguments(argv: list[str] | None) -> tuple[session.DemoOptions, Path]:
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="depth_estimation_demo",
         description="Plays a recording, video, picture or camera through the real node over DDS, "
         "and leaves the recorded depth and clouds, pictures and numbers.",
+        epilog="exit status: 0 every frame came back as depth; 1 one did not, or an error; 130 "
+        "interrupted.",
     )
     parser.add_argument(
         "--input",
@@ -168,14 +168,14 @@ def _arguments(argv: list[str] | None) -> tuple[session.DemoOptions, Path]:
     )
     parser.add_argument(
         "--hfov",
-        type=_within(float, 1, 179),
+        type=number(float, 1, 179),
         default=0.0,
         metavar="DEG",
         help="horizontal field of view: gives pictures without a CameraInfo one",
     )
     parser.add_argument(
         "--frames",
-        type=_within(int, 0),
+        type=number(int, 0),
         default=0,
         metavar="N",
         help="play at most N frames (default: 0, all of them)",
@@ -190,21 +190,21 @@ def _arguments(argv: list[str] | None) -> tuple[session.DemoOptions, Path]:
     )
     parser.add_argument(
         "--cloud-stride",
-        type=_within(int, 1, 64),
+        type=number(int, 1, 64),
         default=2,
         metavar="N",
         help="record every N-th row and column of the cloud (default: 2)",
     )
     parser.add_argument(
         "--frame-timeout",
-        type=_within(float, 0.1, 86_400),
+        type=number(float, 0.1, 86_400),
         default=30.0,
         metavar="S",
         help="seconds that one frame may take (default: 30)",
     )
     parser.add_argument(
         "--domain-id",
-        type=_within(int, 0, 101),
+        type=number(int, 0, 101),
         default=None,
         metavar="N",
         help="ROS_DOMAIN_ID, to watch with RViz meanwhile (default: one of its own)",
@@ -226,23 +226,6 @@ def _arguments(argv: list[str] | None) -> tuple[session.DemoOptions, Path]:
         domain_id=arguments.domain_id,
     )
     return options, arguments.output
-
-
-def _within(kind: type[float], low: float, high: float = math.inf) -> Callable[[str], float]:
-    """For argparse: a number of this kind from low to high, both included."""
-
-    def read(text: str) -> float:
-        try:
-            value = kind(text)
-        except ValueError:
-            value = math.nan
-        if not low <= value <= high:
-            what = "a whole number" if kind is int else "a number"
-            limits = f"{low} or more" if high == math.inf else f"{low} to {high}"
-            raise argparse.ArgumentTypeError(f"found {text}, expected {what}, {limits}")
-        return value
-
-    return read
 
 
 def _plain(text: str) -> str:

@@ -20,11 +20,11 @@ from depth_estimation_ros.errors import DepthEstimationError
 from depth_estimation_ros.memory import keep_freed_memory
 from depth_estimation_ros.replay import fleet_command
 from depth_estimation_ros.replay.arguments import parse, replay_options
-from depth_estimation_ros.replay.display import Log, ProgressDisplay, show_result
+from depth_estimation_ros.replay.display import Log, ProgressDisplay, show_accuracy, show_result
 from depth_estimation_ros.replay.options import ReplayOptions
 from depth_estimation_ros.replay.run import replay
-from depth_estimation_ros.replay.summary import ReplaySummary
-from depth_estimation_ros.replay_report import REPORT, write_report
+from depth_estimation_ros.replay.summary import CameraSummary, ReplaySummary
+from depth_estimation_ros.replay_report import REPORT, Comparison, write_report
 
 console = Console(highlight=False)
 INTERRUPTED = 130
@@ -50,21 +50,24 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _replay(options: ReplayOptions, argv: list[str], quiet: bool, report: bool) -> int:
     with _stop_on_signals() as stop, ProgressDisplay(console, quiet) as display:
         summary = replay(options, display.update, stop)
-    written = []
+    written: list[str] = []
+    compared: list[tuple[CameraSummary, Comparison]] = []
     if report and not summary.interrupted and summary.frames_out:
-        written = _write_report(Path(options.output))
+        written = _write_report(Path(options.output), compared)
     else:
         (Path(options.output) / REPORT).unlink(missing_ok=True)  # of a part, by an earlier run
     show_result(console, summary, written)
+    for camera, found in compared:
+        show_accuracy(console, camera, found)
     if not summary.complete:
         _say_how_to_go_on(summary, argv)
     return summary.exit_code
 
 
-def _write_report(output: Path) -> list[str]:
+def _write_report(output: Path, compared: list[tuple[CameraSummary, Comparison]]) -> list[str]:
     try:
         with console.status("writing the report"):
-            return [str(write_report(output))]
+            return [str(write_report(output, lambda *found: compared.append(found)))]
     except DepthEstimationError as error:
         console.print(f"[yellow]note:[/] no report. {escape(str(error))}", soft_wrap=True)
     except KeyboardInterrupt:

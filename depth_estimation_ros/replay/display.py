@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
@@ -19,7 +20,10 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 
 from depth_estimation_ros.recordings import Damage
-from depth_estimation_ros.replay.summary import Progress, ReplaySummary
+from depth_estimation_ros.replay.summary import CameraSummary, Progress, ReplaySummary
+
+if TYPE_CHECKING:
+    from depth_estimation_ros.replay_report import Comparison
 
 LINE_S = 10.0
 """Seconds between two lines where there is no terminal."""
@@ -157,6 +161,28 @@ def show_result(console: Console, summary: ReplaySummary, written: list[str]) ->
     console.print(f"\nRecording: {escape(summary.output)}", soft_wrap=True)
     for path in written:
         console.print(f"Look at {escape(path)}", soft_wrap=True)
+
+
+def show_accuracy(console: Console, camera: CameraSummary, found: Comparison) -> None:
+    """Prints the errors of a camera against the truth that the recording holds.
+
+    Args:
+        console: to print to.
+        camera: whose depth it is.
+        found: of the report.
+    """
+    scores = found.accuracy
+    kinds = [
+        ("as predicted", scores.as_predicted),
+        ("median-scaled", scores.median_scaled),
+        (f"{scores.constant_m:.2f} m everywhere", scores.one_constant),
+    ]
+    errors = "; ".join(f"{kind} {one['abs_rel']:.3f}, {one['delta1']:.3f}" for kind, one in kinds)
+    console.print(
+        f"AbsRel, delta1 of {escape(camera.image_topic)} against {escape(found.topic)} "
+        f"({scores.images} frames, to {scores.max_depth:g} m): {errors}",
+        soft_wrap=True,
+    )
 
 
 def _line(progress: Progress, rate: float) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from depth_estimation_ros.errors import BagError
+from depth_estimation_ros.errors import BagError, ParameterError
 from depth_estimation_ros.recordings import Recording, Topic, find_cameras
 from depth_estimation_ros.replay.cameras import CameraSource, notes_on_cameras
 from depth_estimation_ros.replay.options import ReplayOptions
-from depth_estimation_ros.replay.selection import expected_images
+from depth_estimation_ros.replay.selection import Selection, expected_images
 from depth_estimation_ros.replay.summary import CameraSummary
 from depth_estimation_ros.replay.topics import name_outputs, output_topics
 
@@ -46,7 +46,9 @@ def make_plan(recording: Recording, options: ReplayOptions) -> Plan:
     Raises:
         BagError: no camera in it, or a topic that is named is not there.
         CalibrationError, ParameterError: the calibration file cannot be used.
+        ParameterError: all of it lies before the beginning of what is wanted.
     """
+    _check_start(recording, options)
     found = find_cameras(recording, options.image_topics, options.camera_info_topics)
     notes = notes_on_cameras(found, options)
     cameras = name_outputs(found, options.outputs)
@@ -66,6 +68,17 @@ def make_plan(recording: Recording, options: ReplayOptions) -> Plan:
         expected_images=expected_images(recording, found, options),
         notes=notes,
     )
+
+
+def _check_start(recording: Recording, options: ReplayOptions) -> None:
+    if Selection(options, recording.start_ns).start_ns >= recording.end_ns > 0:
+        seconds = (recording.end_ns - recording.start_ns) / 1e9
+        raise ParameterError(
+            f"--start of {recording.name}",
+            found=f"{options.start_s:g} s",
+            expected=f"a time within its {seconds:.1f} s",
+            fix="Times count from the first message of the recording",
+        )
 
 
 def _copied(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from depth_estimation_ros.replay.options import ReplayOptions
@@ -19,6 +21,7 @@ from depth_estimation_ros.replay_report.losses import counted, gap_table, losses
 from depth_estimation_ros.replay_report.markup import Markup, element, joined
 from depth_estimation_ros.replay_report.pictures import Album
 from depth_estimation_ros.replay_report.style import STYLE
+from depth_estimation_ros.replay_report.truth import Comparison
 from depth_estimation_ros.replay_report.views import sample_views, truth_views
 
 PICTURE_BYTES = 2_600_000  # of all pictures together: the page stays below 3 MB
@@ -26,13 +29,19 @@ PICTURE_BYTES = 2_600_000  # of all pictures together: the page stays below 3 MB
 Cameras = list[tuple[CameraSummary, Frames]]
 
 
-def page(summary: ReplaySummary, frames: dict[str, Frames], footage: Footage) -> str:
+def page(
+    summary: ReplaySummary,
+    frames: dict[str, Frames],
+    footage: Footage,
+    on_comparison: Callable[[CameraSummary, Comparison], None],
+) -> str:
     """The whole report as HTML.
 
     Args:
         summary: of the replay.
         frames: by image topic.
         footage: the bags, open.
+        on_comparison: told the errors of each camera whose truth is known.
     """
     options = ReplayOptions.from_json(summary.options)
     known = {camera.image_topic: camera for camera in summary.cameras}
@@ -53,7 +62,7 @@ def page(summary: ReplaySummary, frames: dict[str, Frames], footage: Footage) ->
         _times(cameras),
         _depths(cameras, start, options),
         sample_views(footage, cameras, start, options, album),
-        truth_views(footage, cameras, start, options, album),
+        truth_views(footage, cameras, start, options, album, on_comparison),
         *[element("p", note, class_="faint") for note in footage.notes],
         element("p", f"Left out of a full page: {counted(album.left_out, 'picture')}.")
         if album.left_out

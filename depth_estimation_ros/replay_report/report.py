@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from depth_estimation_ros.errors import BagError
 from depth_estimation_ros.files import written_whole
-from depth_estimation_ros.replay.summary import REPORT, SUMMARY, ReplaySummary
+from depth_estimation_ros.replay.summary import REPORT, SUMMARY, CameraSummary, ReplaySummary
 from depth_estimation_ros.replay_report.camera_frames import read_frames
 from depth_estimation_ros.replay_report.footage import open_footage
 from depth_estimation_ros.replay_report.page import page
+from depth_estimation_ros.replay_report.truth import Comparison
 
 
-def write_report(output: Path) -> Path:
+def write_report(
+    output: Path,
+    on_comparison: Callable[[CameraSummary, Comparison], None] = lambda camera, found: None,
+) -> Path:
     """Writes the report of a finished or interrupted replay; an earlier one is replaced.
 
     Of the bags only some messages are read, found by their time, so that memory and time do not
@@ -20,6 +25,7 @@ def write_report(output: Path) -> Path:
 
     Args:
         output: directory of the replay, with its replay.json.
+        on_comparison: told the errors of each camera whose truth the recording holds.
 
     Returns:
         the path of the page: one file that needs nothing else.
@@ -37,7 +43,7 @@ def write_report(output: Path) -> Path:
         ) from error
     frames = read_frames(output)
     with open_footage(output, summary.inputs) as footage:
-        text = page(summary, frames, footage)
+        text = page(summary, frames, footage, on_comparison)
     path = output / REPORT
     try:
         with written_whole(path) as part:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
@@ -28,7 +28,7 @@ from depth_estimation_ros.replay_report.pictures import (
     error_panel,
 )
 from depth_estimation_ros.replay_report.sections import accuracy_table
-from depth_estimation_ros.replay_report.truth import cap, compare
+from depth_estimation_ros.replay_report.truth import Comparison, cap, compare
 
 ROWS = 24  # of sample frames, all cameras together
 ROWS_PER_CAMERA = 6
@@ -54,7 +54,12 @@ def sample_views(
 
 
 def truth_views(
-    footage: Footage, cameras: Cameras, start: int, options: ReplayOptions, album: Album
+    footage: Footage,
+    cameras: Cameras,
+    start: int,
+    options: ReplayOptions,
+    album: Album,
+    on_comparison: Callable[[CameraSummary, Comparison], None],
 ) -> Markup:
     """Errors against the depth that the recording holds, for each camera that has some."""
     parts: list[object] = []
@@ -67,6 +72,7 @@ def truth_views(
         if found is None:
             parts.append(element("p", why))
             continue
+        on_comparison(camera, found)
         index, depth, truth = found.shown
         time_ns, stamp = int(frames.time_ns[index]), int(frames.stamp_ns[index])
         rgb = read_image(footage.original, camera.image_topic, time_ns, stamp)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import numpy as np
 LIMITS = {"rss_mb": 1.0, "private_mb": 1.0}  # MB a minute over the second half
 # How many more than before. A participant that was killed stays mapped until its lease is over, so
 # files of /dev/shm come and go; one left behind each round would be ten in 20 minutes.
+LONGEST_GAP_S = 10.0  # between two samples: what was not looked at may have been anything
 STEADY = {"threads": 0.0, "handles": 0.0, "shm_files": 2.0}
 _SHM = re.compile(r"/dev/shm/(\S+)")
 
@@ -66,8 +68,11 @@ class Sampler:
         self._thread.start()
 
     def stop(self) -> Samples:
+        """All samples, with one of the end if the process is still there."""
         self._over.set()
         self._thread.join()
+        with suppress(OSError):
+            self.samples.take(self._pid, time.monotonic() - self._start)
         return self.samples
 
     def _run(self) -> None:
@@ -110,6 +115,8 @@ def verdicts(samples: Samples) -> list[tuple[str, float, float]]:
         (f"{name} a minute, second half", slope(samples.seconds, getattr(samples, name)), limit)
         for name, limit in LIMITS.items()
     ]
+    gap = float(np.max(np.diff([0.0, *samples.seconds])))
+    found.append(("longest time without a sample, s", gap, LONGEST_GAP_S))
     return found + [
         (f"{name} more than before", growth(samples.seconds, getattr(samples, name)), limit)
         for name, limit in STEADY.items()

@@ -72,20 +72,20 @@ def _run(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
     rclpy.init()
     tester = Tester()
-    node = NodeProcess(folder, autostart=True, model=args.model, diagnostics_period=0.5)
-    tester.wait_for_state(node, "active")
-    world = World(tester, node, (args.width, args.height, args.rate))
-    tester.wait_until(lambda: world.answers, "the first depth", node)
-    sampler = Sampler(node.process.pid)
-    try:
-        events, recoveries = _faults(world, 60.0 * args.minutes)
-        world.count()
-    finally:
-        samples = sampler.stop()
-        world.stop()
-        (args.out / "node.log").write_text(node.log)
-        tester.destroy()
-        rclpy.try_shutdown()
+    with NodeProcess(folder, autostart=True, model=args.model, diagnostics_period=0.5) as node:
+        tester.wait_for_state(node, "active")
+        world = World(tester, node, (args.width, args.height, args.rate))
+        sampler = Sampler(node.process.pid)
+        try:
+            tester.wait_until(lambda: world.answers, "the first depth", node)
+            events, recoveries = _faults(world, 60.0 * args.minutes)
+            world.count()
+        finally:
+            samples = sampler.stop()
+            world.stop()
+            (args.out / "node.log").write_text(node.log)
+            tester.destroy()
+            rclpy.try_shutdown()
     draw(samples, events, args.out / "soak.png")
     return {
         "minutes": args.minutes,

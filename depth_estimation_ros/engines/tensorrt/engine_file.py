@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from depth_estimation_ros.engines.tensorrt.sidecar import Sidecar, read_sidecar, sidecar_path
@@ -44,10 +45,12 @@ def write_engine_file(path: Path, plan: bytes, sidecar: Sidecar) -> None:
     Between the two renames the pair does not match, which `load_engine_file` notices.
 
     Raises:
-        EngineError: the disk is full or the folder cannot be written to.
+        EngineError: the disk is full or the folder cannot be written to; the old pair stays.
     """
-    replace_file(sidecar_path(path), sidecar.to_json().encode())
-    replace_file(path, plan)
+    beside = sidecar_path(path)
+    with _on_disk(path, plan) as engine, _on_disk(beside, sidecar.to_json().encode()) as text:
+        text.rename(beside)
+        engine.rename(path)
 
 
 def replace_file(path: Path, contents: bytes) -> None:
@@ -55,6 +58,17 @@ def replace_file(path: Path, contents: bytes) -> None:
 
     Raises:
         EngineError: the disk is full or the folder cannot be written to.
+    """
+    with _on_disk(path, contents) as temporary:
+        temporary.rename(path)
+
+
+@contextmanager
+def _on_disk(path: Path, contents: bytes) -> Iterator[Path]:
+    """A file of these contents beside `path`, to be renamed; it is gone at the end if it was not.
+
+    Raises:
+        EngineError: it cannot be written, or renamed.
     """
     temporary = None
     try:
@@ -67,7 +81,7 @@ def replace_file(path: Path, contents: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(0o644)
-        temporary.rename(path)
+        yield temporary
     except OSError as error:
         raise _cannot_write(path, error, len(contents)) from error
     finally:
