@@ -180,7 +180,9 @@ def _arguments(argv: list[str] | None) -> tuple[session.DemoOptions, Path]:
         metavar="N",
         help="play at most N frames (default: 0, all of them)",
     )
-    parser.add_argument("--model", default="compact", help="bundled model or ONNX file")
+    parser.add_argument(
+        "--model", default="compact", help="bundled model (compact, nano) or ONNX file"
+    )
     parser.add_argument(
         "--output",
         type=Path,
