@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 
 from depth_estimation_ros.geometry import CameraModel
-from training.stability.measure import Run, add_step
+from training.cloud_quality.views import trace_faces
+from training.stability.measure import Run, add_lag, add_step
 from training.stability.motion import Moment, changes, common_points, flicker, project
 from training.stability.odometry import estimate_motion
-from training.stability.sequences import APPEARS_AT, rendered_moments
+from training.stability.sequences import APPEARS_AT, rendered_moments, with_obstacle
 from training.stability.smoothing import each_pixel, shared_factor, where_nothing_moves
+from training.synthetic.cameras import sample_cameras
+from training.synthetic.scenes import sample_scenes
 
 HEIGHT, WIDTH = 96, 128
 CAMERA = CameraModel.from_intrinsics(100.0, 100.0, 63.5, 47.5, WIDTH, HEIGHT)
@@ -71,8 +74,9 @@ def test_a_change_of_a_quarter_of_the_points_is_no_common_change() -> None:
     seen = flicker(changes(before, now, common))
     assert seen is not None
     assert seen.common < 1e-6
-    # The last row and column are not inside: 95 rows, of which 24 changed.
-    assert seen.total == pytest.approx(24 / 95 * np.log(1.2), rel=1e-4)
+    changed = np.mean(common.pixels // WIDTH < HEIGHT // 4)
+    assert 0.2 < changed < 0.3
+    assert seen.total == pytest.approx(changed * np.log(1.2), rel=1e-4)
     assert seen.rest == pytest.approx(seen.total, abs=1e-6)
 
 
@@ -174,6 +178,20 @@ def test_the_share_of_a_step_that_is_held_back_is_told() -> None:
     assert runs["late"].left == pytest.approx([0.5, 0.0], abs=1e-6)
 
 
+def test_a_filter_that_is_two_frames_late_has_a_lag_of_two() -> None:
+    wall = [np.full((4, 4), 5.0 * 0.9**k, np.float32) for k in range(10)]
+    late = [wall[max(0, k - 2)] for k in range(10)]
+    runs = {"none": Run(), "late": Run()}
+    add_lag(runs, {"none": wall, "late": late}, wall)
+    assert runs["none"].lag == 0.0
+    assert runs["late"].lag == pytest.approx(2.0, abs=1e-4)
+    # An exponential filter of weight w is (1 - w) / w frames behind.
+    smooth = shared_factor(0.25)
+    logs_of = [np.exp(smooth(np.log(depth), PICTURE)) for depth in wall * 1]
+    steady = np.log(logs_of[-1] / wall[-1])[0, 0] / -np.log(0.9)
+    assert steady == pytest.approx(3.0 * (1 - 0.75**9), abs=1e-3)
+
+
 def test_a_rendered_turn_shows_no_flicker_of_the_truth_itself() -> None:
     before, now = list(rendered_moments("turn", 900_003, 2))
     common = common_points(before, now, step=4)
@@ -186,11 +204,18 @@ def test_a_rendered_turn_shows_no_flicker_of_the_truth_itself() -> None:
 
 
 def test_an_obstacle_appears_one_metre_before_the_camera() -> None:
-    moments = list(rendered_moments("appear", 900_003, APPEARS_AT + 1))
-    centre = HEIGHT * 240 // 192, WIDTH * 320 // 256
-    before, after = (moments[k].truth[centre] for k in (APPEARS_AT - 1, APPEARS_AT))
-    assert before > 1.3
-    assert 0.7 < after < 1.0  # its front, at most half a diagonal nearer than its middle
+    scene = sample_scenes([900_003], ["room"])
+    camera = sample_cameras(scene, [900_003], 240, 320)
+    before, after = (
+        trace_faces(some, camera, 240, 320)[0] for some in (scene, with_obstacle(scene, camera))
+    )
+    fx, fy, cx, cy = camera.intrinsics[0].tolist()
+    middle = round(cy), round(cx)
+    assert before[middle] > 1.3
+    assert 0.7 < after[middle] < 0.9  # its front: half a side to half a diagonal before its middle
+    # As large as a box of 0.3 m at 1 m, seen from any side.
+    seen = np.sum(after < before) / (fx * fy)
+    assert 0.3**2 < seen < 2 * 0.3**2
 
 
 def test_the_command_writes_its_numbers_into_a_page(tmp_path: Path) -> None:
@@ -198,7 +223,7 @@ def test_the_command_writes_its_numbers_into_a_page(tmp_path: Path) -> None:
 
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- stability: as above -->\nold\n<!-- end stability -->\nafter\n")
-    arguments = ["--scenes", "1", "--kinds", "turn", "--frames", "9", "--filters", "pixels 0.5"]
+    arguments = ["--scenes", "1", "--kinds", "turn", "--frames", "3", "--filters", "pixels 0.5"]
     assert main(["stability", *arguments, "--docs", str(page), "--step", "4"]) == 0
     text = page.read_text()
     assert text.startswith("before\n<!-- stability: as above -->\nModel: ")
@@ -206,4 +231,4 @@ def test_the_command_writes_its_numbers_into_a_page(tmp_path: Path) -> None:
     assert "old" not in text
     assert "| none |" in text
     assert "| pixels 0.5 |" in text
-    assert "1 sequences, 8 pairs of frames, between two 4.00 deg and 0 mm" in text
+    assert "1 sequences, 2 pairs of frames, between two 4.00 deg and 0 mm" in text

@@ -18,6 +18,7 @@ from rich.console import Console
 
 from depth_estimation_ros.errors import ParameterError
 from depth_estimation_ros.pipeline import DepthPipeline, PipelineSettings
+from training.cloud_quality.candidates import CANDIDATES
 from training.cloud_quality.measure import measure_set
 from training.cloud_quality.picture import side_by_side
 from training.cloud_quality.tables import as_entries, as_markdown, as_tables
@@ -98,6 +99,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="JUMP",
         help="values of the parameter to compare; 0, which is off, is always among them",
     )
+    parser.add_argument(
+        "--candidates",
+        action="store_true",
+        help="measure other ways of resizing, too, which the node does not have: "
+        f"{', '.join(CANDIDATES)}",
+    )
     parser.add_argument("--json", type=Path, help="write all numbers here, for programs")
     parser.add_argument("--report", type=Path, help="write the tables here, as Markdown")
     parser.add_argument(
@@ -132,7 +139,7 @@ def run(args: argparse.Namespace) -> int:
     console = Console(width=console.width if console.is_terminal else 170)
     results = []
     for views in sets:
-        results.append(measure_set(pipeline, views, values))
+        results.append(measure_set(pipeline, views, values, candidates=args.candidates))
         for table in as_tables(results[-1]):
             console.print(table)
     model = f"{engine.card.name} {engine.card.model_version}".strip()

@@ -16,7 +16,10 @@ import numpy.typing as npt
 from depth_estimation_ros.errors import DatasetError, ParameterError
 from depth_estimation_ros.metrics import median_ratio
 from depth_estimation_ros.pipeline import DepthPipeline, NetworkDepth
+from training.cloud_quality.candidates import candidate_depths
 from training.cloud_quality.edges import (
+    ON_SURFACE,
+    EdgePixels,
     edge_radius,
     find_edge_pixels,
     flying,
@@ -30,6 +33,7 @@ Depth = npt.NDArray[np.float32]
 
 LEAST_KNOWN = 0.6  # of a picture's pixels: with less truth, edges are not where they seem
 LEAST_PLANE = 0.02  # of a picture's pixels: a smaller part of a face is no plane to judge
+BARE = "0"  # the setting without the filter
 _PLANE_POINTS = 4000  # a fit needs no more
 _TOWARDS_CAMERA = np.array([0.0, 0.0, -1.0])
 
@@ -42,11 +46,13 @@ class Tally:
         known: pixels with truth and, without the filter, a point.
         kept: of these, points that are left.
         edge, edge_kept: those near true depth edges.
-        flying, flying_kept: those between the surfaces there (`edges.flying`).
-        seen, seen_kept: those at edges at which the network, too, has a jump.
+        flying, flying_kept: those between the surfaces there (`edges.flying`), without the filter
+            and with it.
+        seen: those at edges at which the network, too, has a jump.
         smeared, smeared_kept: those that hang between its own two surfaces (`edges`).
-        right, right_kept: points within 5 % of their true depth, scale aligned.
+        right_kept: points within 5 % of their true depth, scale aligned.
         error_kept, error_removed: sums of |p - d| / d, scale aligned.
+        planes: the flat faces.
     """
 
     known: int = 0
@@ -56,10 +62,8 @@ class Tally:
     flying: int = 0
     flying_kept: int = 0
     seen: int = 0
-    seen_kept: int = 0
     smeared: int = 0
     smeared_kept: int = 0
-    right: int = 0
     right_kept: int = 0
     error_kept: float = 0.0
     error_removed: float = 0.0
@@ -92,23 +96,29 @@ class SetQuality:
         name: of the set.
         views: how many were measured.
         sparse: names of those left out, because too little of their truth is known.
-        tallies: by the value of edge_filter, in the order in which they were asked for.
+        tallies: by the value of edge_filter, in the order in which they were asked for, then by
+            the name of each of `candidates.CANDIDATES`, if these were asked for.
     """
 
     name: str
     views: int
     sparse: list[str]
-    tallies: dict[float, Tally]
+    tallies: dict[str, Tally]
 
 
 def measure_set(
-    pipeline: DepthPipeline, views: ViewSet, edge_filters: Sequence[float]
+    pipeline: DepthPipeline,
+    views: ViewSet,
+    edge_filters: Sequence[float],
+    *,
+    candidates: bool = False,
 ) -> SetQuality:
     """Measures every view of a set.
 
     Args:
         pipeline: its other settings stay as they are; depth must have the image's size.
         edge_filters: values of the parameter, 0 (off) among them.
+        candidates: whether other ways of resizing are measured, too.
 
     Raises:
         ParameterError: 0 is not among the values.
@@ -118,14 +128,14 @@ def measure_set(
         raise ParameterError(
             "edge_filter", found=list(edge_filters), expected="0 among them, to compare with"
         )
-    tallies = {value: Tally() for value in edge_filters}
+    tallies: dict[str, Tally] = {}
     sparse = []
     for index in frames_with_progress(views.count, views.name):
         view = views.view(index)
         if np.mean(~np.isnan(view.truth)) < LEAST_KNOWN:
             sparse.append(view.name)
             continue
-        depths = finished_depths(pipeline, view, edge_filters)
+        depths = finished_depths(pipeline, view, edge_filters, candidates=candidates)
         add_view(tallies, depths, view)
     measured = views.count - len(sparse)
     if measured == 0:
@@ -138,55 +148,83 @@ def measure_set(
 
 
 def finished_depths(
-    pipeline: DepthPipeline, view: TrueView, edge_filters: Sequence[float]
-) -> dict[float, Depth]:
+    pipeline: DepthPipeline,
+    view: TrueView,
+    edge_filters: Sequence[float],
+    *,
+    candidates: bool = False,
+) -> dict[str, Depth]:
     """Depth (H, W) as the node would publish it, with each setting; the network runs once."""
     (answer,) = pipeline.infer([pipeline.prepare(view.rgb, view.camera)])
     finished = {}
     for value in edge_filters:
         settings = replace(pipeline.settings, edge_filter=value)
         prepared = replace(answer.view, settings=settings)
-        finished[value] = pipeline.finish(NetworkDepth(prepared, answer.numbers, 0.0)).depth
-    return finished
+        finished[setting(value)] = pipeline.finish(
+            NetworkDepth(prepared, answer.numbers, 0.0)
+        ).depth
+    return finished | (candidate_depths(pipeline, answer) if candidates else {})
 
 
-def add_view(tallies: dict[float, Tally], depths: dict[float, Depth], view: TrueView) -> None:
+def setting(edge_filter: float) -> str:
+    """What a value of the parameter is called among the tallies."""
+    return f"{edge_filter:g}"
+
+
+def add_view(tallies: dict[str, Tally], depths: dict[str, Depth], view: TrueView) -> None:
     """Counts one view.
 
     The scale is aligned by the median over the whole picture, median(truth) / median(prediction) of
     the unfiltered depth, so that a wrong scale does not count as flying points.
 
     Args:
-        depths: by setting, 0 among them.
+        tallies: by setting; what is missing is made.
+        depths: by setting, "0" among them.
     """
-    bare, truth = depths[0.0], view.truth
+    bare, truth = depths[BARE], view.truth
     known = np.isfinite(truth) & np.isfinite(bare)
     factor = np.float32(median_ratio(bare[known], truth[known]))
-    aligned = bare * factor
-    error = np.abs(aligned[known] / truth[known] - 1.0)
     edge = find_edge_pixels(truth, view.faces.surface if view.faces else None)
     there = known[edge.rows, edge.columns]
-    flies = flying(aligned, edge)
-    seen, smeared = jumps_and_smears(aligned, edge)
+    plain = _judge(bare * factor, truth, known, edge)
     planes = _planes(view)
-    for value, tally in tallies.items():
-        point = np.isfinite(depths[value])
+    for name, depth in depths.items():
+        point = np.isfinite(depth)
+        # A filter takes points away and moves none, so they need not be judged again.
+        moved = not np.array_equal(depth[point], bare[point])
+        judged = _judge(depth * factor, truth, known, edge) if moved else plain
         kept, at_edge = point[known], point[edge.rows, edge.columns] & there
+        right = judged.error < ON_SURFACE
+        tally = tallies.setdefault(name, Tally())
         tally.known += int(known.sum())
         tally.kept += int(kept.sum())
         tally.edge += int(there.sum())
         tally.edge_kept += int(at_edge.sum())
-        tally.flying += int(flies.sum())
-        tally.flying_kept += int((flies & at_edge).sum())
-        tally.seen += int((seen & there).sum())
-        tally.seen_kept += int((seen & at_edge).sum())
-        tally.smeared += int(smeared.sum())
-        tally.smeared_kept += int((smeared & at_edge).sum())
-        tally.right += int((error < 0.05).sum())
-        tally.right_kept += int((kept & (error < 0.05)).sum())
-        tally.error_kept += float(error[kept].sum())
-        tally.error_removed += float(error[~kept].sum())
-        tally.planes += [score for plane in planes if (score := plane.score(depths[value]))]
+        tally.flying += int(plain.flies.sum())
+        tally.flying_kept += int((judged.flies & at_edge).sum())
+        tally.seen += int((judged.seen & there).sum())
+        tally.smeared += int(plain.smeared.sum())
+        tally.smeared_kept += int((judged.smeared & at_edge).sum())
+        tally.right_kept += int((kept & right).sum())
+        tally.error_kept += float(judged.error[kept].sum())
+        tally.error_removed += float(plain.error[~kept].sum())
+        tally.planes += [score for plane in planes if (score := plane.score(depth))]
+
+
+@dataclass(frozen=True, eq=False)
+class _Judged:
+    """Of the edge pixels: flies, seen, smeared (`edges`). Of all known ones: |p - d| / d."""
+
+    flies: npt.NDArray[np.bool_]
+    seen: npt.NDArray[np.bool_]
+    smeared: npt.NDArray[np.bool_]
+    error: npt.NDArray[np.float32]
+
+
+def _judge(aligned: Depth, truth: Depth, known: npt.NDArray[np.bool_], edge: EdgePixels) -> _Judged:
+    seen, smeared = jumps_and_smears(aligned, edge)
+    error = np.abs(aligned[known] / truth[known] - 1.0)
+    return _Judged(flying(aligned, edge), seen, smeared, error)
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,7 +27,7 @@ def side_by_side(
     if view.camera is None:
         raise CalibrationError(f"{view.name} has no intrinsics, so it gives no cloud")
     depths = finished_depths(pipeline, view, (0.0, edge_filter))
-    shown = {"truth": view.truth} | {f"edge_filter {k:g}": v for k, v in depths.items()}
+    shown = {"truth": view.truth} | {f"edge_filter {k}": v for k, v in depths.items()}
     panels = []
     for title, depth in shown.items():
         cloud = deproject(depth, view.camera.rays())

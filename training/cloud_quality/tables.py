@@ -91,11 +91,11 @@ def rows(result: SetQuality) -> tuple[list[list[str]], list[list[str]]]:
     """The two tables of a set as text, with their headers; the second is empty without planes."""
     clouds = [["edge_filter", *CLOUD.values()]]
     planes = [["edge_filter", "faces lie", *PLANES.values()]]
-    for value, tally in result.tallies.items():
-        clouds.append([f"{value:g}", *_texts(cloud_row(tally))])
+    for name, tally in result.tallies.items():
+        clouds.append([name, *_texts(cloud_row(tally))])
         if tally.planes:
             for kind, some in split(tally.planes).items():
-                planes.append([f"{value:g}", kind, *_texts(plane_row(some))])
+                planes.append([name, kind, *_texts(plane_row(some))])
     return clouds, planes if len(planes) > 1 else []
 
 
@@ -123,14 +123,14 @@ def as_markdown(results: Sequence[SetQuality], model: str) -> str:
 def as_entries(result: SetQuality) -> dict[str, Any]:
     """For programs: shares from 0 to 1; null where there was nothing to count."""
     settings = []
-    for value, tally in result.tallies.items():
+    for name, tally in result.tallies.items():
         kinds = split(tally.planes).items()
         settings.append(
             {
-                "edge_filter": value,
-                **{name: known(share) for name, share in cloud_row(tally).items()},
+                "edge_filter": name,
+                **{key: known(share) for key, share in cloud_row(tally).items()},
                 "planes": {
-                    kind: {name: known(x) for name, x in plane_row(some).items()}
+                    kind: {key: known(x) for key, x in plane_row(some).items()}
                     for kind, some in kinds
                     if some
                 },

@@ -1,9 +1,9 @@
 """`python -m training stability`: does depth stand still when the world does?
 
 Flicker of static points after true motion, error, and the lag of filters over time, through the
-node's own pipeline: on rendered drives, turns and sudden obstacles, whose motion and depth are
-exact, and on recordings with measured depth, whose motion is estimated from tracked corners and
-that depth.
+node's own pipeline: on rendered drives, approaches, turns and sudden obstacles, whose motion and
+depth are exact, and on recordings with measured depth, whose motion is estimated from tracked
+corners and that depth.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from training.stability.smoothing import CANDIDATES
 from training.stability.tables import as_entries, as_markdown, as_tables
 
 BLOCK = "stability"
-KINDS = ("drive", "turn", "appear")
+KINDS = ("drive", "approach", "turn", "appear")
 EXAMPLES = """\
 examples:
   python -m training stability --model compact
@@ -40,7 +40,8 @@ examples:
 
 A recording is a folder as `python -m training bag folder` reads it: rgb/, depth/, timestamps.txt,
 info.json. How to read the table: a filter wins if it lowers the flicker, does not raise AbsRel
-while the camera drives and turns, and holds back nothing of an obstacle that appears.
+while the camera drives and turns, has no lag on an approach, and holds back nothing of an obstacle
+that appears.
 """
 
 
@@ -141,7 +142,8 @@ def _sequences(args: argparse.Namespace) -> list[FrameSequence]:
 
 
 def _check(args: argparse.Namespace) -> None:
-    least = {"scenes": 0, "frames": APPEARS_AT + 3, "recorded_frames": 2, "step": 1}
+    fewest = APPEARS_AT + 3 if "appear" in args.kinds else 2
+    least = {"scenes": 0, "frames": fewest, "recorded_frames": 2, "step": 1}
     for name, value in least.items():
         if getattr(args, name) < value:
             raise ParameterError(

@@ -40,11 +40,13 @@ class Run:
         left: of an obstacle that appears, which share of the step of log depth was missing in each
             frame from its appearance on; empty where nothing appears, or where the network did not
             see it.
+        lag: of an approach, by how many frames what is published is behind (see `add_lag`).
     """
 
     pairs: list[Flicker] = field(default_factory=list)
     errors: list[float] = field(default_factory=list)
     left: list[float] = field(default_factory=list)
+    lag: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +109,8 @@ def measure_sequence(
     _add_errors(runs, estimates, truths)
     if frames.kind == "appear":
         add_step(runs, estimates)
+    if frames.kind == "approach":
+        add_lag(runs, estimates, truths)
     turns = [np.degrees(np.arccos(np.clip((np.trace(m[:3, :3]) - 1) / 2, -1, 1))) for m in motions]
     shifts = [np.linalg.norm(m[:3, 3]) for m in motions]
     return Measured(
@@ -152,6 +156,26 @@ def add_step(runs: Mapping[str, Run], estimates: Mapping[str, Sequence[Depth]]) 
                 late = _finite_sum(published[sees] - bare[j][sees])
                 whole = _finite_sum(bare[APPEARS_AT - 1][sees] - bare[j][sees])
                 run.left.append(late / whole)
+
+
+def add_lag(
+    runs: Mapping[str, Run], estimates: Mapping[str, Sequence[Depth]], truths: Sequence[Depth]
+) -> None:
+    """How far what is published is behind an approach that goes on, in frames.
+
+    With p the bare estimate, q the filtered one and z the truth, summed over frames j from the
+    fourth on: sum(median(ln q_j - ln p_j)) / sum(median(ln z_(j-1)) - median(ln z_j)). A filter
+    that publishes what the network said n frames ago has a lag of n.
+    """
+    first = 3
+    middle = [float(np.log(np.median(truth[np.isfinite(truth)]))) for truth in truths]
+    nearer = middle[first - 1] - middle[-1]
+    for name, run in runs.items():
+        behind = 0.0
+        for bare, published in zip(estimates["none"][first:], estimates[name][first:], strict=True):
+            both = np.isfinite(bare) & np.isfinite(published)
+            behind += float(np.median(np.log(published[both] / bare[both])))
+        run.lag = behind / nearer
 
 
 def _finite_sum(values: npt.NDArray[np.floating]) -> float:

@@ -88,7 +88,8 @@ def project(points: Matrix, camera: CameraModel) -> Matrix:
     if len(points) == 0:
         return np.zeros((0, 2))
     lens = camera.D if camera.D.size else np.zeros(5)
-    return cv2.projectPoints(points, np.zeros(3), np.zeros(3), camera.K, lens)[0].reshape(-1, 2)
+    pixels = cv2.projectPoints(points, np.zeros(3), np.zeros(3), camera.K, lens)[0]
+    return np.asarray(pixels, np.float64).reshape(-1, 2)
 
 
 def changes(before: Depth, now: Depth, common: Common) -> Numbers:

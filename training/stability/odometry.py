@@ -39,8 +39,8 @@ def estimate_motion(
     corners = cv2.goodFeaturesToTrack(second, _FEATURES, 0.01, 7, mask=known)
     if corners is None or len(corners) < _FEWEST:
         return None
-    tracked, found, _ = cv2.calcOpticalFlowPyrLK(second, first, corners, None)
-    back, returned, _ = cv2.calcOpticalFlowPyrLK(first, second, tracked, None)
+    tracked, found, _ = cv2.calcOpticalFlowPyrLK(second, first, corners, corners.copy())
+    back, returned, _ = cv2.calcOpticalFlowPyrLK(first, second, tracked, corners.copy())
     astray = np.linalg.norm((back - corners).reshape(-1, 2), axis=1)
     kept = (found.ravel() > 0) & (returned.ravel() > 0) & (astray < _BACK_PX)
     places = corners.reshape(-1, 2)[kept]

@@ -1,4 +1,4 @@
-"""Sequences with known motion: rendered drives, turns and sudden obstacles; recorded ones."""
+"""Sequences with known motion: rendered drives, approaches, turns, obstacles; recorded ones."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from depth_estimation_ros.geometry import CameraModel
 from training.bags.recorded import recorded_frames
 from training.stability.motion import Matrix, Moment
 from training.stability.odometry import estimate_motion
-from training.synthetic.cameras import Cameras, sample_cameras
-from training.synthetic.paths import camera_path
+from training.synthetic.cameras import Cameras, clearance, look, sample_cameras, within
+from training.synthetic.paths import MARGIN, camera_path
 from training.synthetic.render import render
 from training.synthetic.scenes import Scenes, sample_scenes
 from training.synthetic.sensor import sensor
@@ -25,6 +25,7 @@ FIRST_SEED = 900_001  # validation's seeds: no training frame has them
 SIZE = (240, 320)
 RATE_HZ = 15.0
 TURN_DEG_PER_S = 60.0
+APPROACH_M_PER_S = 1.0
 APPEARS_AT = 6  # the frame with the obstacle
 _OBSTACLE_M = 1.0  # before the camera
 _BOX = 1  # its place among the counted shapes
@@ -36,7 +37,7 @@ class FrameSequence:
 
     Attributes:
         name: unique within a measurement.
-        kind: "drive", "turn", "appear" or "recorded".
+        kind: "drive", "approach", "turn", "appear" or "recorded".
         frames: how many.
         seed: of the scene, for rendered ones.
         folder: of the files, for recorded ones.
@@ -69,8 +70,8 @@ def rendered_sequences(kind: str, count: int, frames: int, first_seed: int) -> l
 def rendered_moments(kind: str, seed: int, frames: int) -> Iterator[Moment]:
     """A room, 320 x 240, 15 frames a second, with the noise of a sensor.
 
-    drive: forward with slow turns. turn: 60 degrees a second on the spot. appear: the camera
-    stands, and at frame `APPEARS_AT` a box stands 1 m before it.
+    drive: forward with slow turns. approach: straight ahead, 1 m/s. turn: 60 degrees a second on
+    the spot. appear: the camera stands, and at frame `APPEARS_AT` a box stands 1 m before it.
     """
     height, width = SIZE
     scene = sample_scenes([seed], ["room"])
@@ -79,6 +80,8 @@ def rendered_moments(kind: str, seed: int, frames: int) -> Iterator[Moment]:
     else:
         still = sample_cameras(scene, [seed], height, width)
         path = turning(still, frames, TURN_DEG_PER_S / RATE_HZ if kind == "turn" else 0.0)
+        if kind == "approach":
+            path = approaching(scene, still, frames, APPROACH_M_PER_S / RATE_HZ)
     scenes = [scene] * frames
     if kind == "appear":
         scenes[APPEARS_AT:] = [with_obstacle(scene, path)] * (frames - APPEARS_AT)
@@ -105,6 +108,27 @@ def turning(still: Cameras, frames: int, degrees: float) -> Cameras:
         still.intrinsics.expand(frames, 4),
         torch.arange(frames, dtype=torch.float64) / RATE_HZ,
     )
+
+
+def approaching(scene: Scenes, still: Cameras, frames: int, step: float) -> Cameras:
+    """A camera that goes level ahead, `step` metres a frame, where there is room for it.
+
+    It looks the way it goes: the first of 24 directions whose way is free.
+
+    Raises:
+        RuntimeError: no way is free; take another seed.
+    """
+    for k in range(24):
+        yaw = math.radians(15.0 * k)
+        ahead = torch.tensor([math.cos(yaw), math.sin(yaw), 0.0])
+        positions = still.position[0] + step * torch.arange(frames)[:, None] * ahead
+        # A robot stops 0.6 m before a wall.
+        beyond = torch.cat([positions, positions[-1:] + 0.6 * ahead])
+        if within(scene.volume[0], positions).all() and (clearance(scene, beyond) > MARGIN).all():
+            rotation = torch.tensor(look(yaw, 0.0, 0.0)).expand(frames, 3, 3)
+            stamps = torch.arange(frames, dtype=torch.float64) / RATE_HZ
+            return Cameras(positions, rotation, still.intrinsics.expand(frames, 4), stamps)
+    raise RuntimeError("no free way ahead; take another seed")
 
 
 def with_obstacle(scene: Scenes, cameras: Cameras) -> Scenes:

@@ -20,14 +20,16 @@ COLUMNS = {
     "left_0": "step missing at once %",
     "left_1": "after 1 frame %",
     "left_2": "after 2 frames %",
+    "lag": "lag, frames",
 }
-_PLAIN = {"abs_rel"}
+_PLAIN = {"abs_rel", "lag"}
 HOW_TO_READ = """\
 *Flicker*: by how much the estimated depth of one static surface point changes from a frame to the
 next beyond what the true motion explains, mean over points and pairs of frames. *Of the whole
 frame*: the part that all points share, *rest*: what is left without it. *AbsRel*: one scale for the
 whole sequence, the same for all filters. *Step missing*: of the fall in depth where a box appears
-1 m before the camera, which share the filter still holds back.
+1 m before the camera, which share the filter still holds back. *Lag*: by how many frames it is
+behind when the camera goes straight ahead at 1 m/s.
 """
 
 
@@ -41,6 +43,7 @@ def row(runs: Sequence[Run]) -> dict[str, float]:
         "rest": _mean([pair.rest for pair in pairs]),
         "abs_rel": _mean([error for run in runs for error in run.errors]),
         **{f"left_{j}": _mean([left[j] for left in steps if len(left) > j]) for j in range(3)},
+        "lag": _mean([run.lag for run in runs if run.lag is not None]),
     }
 
 
