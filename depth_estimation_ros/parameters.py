@@ -116,7 +116,7 @@ class Parameters:
     edge_filter: float = _parameter(
         0.0,
         "Relative depth jump within 3x3 pixels above which a pixel is unknown: removes the points "
-        "that hang between an object and what is behind it. 0 is off; 0.1 is a good start.",
+        "that hang between an object and what is behind it. 0 is off; 0.07 is a good start.",
         limits=(0.0, 10.0),
     )
     cloud_stride: int = _parameter(

@@ -17,6 +17,14 @@ COMMANDS = {
     "export": ("training.export", "turn a checkpoint into an ONNX file with its model card"),
     "curve": ("training.curve", "draw the loss and validation curves of a run"),
     "evaluate": ("training.evaluate", "measure any model as a robot runs it, on any data set"),
+    "cloud-quality": (
+        "training.cloud_quality.command",
+        "measure flying points and the flatness of planes, with and without the edge filter",
+    ),
+    "stability": (
+        "training.stability.command",
+        "measure how depth flickers while the camera moves, with and without smoothing",
+    ),
     "ablation": ("training.ablation", "train several configurations and set them side by side"),
     "leave-one-out": ("training.leave_one_out", "score a recipe on sets it was trained without"),
     "bag": ("training.bags", "write rosbags with ground truth, rendered or from a recording"),

@@ -15,7 +15,17 @@ from training.bags.writer import Frame, Transport, write_bag
 
 
 def folder_bag(folder: str | Path, out: str | Path, transport: Transport = "compressed") -> Path:
-    """Make a bag of a recorded sequence, with its true stamps.
+    """Make a bag of a recorded sequence, with its true stamps: see `recorded_frames`.
+
+    Raises:
+        BagError: a file is missing, or the numbers of stamps and pictures differ.
+    """
+    camera, frames = recorded_frames(folder)
+    return write_bag(out, frames, camera, transport)
+
+
+def recorded_frames(folder: str | Path) -> tuple[CameraModel, Iterator[Frame]]:
+    """The camera and the frames of a recorded sequence, with their true stamps.
 
     The folder holds rgb/*.jpg, depth/*.png of the same names (16-bit millimetres, 0 = unknown),
     timestamps.txt (seconds, a line a frame) and info.json with intrinsics_px {fx, fy, cx, cy} and,
@@ -46,7 +56,7 @@ def folder_bag(folder: str | Path, out: str | Path, transport: Transport = "comp
     if "distortion_plumb_bob" in about:
         lens = np.asarray(about["distortion_plumb_bob"], np.float64)
         camera = CameraModel(width, height, camera.K, lens, "plumb_bob", P=camera.P)
-    return write_bag(out, _recorded_frames(pictures, stamps), camera, transport)
+    return camera, _recorded_frames(pictures, stamps)
 
 
 def _recorded_frames(pictures: Sequence[Path], stamps: Sequence[str]) -> Iterator[Frame]:

@@ -1,0 +1,182 @@
+"""Flicker, error and lag of a sequence, with and without each filter over time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from depth_estimation_ros.metrics import median_ratio
+from depth_estimation_ros.pipeline import DepthPipeline
+from training.evaluation.progress import frames_with_progress
+from training.stability.motion import (
+    Flicker,
+    Moment,
+    changes,
+    common_points,
+    flicker,
+)
+from training.stability.sequences import APPEARS_AT, FrameSequence
+from training.stability.smoothing import Smoother, smoothed
+
+Depth = npt.NDArray[np.float32]
+Makers = Mapping[str, Callable[[], Smoother]]
+
+_THIN = 4  # every so many-th row and column is kept to the end of a sequence
+STEP = 0.25  # of log depth: pixels whose estimate falls by more see the obstacle
+
+
+@dataclass
+class Run:
+    """One sequence with one filter.
+
+    Attributes:
+        pairs: flicker between successive frames.
+        errors: AbsRel of each frame; one factor for the whole sequence, the median over frames of
+            median(truth) / median(unfiltered estimate), aligns the scale, and is the same for all
+            filters.
+        left: of an obstacle that appears, which share of the step of log depth was missing in each
+            frame from its appearance on; empty where nothing appears, or where the network did not
+            see it.
+        lag: of an approach, by how many frames what is published is behind (see `add_lag`).
+    """
+
+    pairs: list[Flicker] = field(default_factory=list)
+    errors: list[float] = field(default_factory=list)
+    left: list[float] = field(default_factory=list)
+    lag: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """A sequence with all filters.
+
+    Attributes:
+        frames: what was measured.
+        runs: by the name of the filter.
+        unknown_motions: pairs whose motion could not be estimated; they are left out.
+        turn_deg, shift_m: medians of the motion between frames.
+    """
+
+    frames: FrameSequence
+    runs: dict[str, Run]
+    unknown_motions: int
+    turn_deg: float
+    shift_m: float
+
+
+def measure_sequence(
+    pipeline: DepthPipeline, frames: FrameSequence, makers: Makers, step: int
+) -> Measured:
+    """Runs the network once a frame and every filter on its answers.
+
+    Args:
+        makers: filters by name; "none" among them.
+        step: every so many-th row and column is compared between frames.
+    """
+    filters = {name: make() for name, make in makers.items()}
+    runs = {name: Run() for name in filters}
+    estimates: dict[str, list[Depth]] = {name: [] for name in filters}  # thinned
+    truths: list[Depth] = []
+    last: dict[str, Depth] = {}
+    motions = []
+    unknown = 0
+    before: Moment | None = None
+    moments = frames.moments()
+    for _ in frames_with_progress(frames.frames, frames.name):
+        now = next(moments, None)
+        if now is None:
+            break
+        (answer,) = pipeline.infer([pipeline.prepare(now.rgb, now.camera)])
+        depths = {
+            name: pipeline.finish(smoothed(answer, smoother)).depth
+            for name, smoother in filters.items()
+        }
+        for name, depth in depths.items():
+            estimates[name].append(depth[::_THIN, ::_THIN].copy())
+        truths.append(now.truth[::_THIN, ::_THIN])
+        if before is not None and now.to_previous is None:
+            unknown += 1
+        elif before is not None and now.to_previous is not None:
+            motions.append(now.to_previous)
+            common = common_points(before, now, step)
+            for name, run in runs.items():
+                pair = flicker(changes(last[name], depths[name], common))
+                run.pairs += [pair] if pair else []
+        before, last = now, depths
+    _add_errors(runs, estimates, truths)
+    if frames.kind == "appear":
+        add_step(runs, estimates)
+    if frames.kind == "approach":
+        add_lag(runs, estimates, truths)
+    turns = [np.degrees(np.arccos(np.clip((np.trace(m[:3, :3]) - 1) / 2, -1, 1))) for m in motions]
+    shifts = [np.linalg.norm(m[:3, 3]) for m in motions]
+    return Measured(
+        frames,
+        runs,
+        unknown,
+        float(np.median(turns)) if turns else float("nan"),
+        float(np.median(shifts)) if shifts else float("nan"),
+    )
+
+
+def _add_errors(
+    runs: Mapping[str, Run], estimates: Mapping[str, Sequence[Depth]], truths: Sequence[Depth]
+) -> None:
+    factors = []
+    for bare, truth in zip(estimates["none"], truths, strict=True):
+        both = np.isfinite(bare) & np.isfinite(truth)
+        if both.any():
+            factors.append(median_ratio(bare[both], truth[both]))
+    factor = float(np.median(factors)) if factors else 1.0
+    for name, run in runs.items():
+        for depth, truth in zip(estimates[name], truths, strict=True):
+            both = np.isfinite(depth) & np.isfinite(truth)
+            if both.any():
+                error = np.abs(factor * depth[both] / truth[both] - 1.0)
+                run.errors.append(float(error.mean()))
+
+
+def add_step(runs: Mapping[str, Run], estimates: Mapping[str, Sequence[Depth]]) -> None:
+    """How much of the step is missing, by the pixels at which the bare network sees it.
+
+    With p the bare estimate and q the filtered one, k the frame of the obstacle and j >= k, the
+    share is sum(ln q_j - ln p_j) / sum(ln p_(k-1) - ln p_j): 0 is no lag, 1 is no response yet.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        bare = [np.log(np.where(depth > 0, depth, np.nan)) for depth in estimates["none"]]
+        sees = bare[APPEARS_AT - 1] - bare[APPEARS_AT] > STEP
+        if not sees.any():
+            return
+        for name, run in runs.items():
+            for j in range(APPEARS_AT, len(bare)):
+                published = np.log(np.where(estimates[name][j] > 0, estimates[name][j], np.nan))
+                late = _finite_sum(published[sees] - bare[j][sees])
+                whole = _finite_sum(bare[APPEARS_AT - 1][sees] - bare[j][sees])
+                run.left.append(late / whole)
+
+
+def add_lag(
+    runs: Mapping[str, Run], estimates: Mapping[str, Sequence[Depth]], truths: Sequence[Depth]
+) -> None:
+    """How far what is published is behind an approach that goes on, in frames.
+
+    With p the bare estimate, q the filtered one and z the truth, summed over frames j from the
+    fourth on: sum(median(ln q_j - ln p_j)) / sum(median(ln z_(j-1)) - median(ln z_j)). A filter
+    that publishes what the network said n frames ago has a lag of n.
+    """
+    first = 3
+    middle = [float(np.log(np.median(truth[np.isfinite(truth)]))) for truth in truths]
+    nearer = middle[first - 1] - middle[-1]
+    for name, run in runs.items():
+        behind = 0.0
+        for bare, published in zip(estimates["none"][first:], estimates[name][first:], strict=True):
+            both = np.isfinite(bare) & np.isfinite(published)
+            behind += float(np.median(np.log(published[both] / bare[both])))
+        run.lag = behind / nearer
+
+
+def _finite_sum(values: npt.NDArray[np.floating]) -> float:
+    return float(values[np.isfinite(values)].sum())
