@@ -51,48 +51,54 @@ def statuses_of(
             watch=inputs.watch if inputs is not None else None,
         )
     engine = network.values()["engine"] if network is not None else ""
-    all_findings: list[Finding] = []
-    all_made: list[Finding] = []
     told: list[DiagnosticStatus] = []
+    wrong: list[Finding] = []  # in all cameras
+    made: list[Finding] = []  # of it, what concerns the output
     for camera in cameras:
-        name, info, inputs = camera.name, _camera_info(camera), camera.inputs
-        seen: list[Finding] = []
-        made: list[Finding] = []
-        if inputs is not None:
-            min_rate = parameters.diagnostics_min_rate
-            seen = inputs.watch.findings(time.monotonic(), min_rate)
-            made = output_findings(
-                camera.statistics, inputs.watch, min_rate, parameters.diagnostics_max_latency
-            )
-        of_camera = status(
+        seen, of_output = _findings(camera, parameters)
+        of_frames = status(
             camera.statistics,
-            name=f"{node}: {name} depth",
+            name=f"{node}: {camera.name} depth",
             state=state,
             engine=engine,
-            camera_info=info,
-            findings=[*seen, *made],
+            camera_info=_camera_info(camera),
+            findings=[*seen, *of_output],
             enabled=parameters.enabled,
         )
-        watch = inputs.watch if inputs is not None else None
-        told += [
-            of_camera,
-            camera_status(watch, name=f"{node}: {name} camera", camera_info=info, findings=seen),
-        ]
-        all_made += [replace(finding, text=f"{name}: {finding.text}") for finding in made]
-        if of_camera.level != DiagnosticStatus.OK:
-            worst = of_camera.level == DiagnosticStatus.ERROR
-            all_findings.append(Finding(f"{name}: {of_camera.message}", is_error=worst))
-    overall = status(
+        of_camera = camera_status(
+            camera.inputs.watch if camera.inputs is not None else None,
+            name=f"{node}: {camera.name} camera",
+            camera_info=_camera_info(camera),
+            findings=seen,
+        )
+        told += [of_frames, of_camera]
+        made += [replace(finding, text=f"{camera.name}: {finding.text}") for finding in of_output]
+        if of_frames.level != DiagnosticStatus.OK:
+            is_error = of_frames.level == DiagnosticStatus.ERROR
+            wrong.append(Finding(f"{camera.name}: {of_frames.message}", is_error))
+    of_all = status(
         total,
         name=f"{node}: depth",
         state=state,
         engine=engine,
         camera_info="",
-        findings=all_findings,
+        findings=wrong,
         enabled=parameters.enabled,
     )
-    timing = timing_status(total, name=f"{node}: timing", engine=engine, findings=all_made)
-    return [overall, *told, timing, network_status(network, name=f"{node}: network")]
+    timing = timing_status(total, name=f"{node}: timing", engine=engine, findings=made)
+    return [of_all, *told, timing, network_status(network, name=f"{node}: network")]
+
+
+def _findings(camera: Camera, parameters: Parameters) -> tuple[list[Finding], list[Finding]]:
+    """What is wrong with the images of a camera, and with what is made of them."""
+    if camera.inputs is None:
+        return [], []
+    watch, min_rate = camera.inputs.watch, parameters.diagnostics_min_rate
+    limit = parameters.diagnostics_max_latency
+    return (
+        watch.findings(time.monotonic(), min_rate),
+        output_findings(camera.statistics, watch, min_rate, limit),
+    )
 
 
 def _camera_info(camera: Camera) -> str:

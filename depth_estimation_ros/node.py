@@ -150,8 +150,9 @@ class DepthEstimationNode(LifecycleNode):
             self._discard(self._worker)  # came in after the network failed
             self._worker.stop()
         self._engine_broken = False
+        cameras = self._cameras
         worker: Worker[Frame] = Worker(
-            lambda: self._session(self._cameras, worker), self._on_worker_failure
+            lambda: self._session(cameras, worker), self._on_worker_failure
         )
         self._worker = worker
         worker.start()

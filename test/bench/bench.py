@@ -135,6 +135,7 @@ def _write(path: Path, content: dict[str, Any]) -> None:
 
 def _render(folder: Path, console: Console, quiet: bool = False) -> None:
     """README.md and the plots of a folder, from its JSON files."""
+    folder.mkdir(parents=True, exist_ok=True)
     parts = ["# Measured speed\n\nMade by `make bench` of the JSON files beside it.\n"]
     for name in SECTIONS:
         path = folder / f"{name}.json"
