@@ -157,7 +157,7 @@ def _windows(values: Depth, edge: EdgePixels, places: Index, r: int) -> Depth:
     offset = np.arange(2 * r + 1)
     rows = edge.rows[places, np.newaxis, np.newaxis] + offset[:, np.newaxis]
     columns = edge.columns[places, np.newaxis, np.newaxis] + offset
-    return padded[rows, columns].reshape(len(places), -1)
+    return padded[rows, columns].reshape(len(places), (2 * r + 1) ** 2)
 
 
 def _neighbours(shape: tuple[int, ...]) -> list[tuple[tuple[slice, slice], tuple[slice, slice]]]:

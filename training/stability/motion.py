@@ -42,12 +42,13 @@ class Common:
 
     Attributes:
         pixels: (n,) flat indices of the second frame's pixels.
-        before: (n, 2) float32 x and y at which the first frame sees the same points.
+        before: (n, 2) x and y at which the first frame sees the same points. In float32 a place
+            just inside the last column would round to beyond it.
         expected: (n,) ln z - ln z', by how much motion alone changes the logarithm of depth.
     """
 
     pixels: npt.NDArray[np.intp]
-    before: npt.NDArray[np.float32]
+    before: Numbers
     expected: Numbers
 
 
@@ -80,7 +81,7 @@ def common_points(before: Moment, now: Moment, step: int = 2) -> Common:
             there = before.truth[top + shift_y, left + shift_x]
             same &= np.abs(there / moved[:, 2] - 1.0) < SAME_SURFACE  # False for NaN and inf
     expected = np.log(z.astype(np.float64)) - np.log(moved[:, 2])
-    return Common(flat[same], pixels[same].astype(np.float32), expected[same])
+    return Common(flat[same], pixels[same], expected[same])
 
 
 def project(points: Matrix, camera: CameraModel) -> Matrix:
@@ -138,10 +139,10 @@ def flicker(change: Numbers) -> Flicker | None:
     return Flicker(float(np.mean(np.abs(change))), abs(shared), rest, int(change.size))
 
 
-def _sampled(values: Depth, places: npt.NDArray[np.float32]) -> Numbers:
+def _sampled(values: Depth, places: Numbers) -> Numbers:
     """Bilinear; by hand, because cv2.remap rounds places to 1/32 pixel."""
     left, top = np.floor(places).astype(np.intp).T
-    x, y = (places - np.floor(places)).T.astype(np.float64)
+    x, y = (places - np.floor(places)).T
     a, b = values[top, left], values[top, left + 1]
     c, d = values[top + 1, left], values[top + 1, left + 1]
     return (a * (1 - x) + b * x) * (1 - y) + (c * (1 - x) + d * x) * y
