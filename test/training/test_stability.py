@@ -222,13 +222,13 @@ def test_the_command_writes_its_numbers_into_a_page(tmp_path: Path) -> None:
     from training.__main__ import main
 
     page = tmp_path / "page.md"
-    page.write_text("before\n<!-- stability: as above -->\nold\n<!-- end stability -->\nafter\n")
+    page.write_text("before\n<!-- stability: as above -->\nstale\n<!-- end stability -->\nafter\n")
     arguments = ["--scenes", "1", "--kinds", "turn", "--frames", "3", "--filters", "pixels 0.5"]
     assert main(["stability", *arguments, "--docs", str(page), "--step", "4"]) == 0
     text = page.read_text()
     assert text.startswith("before\n<!-- stability: as above -->\nModel: ")
     assert text.endswith("<!-- end stability -->\nafter\n")
-    assert "old" not in text
+    assert "stale" not in text
     assert "| none |" in text
     assert "| pixels 0.5 |" in text
     assert "1 sequences, 2 pairs of frames, between two 4.00 deg and 0 mm" in text
