@@ -96,7 +96,7 @@ class TestNetworks:
     def test_every_layer_computes_in_the_precision_that_was_asked_for(
         self, rtx: TensorRT, compact: ModelFile, tmp_path: Path
     ) -> None:
-        """The network has 64 convolutions; TensorRT may merge two that read the same."""
+        """The network has 61 convolutions; TensorRT may merge two that read the same."""
         spec = compact.card.input
         batches = (network_batch(rgb, spec, nominal=True) for rgb in drawn_pictures(spec, 2))
         profile = make_profile(spec)
@@ -109,10 +109,10 @@ class TestNetworks:
             precision: convolution_types(rtx, onnx, tmp_path, spec)
             for precision, onnx in networks.items()
         }
-        assert types["fp32"] == {"Float": 64}
-        assert types["fp16"]["Half"] >= 60
+        assert types["fp32"] == {"Float": 61}
+        assert types["fp16"]["Half"] >= 57
         assert types["fp16"]["Float"] == 1  # the head
-        assert types["int8"] == {"Int8": 60, "Float": 4}  # the first three and the head
+        assert types["int8"] == {"Int8": 57, "Float": 4}  # the first three and the head
 
     def test_int8_needs_pictures(self, compact: ModelFile) -> None:
         wanted = wanted_engine(compact, "int8", make_profile(compact.card.input))
