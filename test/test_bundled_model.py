@@ -1,4 +1,4 @@
-"""The model that comes with the package: its file, its card, and that it has learned."""
+"""The models that come with the package: files, cards, and that they have learned."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from depth_estimation_ros.engines import open_engine, resolve_model
+from depth_estimation_ros.engines import bundled_models, open_engine, resolve_model
 from depth_estimation_ros.geometry import CameraModel
 from depth_estimation_ros.metrics import constant_median, depth_metrics, mean_metrics
 from depth_estimation_ros.pipeline import DepthPipeline
@@ -17,20 +17,29 @@ from depth_estimation_ros.pipeline import DepthPipeline
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
-@pytest.fixture(scope="module")
-def pipeline():
-    engine = open_engine("compact")
+SIZES = {"compact": 12_000_000, "nano": 3_000_000}  # bytes
+
+
+@pytest.fixture(scope="module", params=SIZES)
+def pipeline(request):
+    engine = open_engine(request.param)
     yield DepthPipeline(engine)
     engine.close()
 
 
-def test_the_file_is_small_enough_to_come_along():
-    assert resolve_model("compact").stat().st_size <= 12_000_000
+@pytest.mark.parametrize("name", SIZES)
+def test_the_file_is_small_enough_to_come_along(name):
+    assert resolve_model(name).stat().st_size <= SIZES[name]
+
+
+def test_there_are_no_others():
+    assert bundled_models() == sorted(SIZES)
 
 
 def test_the_card_says_what_the_weights_are(pipeline):
     card = pipeline.engine.card
-    assert (card.name, card.licence, card.encoder) == ("compact", "MIT", "efficientnet_lite0")
+    assert card.name in SIZES
+    assert (card.licence, card.encoder) == ("MIT", "efficientnet_lite0")
     assert (card.output.kind, card.output.unit) == ("metric_depth", "m")
     assert (card.output.min_depth, card.output.max_depth) == (0.1, 80.0)
     assert card.canonical_focal_px == 220.0
