@@ -185,6 +185,10 @@ def test_a_filter_that_is_two_frames_late_has_a_lag_of_two() -> None:
     add_lag(runs, {"none": wall, "late": late}, wall)
     assert runs["none"].lag == 0.0
     assert runs["late"].lag == pytest.approx(2.0, abs=1e-4)
+    # A camera that comes no nearer to anything has no lag to tell.
+    standing = {"none": Run()}
+    add_lag(standing, {"none": wall[:1] * 10}, wall[:1] * 10)
+    assert standing["none"].lag is None
     # An exponential filter of weight w is (1 - w) / w frames behind.
     smooth = shared_factor(0.25)
     logs_of = [np.exp(smooth(np.log(depth), PICTURE)) for depth in wall * 1]
