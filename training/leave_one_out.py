@@ -30,7 +30,7 @@ from training.trainer.run_folder import FINAL
 MODEL, CONFIG = "model.onnx", "without.yaml"
 EXAMPLES = """\
 examples:
-  python -m training leave-one-out --config config/training/leave_one_out/real.yaml \\
+  python -m training leave-one-out --config config/training/leave_one_out/real_only.yaml \\
       --leave-out tum_fr1_rpy hololens --data DIR --out DIR
   python -m training leave-one-out --config recipe.yaml --leave-out kitchen --data DIR --out DIR \\
       --start-from runs/synthetic/checkpoints/final.ckpt     (which must not have seen it either)
