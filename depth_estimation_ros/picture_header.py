@@ -23,6 +23,7 @@ _LARGEST_SCANS = 100  # progressive files have about ten; each costs a pass over
 
 # Each block of 64 pixels takes at least one bit of a JPEG; half of that, to be on the safe side.
 _JPEG_PIXELS_PER_BYTE = 1024
+_LARGEST_CHUNKS = 100_000  # of a PNG; of 8 kB each, as libpng writes them, 800 MB
 _DEFLATE_RATIO = 1032  # RFC 1951: 258 bytes by two codes of one bit
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
@@ -45,14 +46,31 @@ def why_not_decodable(content: bytes, largest: int = LARGEST_PIXELS) -> str:
 
 
 def _why_not_png(content: bytes, largest: int) -> str:
-    """By IHDR, the first chunk of every PNG (ISO 15948, 11.2.2)."""
+    """By IHDR, the first chunk of every PNG (ISO 15948, 11.2.2), and the lengths of all chunks."""
     if content[12:16] != b"IHDR" or len(content) < 26:
         return "a PNG without its header"
     width, height, depth, color_type = struct.unpack_from(">IIBB", content, 16)
     row = 1 + (width * depth * _PNG_CHANNELS.get(color_type, 1) + 7) // 8
-    return _why_too_large(width, height, largest) or _why_too_few(
-        width, height, len(content) * _DEFLATE_RATIO >= row * height
+    return (
+        _why_too_large(width, height, largest)
+        or _why_too_few(width, height, len(content) * _DEFLATE_RATIO >= row * height)
+        or _why_not_chunks(content)
     )
+
+
+def _why_not_chunks(content: bytes) -> str:
+    """A decoder allocates a chunk before it reads it: one that says 1 GB gets 1 GB (5.3)."""
+    at = len(_PNG)
+    for _ in range(_LARGEST_CHUNKS):
+        if at + 12 > len(content):
+            return "a PNG that is cut short"
+        length, kind = struct.unpack_from(">I4s", content, at)
+        at += 12 + length  # with its length, name and checksum
+        if at > len(content):
+            return "a PNG that is cut short"
+        if kind == b"IEND":
+            return ""
+    return f"a PNG of more than {_LARGEST_CHUNKS} chunks"
 
 
 def _why_not_jpeg(content: bytes, largest: int) -> str:

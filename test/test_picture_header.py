@@ -83,6 +83,19 @@ def test_a_jpeg_that_is_cut_is_known_although_its_thumbnail_has_an_end():
     assert why_not_decodable(whole[:-200]) == "a JPEG that is cut short"
 
 
+def test_a_png_chunk_that_says_a_gigabyte_is_refused_before_a_decoder_takes_it():
+    whole = cv2.imencode(".png", np.zeros((48, 64, 3), np.uint8))[1].tobytes()
+    assert why_not_decodable(whole) == ""
+    at = whole.index(b"IDAT") - 4
+    bomb = whole[:at] + struct.pack(">I", 1 << 30) + whole[at + 4 :]
+    for content in (bomb, whole[:-1], whole[:at], whole[: at + 6]):
+        assert why_not_decodable(content) == "a PNG that is cut short"
+    empty = struct.pack(">I4sI", 0, b"teXt", zlib.crc32(b"teXt"))
+    assert why_not_decodable(whole[:at] + 50 * empty + whole[at:]) == ""
+    many = whole[:at] + 100_000 * empty + whole[at:]
+    assert why_not_decodable(many) == "a PNG of more than 100000 chunks"
+
+
 def test_thousands_of_scans_are_refused_as_each_costs_a_pass_over_the_picture():
     content = jpeg(cv2.IMWRITE_JPEG_PROGRESSIVE, 1)
     scan = content.rindex(b"\xff\xda")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import tempfile
 from pathlib import Path
@@ -207,5 +208,6 @@ def _spoil_fields(draw: Any, fields: dict[str, Any]) -> None:
             elif what == 1:
                 inside[draw(st.sampled_from(["x", "\ud800", "y" * 50_000, "Height"]))] = 1
             else:
-                inside[name] = draw(VALUES)
+                # A copy: the same object may be drawn again, and must not end up in itself.
+                inside[name] = copy.deepcopy(draw(VALUES))
             break
