@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 
 LARGEST_PIXELS = 1 << 25
-"""8192 x 4096, a little more than an 8K camera's picture: handling one then takes less than 512 MB."""
+"""8192 x 4096, a little more than 8K cameras give; handling one takes less than 512 MB."""
 
 NEITHER = "neither a JPEG nor a PNG"
 _PNG = b"\x89PNG\r\n\x1a\n"

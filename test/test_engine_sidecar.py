@@ -64,7 +64,8 @@ WRONG = {
     "tensorrt_version": ["ten", 10.3, ""],
     "gpu_name": ["", 4],
     "compute_capabilities": [[], "8.7", [8.7], ["sm_87"], None],
-    "cuda_version": ["12", 12.6],
+    # Python refuses to read a number of more than 4300 digits.
+    "cuda_version": ["12", 12.6, "9" * 5000 + ".0"],
     "settings": [None, {"workspace_mb": 0}, {"workspace_mb": "1 GB"}, {"fp16": True}],
     "plan_sha256": ["", None],
     "plan_bytes": [0, -1, 2.5, True],

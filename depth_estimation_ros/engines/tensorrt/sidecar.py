@@ -205,7 +205,7 @@ def _check_profile(profile: Profile, source: str) -> None:
 
 
 _sha256 = _like("[0-9a-f]{64}", "a SHA-256 of 64 hexadecimal digits")
-_two_numbers = _like(r"\d+\.\d+", 'a text like "8.6"')
+_two_numbers = _like(r"[0-9]{1,4}\.[0-9]{1,4}", 'a text like "8.6"')
 _SIDECAR_RULES: rules.Rules = {
     "model": rules.some_text,
     "card": rules.an_object,
@@ -213,7 +213,7 @@ _SIDECAR_RULES: rules.Rules = {
     "precision": rules.one_of(*PRECISIONS),
     "profile": rules.an_object,
     "flavour": rules.one_of(*FLAVOURS),
-    "tensorrt_version": _like(r"\d+(\.\w+)+", 'a text like "10.16.1.11"'),
+    "tensorrt_version": _like(r"[0-9]{1,4}(\.\w{1,20}){1,8}", 'a text like "10.16.1.11"'),
     "gpu_name": rules.or_null(rules.some_text),
     "compute_capabilities": _list_of(_two_numbers, 'a list of texts like "8.6"'),
     "cuda_version": rules.or_null(_two_numbers),
