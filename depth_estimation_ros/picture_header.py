@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import struct
 
-LARGEST_PIXELS = 1 << 25
-"""8192 x 4096, a little more than 8K cameras give; handling one takes less than 512 MB."""
+LARGEST_PIXELS = 1 << 26
+"""8192 x 8192; twice the picture of an 8K camera."""
 
 NEITHER = "neither a JPEG nor a PNG"
 _PNG = b"\x89PNG\r\n\x1a\n"
