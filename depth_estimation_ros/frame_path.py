@@ -74,20 +74,6 @@ class Outputs:
 
 
 @contextmanager
-def open_frame_path(
-    outputs: Outputs,
-    parameters: Callable[[], Parameters],
-    statistics: Statistics,
-    logger: RcutilsLogger,
-    on_hang: Callable[[float], None] = lambda limit: None,
-) -> Iterator[FramePath]:
-    """`open_frame_paths` of one camera without a name."""
-    cameras = {"": (outputs, statistics)}
-    with open_frame_paths(cameras, parameters, logger, on_hang) as paths:
-        yield paths[""]
-
-
-@contextmanager
 def open_frame_paths(
     cameras: Mapping[str, tuple[Outputs, Statistics]],
     parameters: Callable[[], Parameters],

@@ -22,7 +22,7 @@ from rclpy.logging import get_logger
 from ros_helpers import info_of, red_image
 
 from depth_estimation_ros.diagnostics import Statistics
-from depth_estimation_ros.frame_path import FramePath, open_frame_path
+from depth_estimation_ros.frame_path import FramePath, open_frame_paths
 from depth_estimation_ros.frames import OUTPUTS
 from depth_estimation_ros.geometry import CameraModel
 from depth_estimation_ros.inputs import Frame
@@ -75,8 +75,9 @@ def opened(
     model = str(tiny_models.red_depth(folder / "red.onnx"))
     logger = get_logger("frame_path")
     values = Parameters(model=model, **parameters)
-    with open_frame_path(outputs, lambda: values, statistics or Statistics(), logger) as path:  # type: ignore[arg-type]
-        yield path
+    cameras: Any = {"": (outputs, statistics or Statistics())}
+    with open_frame_paths(cameras, lambda: values, logger, lambda limit: None) as paths:
+        yield paths[""]
 
 
 def frame(red: int = 100, info: Any = None) -> Frame:

@@ -21,6 +21,7 @@ from training.data.layouts import LAYOUTS
 from training.evaluation.files import as_card_entries, as_csv, as_json, write_file
 from training.evaluation.inputs import (
     Subject,
+    add_model_argument,
     model_sha256,
     open_model,
     parse_options,
@@ -50,12 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options of the command."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EXAMPLES
-    parser.add_argument(
-        "--model",
-        default="compact",
-        help="a .ckpt, an .onnx with its card, an engine file, or a bundled model "
-        "(default: compact)",
-    )
+    add_model_argument(parser)
     add_data_arguments(parser)
     parser.add_argument(
         "--cap", type=float, help="farthest scored depth, metres (default: the data set's own)"

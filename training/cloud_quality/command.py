@@ -32,7 +32,7 @@ from training.cloud_quality.views import (
 )
 from training.data.layouts import LAYOUTS, open_dataset
 from training.evaluation.files import as_json, write_file
-from training.evaluation.inputs import model_sha256, open_model, parse_options
+from training.evaluation.inputs import add_model_argument, model_sha256, open_model, parse_options
 from training.page_block import replace_block
 
 EDGE_FILTERS = (0.0, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3)
@@ -55,12 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options of the command."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EXAMPLES
-    parser.add_argument(
-        "--model",
-        default="compact",
-        help="a .ckpt, an .onnx with its card, an engine file, or a bundled model "
-        "(default: compact)",
-    )
+    add_model_argument(parser)
     parser.add_argument(
         "--scenes", type=int, default=40, help="rendered scenes; 0 for none (default: %(default)s)"
     )

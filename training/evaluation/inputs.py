@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 from collections.abc import Sequence
@@ -31,6 +32,16 @@ class Subject:
     path: Path
     options: dict[str, Any] = field(default_factory=dict)
     split: str = ALL_FRAMES
+
+
+def add_model_argument(parser: argparse.ArgumentParser) -> None:
+    """Declares --model, whose value :func:`open_model` takes."""
+    parser.add_argument(
+        "--model",
+        default="compact",
+        help="a .ckpt, an .onnx with its card, an engine file, or a bundled model "
+        "(default: compact)",
+    )
 
 
 def open_model(model: str) -> Engine:

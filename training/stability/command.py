@@ -17,7 +17,7 @@ from rich.console import Console
 from depth_estimation_ros.errors import ParameterError
 from depth_estimation_ros.pipeline import DepthPipeline, PipelineSettings
 from training.evaluation.files import as_json, write_file
-from training.evaluation.inputs import model_sha256, open_model
+from training.evaluation.inputs import add_model_argument, model_sha256, open_model
 from training.page_block import replace_block
 from training.stability.measure import measure_sequence
 from training.stability.sequences import (
@@ -49,12 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options of the command."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EXAMPLES
-    parser.add_argument(
-        "--model",
-        default="compact",
-        help="a .ckpt, an .onnx with its card, an engine file, or a bundled model "
-        "(default: compact)",
-    )
+    add_model_argument(parser)
     parser.add_argument(
         "--scenes",
         type=int,
