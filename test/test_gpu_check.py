@@ -41,7 +41,7 @@ def test_without_a_gpu_it_names_what_did_not_run_and_why() -> None:
 @pytest.mark.usefixtures("_gpu_check_modules")
 def test_each_network_is_measured_at_the_nearest_size_that_it_takes() -> None:
     pytest.importorskip("torch")
-    from networks import size_for
+    from random_networks import size_for
 
     assert size_for("enc_dec_irv2", 480, 640) == (480, 640)
     assert size_for("dinov2_dpt", 480, 640) == (476, 644)
@@ -51,7 +51,7 @@ def test_each_network_is_measured_at_the_nearest_size_that_it_takes() -> None:
 def test_the_table_tells_the_hosts_part_and_pictures_per_second() -> None:
     pytest.importorskip("rich")
     from rich.console import Console
-    from timing import Row, table
+    from rows import Row, table
 
     row = Row("compact", "480x640", "TensorRT", "fp16", 4, p50=2.0, p99=3.0, gpu=1.5)
     assert row.pictures_per_second == 2000.0

@@ -47,3 +47,10 @@ def test_the_conversion_that_engines_use_stands_below_them() -> None:
             "onnx_file",
             "precision",
         }
+
+
+def test_no_two_modules_beside_the_tests_share_a_name() -> None:
+    # pytest imports them all by their bare names into one process: the second would be the first.
+    names = [path.stem for path in Path(__file__).parent.rglob("*.py")]
+    names = [name for name in names if name not in ("__init__", "conftest")]
+    assert {name for name in names if names.count(name) > 1} == set()

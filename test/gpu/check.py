@@ -37,7 +37,7 @@ NOTHING_WRONG_BUT_INCOMPLETE = 77  # what automake's tests say when they could n
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the parts; returns the exit code."""
     from parts import Outcome, Wanted, machine, measure, run_tests
-    from timing import table
+    from rows import table
 
     args = _arguments(argv)
     console = Console(width=None if sys.stdout.isatty() else 140)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from builds import build
-from networks import export_random, size_for
-from timing import Row, times_of
+from random_networks import export_random, size_for
+from rows import Row, times_of
 
 from depth_estimation_ros.engines.tensorrt.open import open_engine_file
 

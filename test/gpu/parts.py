@@ -10,7 +10,7 @@ from pathlib import Path
 import present
 import pytest
 from rich.console import Console
-from timing import Row
+from rows import Row
 
 
 @dataclass

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
-from networks import OPTIONS, random_network, size_for
-from timing import Row, times_of
+from random_networks import OPTIONS, random_network, size_for
+from rows import Row, times_of
 
 PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16}
 

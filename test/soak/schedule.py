@@ -10,13 +10,13 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from peers import MODES
+from camera_and_listener import MODES
 from ros_helpers import RELIABLE, NodeProcess, Tester
 from samples import shared_files
 from sensor_msgs.msg import Image
 
 COUNTED = ("frames_", "dropped_", "skipped_")
-PEERS = Path(__file__).with_name("peers.py")
+PEERS = Path(__file__).with_name("camera_and_listener.py")
 
 
 class World:

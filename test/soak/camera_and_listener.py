@@ -1,9 +1,9 @@
 """A camera and a listener in processes of their own, to be killed and started again.
 
-``python peers.py camera NAMESPACE WIDTH HEIGHT RATE`` publishes images and CameraInfo and does what
-the lines of its input say: one of ``MODES``. The nanoseconds of a stamp are odd where the image is
-bad, and no depth may ever have such a stamp. ``python peers.py listener NAMESPACE`` subscribes to
-the cloud and the colours.
+``python camera_and_listener.py camera NAMESPACE WIDTH HEIGHT RATE`` publishes images and CameraInfo
+and does what the lines of its input say: one of ``MODES``. The nanoseconds of a stamp are odd where
+the image is bad, and no depth may ever have such a stamp. ``python camera_and_listener.py listener
+NAMESPACE`` subscribes to the cloud and the colours.
 """
 
 from __future__ import annotations

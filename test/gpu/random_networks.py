@@ -10,7 +10,7 @@ from depth_estimation_ros.model_card import InputSpec, ModelCard, OutputSpec
 from training.export import export, round_weights
 from training.networks import DepthNetwork, build_network
 
-COMPACT = {"encoder": "efficientnet_lite0", "widths": (128, 64, 32, 24, 12), "pretrained": False}
+COMPACT = {"encoder": "efficientnet_lite0", "widths": (128, 64, 32, 24), "pretrained": False}
 OPTIONS = {
     "enc_dec_irv2": ("enc_dec_irv2", {"pretrained": False}),
     "compact": ("timm_unet", COMPACT),
