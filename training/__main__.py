@@ -26,6 +26,10 @@ COMMANDS = {
         "measure how depth flickers while the camera moves, with and without smoothing",
     ),
     "ablation": ("training.ablation", "train several configurations and set them side by side"),
+    "factor-worth": (
+        "training.factor_worth",
+        "measure on real frames what each factor of the synthetic scenes is worth",
+    ),
     "leave-one-out": ("training.leave_one_out", "score a recipe on sets it was trained without"),
     "bag": ("training.bags", "write rosbags with ground truth, rendered or from a recording"),
 }

@@ -13,21 +13,13 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
-import yaml
-
-from depth_estimation_ros.engines.onnxruntime import OnnxRuntimeEngine
 from depth_estimation_ros.errors import ParameterError
-from depth_estimation_ros.pipeline import DepthPipeline
-from training import export, train
-from training.call import call
-from training.config import TrainingConfig, load_config, to_mapping
+from training.config import TrainingConfig, load_config
 from training.evaluation.files import as_json, write_file
-from training.evaluation.score import SetResult, evaluate_set
+from training.evaluation.score import SetResult
 from training.leave_one_out_table import as_entries, as_markdown
-from training.trainer.loaders import open_sets
-from training.trainer.run_folder import FINAL
+from training.series import score_on, train_in
 
-MODEL, CONFIG = "model.onnx", "without.yaml"
 EXAMPLES = """\
 examples:
   python -m training leave-one-out --config config/training/leave_one_out/real_only.yaml \\
@@ -79,10 +71,9 @@ def run(args: argparse.Namespace) -> int:
         for left_out, config in configs.items():
             logger.info("%s without %s", name, left_out)
             folder = args.out / name / Path(left_out).name
-            _train(config, args.data, folder, args.start_from)
-            results.setdefault(name, []).append(
-                _scored(recipes[name], left_out, args.data, folder / MODEL)
-            )
+            model = train_in(folder, config, args.data, args.start_from)
+            (entry,) = (e for e in recipes[name].data.training if e.path == left_out)
+            results.setdefault(name, []).append(score_on(model, entry, args.data))
     write_file(args.out / "leave_one_out.json", as_json(as_entries(results)))
     markdown = as_markdown(results)
     write_file(args.out / "leave_one_out.md", markdown)
@@ -105,28 +96,3 @@ def without(config: TrainingConfig, left_out: str) -> TrainingConfig:
             expected=f"one of several data sets of data.training: {', '.join(paths)}",
         )
     return replace(config, data=replace(config.data, training=kept))
-
-
-def _train(config: TrainingConfig, data: Path, folder: Path, start_from: Path | None) -> None:
-    file = folder / CONFIG
-    text = yaml.safe_dump(to_mapping(config), sort_keys=False)
-    if file.is_file() and file.read_text() != text:
-        raise ParameterError(
-            f"{folder} holds a run of another configuration",
-            fix=f"Remove {folder} to train anew, or choose another --out.",
-        )
-    write_file(file, text)
-    if not (folder / FINAL).is_file():
-        # One device: more of them would each start this command once more.
-        words = ["--config", file, "--data", data, "--out", folder, "--resume", "--devices", "1"]
-        call(train, [*words, "--start-from", start_from] if start_from else words)
-    call(export, ["--checkpoint", folder / FINAL, "--out", folder / MODEL])
-
-
-def _scored(config: TrainingConfig, left_out: str, data: Path, model: Path) -> SetResult:
-    entries = [entry for entry in config.data.training if entry.path == left_out]
-    (samples,) = open_sets([replace(entries[0], holdout=0.0)], data, validation=True)
-    engine = OnnxRuntimeEngine(model)
-    result = evaluate_set(DepthPipeline(engine), samples)
-    engine.close()
-    return result

@@ -1,9 +1,11 @@
 """Whatever a view does to the pixels, the points that they show stay a rigid body."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from training.data.augment import Augmentation, random_affine, warp
+from training.data.augment import NO_AUGMENTATION, Augmentation, random_affine, warp
 from training.data.examples import Examples
 from training.data.sample import Sample
 
@@ -49,6 +51,20 @@ def test_points_keep_their_distances(move, seed):
     before = distances(PIXELS, depth, CAMERA)
     after = distances(moved(affine, PIXELS), depth, view.intrinsics)
     np.testing.assert_allclose(after, before, rtol=1e-9, atol=1e-9)
+
+
+def test_a_shear_moves_each_row_against_the_one_below_by_at_most_its_bound():
+    how = replace(NO_AUGMENTATION, shear=0.05)
+    sample, moves = numbered(), []
+    for seed in range(40):
+        affine = random_affine(sample, HEIGHT, WIDTH, how, np.random.default_rng(seed))
+        np.testing.assert_allclose(affine[:, 0], (1.0, 0.0), atol=1e-12)
+        assert affine[1, 1] == pytest.approx(1.0)
+        moves.append(affine[0, 1])
+        middle = ((WIDTH - 1) / 2, (HEIGHT - 1) / 2)
+        np.testing.assert_allclose(moved(affine, np.array([middle])), [middle], atol=1e-9)
+    assert -0.05 <= min(moves) < -0.03
+    assert 0.03 < max(moves) <= 0.05
 
 
 @pytest.mark.parametrize("seed", range(4))

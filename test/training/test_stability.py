@@ -208,8 +208,8 @@ def test_a_rendered_turn_shows_no_flicker_of_the_truth_itself() -> None:
 
 
 def test_an_obstacle_appears_one_metre_before_the_camera() -> None:
-    scene = sample_scenes([900_003], ["room"])
-    camera = sample_cameras(scene, [900_003], 240, 320)
+    scene = sample_scenes([900_004], ["room"])
+    camera = sample_cameras(scene, [900_004], 240, 320)
     before, after = (
         trace_faces(some, camera, 240, 320)[0] for some in (scene, with_obstacle(scene, camera))
     )

@@ -31,7 +31,7 @@ def scene(*bodies, kind="room"):
     """A scene of bodies, each given as a function of (builder, material)."""
     builder = SceneBuilder(kind, Dice(0, "scene"))
     builder.lighting = dict(LIGHT)
-    material = builder.material([0.0, *(0.5,) * 9, 1.0, 1.0, 0.5, 3.0, 0.0, 0.0])
+    material = builder.material([0.0, *(0.5,) * 9, 1.0, 1.0, 0.5, 3.0, 0.0, 0.0, 0.0])
     for body in bodies:
         body(builder, material)
     return assemble([builder])

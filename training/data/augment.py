@@ -24,6 +24,8 @@ class Augmentation:
         shift: how far the crop may lie from the middle; 1 is as far as the picture goes.
         roll_deg: largest roll about the optical axis, in degrees.
         stretch: largest relative change of the aspect ratio.
+        shear: how far a row may be shifted against the row below, in pixels: rows that are exposed
+            one after the other while the camera turns (turn rate * readout time of all rows).
         flip: share of pictures that are mirrored.
         color: strength of colour changes, 0 for none.
     """
@@ -32,6 +34,7 @@ class Augmentation:
     shift: float = 1.0
     roll_deg: float = 6.0
     stretch: float = 0.06
+    shear: float = 0.0
     flip: float = 0.5
     color: float = 1.0
 
@@ -58,8 +61,8 @@ def warp(sample: Sample, affine: np.ndarray, height: int, width: int) -> Sample:
         height, width: size of the result.
 
     Depth is taken from the nearest pixel, never blended across an edge; outside the source it is
-    NaN. The intrinsics of the result are exact for flips, crops and zooms. A roll rotates the
-    camera about its axis, which is exact where fx = fy.
+    NaN. The intrinsics of the result are exact for flips, crops and zooms; a small shear leaves
+    them. A roll rotates the camera about its axis, which is exact where fx = fy.
     """
     shrink = np.sqrt(abs(np.linalg.det(affine[:, :2])))
     # A picture that shrinks much is smoothed first, or fine texture turns into false edges.
@@ -100,7 +103,9 @@ def random_affine(
     roll = np.deg2rad(rng.uniform(-how.roll_deg, how.roll_deg))
     mirror = -1.0 if rng.random() < how.flip else 1.0
     cos, sin = np.cos(roll), np.sin(roll)
-    linear = np.array([[scale_x * mirror, 0.0], [0.0, scale_y]]) @ [[cos, -sin], [sin, cos]]
+    shear = rng.uniform(-how.shear, how.shear)
+    turned = np.array([[cos, -sin], [sin, cos]]) @ [[1.0, shear], [0.0, 1.0]]
+    linear = np.array([[scale_x * mirror, 0.0], [0.0, scale_y]]) @ turned
     target = np.array([width / 2.0 - 0.5, height / 2.0 - 0.5])
     shift = target - linear @ (centre_x, centre_y)
     return np.column_stack([linear, shift])

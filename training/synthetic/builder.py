@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import wraps
 
 from training.synthetic.dice import Dice
-from training.synthetic.materials import MATERIAL_SLOTS
+from training.synthetic.materials import MATERIAL, MATERIAL_SLOTS
+from training.synthetic.textures import PATTERN_NUMBER
 
 Vector = tuple[float, float, float]
 Matrix = tuple[Vector, Vector, Vector]
@@ -71,11 +73,16 @@ class SceneBuilder:
     """The scene under construction.
 
     A shape whose slots are full takes no more bodies: layouts place what matters first.
+
+    Args:
+        without: what is left out, see `factors`.
     """
 
-    def __init__(self, kind: str, dice: Dice) -> None:
+    def __init__(self, kind: str, dice: Dice, without: Collection[str] = ()) -> None:
         self.kind = kind
         self.dice = dice
+        self.without = without
+        self.is_hidden = False  # what is placed now is left out, though its numbers are drawn
         self.bodies: dict[str, list[Body]] = {shape: [] for shape in SHAPES}
         self.materials: list[list[float]] = []
         self.lighting: dict[str, Sequence[float]] = {}
@@ -86,10 +93,23 @@ class SceneBuilder:
     def material(self, row: Sequence[float]) -> int:
         """Add a material (a row made in `materials`) and return its number."""
         if len(self.materials) < MATERIAL_SLOTS:
-            self.materials.append(list(row))
+            self.materials.append(self._allowed(row))
         return len(self.materials) - 1
 
+    def _allowed(self, row: Sequence[float]) -> list[float]:
+        row = list(row)
+        if "mirrors" in self.without:
+            row[MATERIAL["mirror"][0]] = 0.0
+        if "textures" in self.without:
+            row[MATERIAL["pattern"][0]] = float(PATTERN_NUMBER["paint"])
+            row[MATERIAL["contrast"][0]] = 0.0
+        return row
+
     def add(self, shape: str, body: Body) -> None:
+        if self.is_hidden:
+            return
+        if "shapes" in self.without and shape in ("cylinder", "ball"):
+            shape = "box"
         if len(self.bodies[shape]) < SLOTS[shape]:
             self.bodies[shape].append(body)
 
@@ -173,9 +193,31 @@ class SceneBuilder:
 
     def lighting_row(self) -> list[float]:
         row = [0.0] * sum(width for _, width in LIGHTING.values())
-        for name, values in self.lighting.items():
+        plain = self._plain_light() if "lighting" in self.without else {}
+        for name, values in {**self.lighting, **plain}.items():
             start, width = LIGHTING[name]
             if len(values) != width:
                 raise ValueError(f"lighting {name!r} has {len(values)} values, expected {width}")
             row[start : start + width] = values
         return row
+
+    def _plain_light(self) -> dict[str, Sequence[float]]:
+        """White and of middling strength, from where it comes anyhow."""
+        white, fill = (1.0, 1.0, 1.0), (0.4, 0.4, 0.4)
+        return {"radius": (0.1,), "color": white, "ambient_up": fill, "ambient_down": fill}
+
+
+def part_of(factor: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Marks a function that places bodies: without the factor it draws its numbers in vain."""
+
+    def mark(place: Callable[..., None]) -> Callable[..., None]:
+        @wraps(place)
+        def placed(b: SceneBuilder, *args: object, **options: object) -> None:
+            before = b.is_hidden
+            b.is_hidden = before or factor in b.without
+            place(b, *args, **options)
+            b.is_hidden = before
+
+        return placed
+
+    return mark

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from training.synthetic.dice import Dice
+from training.synthetic.factors import Without
 from training.synthetic.primitives import Hits, trace, used_slots
 from training.synthetic.scenes import Scenes
 
@@ -20,6 +21,9 @@ CLEARANCE = 0.12  # metres between a camera and any body
 INF = float("inf")
 PROBE_GRID = (12, 16)  # rays that judge a view
 HFOV_DEG = (45.0, 95.0)  # fields of view across that robots' cameras have
+ROBOTS = 0.5  # share of cameras on robots; people hold the others
+ROBOT_HEIGHT = (0.12, 1.4)  # metres over the floor, from vacuum cleaners to masts
+HAND_HEIGHT = (0.6, 1.9)
 
 
 @dataclass(frozen=True)
@@ -86,12 +90,14 @@ def sample_intrinsics(
 
 
 def sample_pose(
-    dice: Dice, volume: list[list[float]], focus: list[float]
+    dice: Dice, volume: list[list[float]], focus: list[float], without: Without = ()
 ) -> tuple[list[float], list[list[float]]]:
     """A position in the volume and a rotation, like those of robots and hands."""
     low, high = volume
     roll = math.radians(dice.uniform(-4, 4) if dice.chance(0.75) else dice.uniform(-30, 30))
-    if focus[3]:
+    if "roll" in without:
+        roll = 0.0
+    if focus[3] and "close" not in without:
         distance, turn = dice.log_uniform(0.35, 1.6), dice.uniform(-math.pi, math.pi)
         tilt = math.radians(dice.uniform(8, 75))
         position = [
@@ -102,12 +108,16 @@ def sample_pose(
         yaw, pitch = turn + dice.uniform(-0.25, 0.25), -tilt + dice.uniform(-0.15, 0.25)
         return position, look(yaw, pitch, roll)
     position = [dice.uniform(low[k], high[k]) for k in range(2)]
-    robot = dice.chance(0.3)
-    height = dice.uniform(0.15, 0.6) if robot else dice.uniform(0.6, 1.9)
+    robot = dice.chance(ROBOTS)
+    height = dice.log_uniform(*ROBOT_HEIGHT) if robot else dice.uniform(*HAND_HEIGHT)
+    if "heights" in without:
+        height = 1.4
     height = min(max(height, low[2]), high[2])
     # People look down on what they film; the mean of two draws is a triangle about its middle.
     down = (dice.uniform(-70, 25) + dice.uniform(-40, 15)) / 2
-    pitch = dice.uniform(-25, 18) if robot else down
+    pitch = dice.uniform(-28, 16) if robot else down
+    if "tilt" in without:
+        pitch = 0.0
     yaw = dice.uniform(-math.pi, math.pi)
     return [*position, height], look(yaw, math.radians(pitch), roll)
 
@@ -161,10 +171,13 @@ def sample_cameras(
     width: int,
     candidates: int = 16,
     hfov_deg: tuple[float, float] = HFOV_DEG,
+    without: Without = (),
 ) -> Cameras:
     """One camera for each scene: the first candidate in free space with a view worth having.
 
-    Fields of view across are drawn from ``hfov_deg``, degrees.
+    Args:
+        hfov_deg: fields of view across are drawn from this range, degrees.
+        without: factors that are left out, see `factors`.
 
     Raises:
         ValueError: the numbers of scenes and seeds differ.
@@ -174,36 +187,32 @@ def sample_cameras(
         raise ValueError(f"{len(scenes)} scenes need as many seeds, found {len(seeds)}")
     device = scenes.to_unit.device
     scenes = scenes.to("cpu")
-    chosen = [
-        _sample_camera(scenes[n : n + 1], Dice(seed, "camera"), height, width, candidates, hfov_deg)
-        for n, seed in enumerate(seeds)
-    ]
-    position, rotation, intrinsics = (torch.stack(part) for part in zip(*chosen, strict=True))
+    hfov_deg = (60.0, 60.0) if "lenses" in without else hfov_deg
+    chosen = []
+    for n, seed in enumerate(seeds):
+        dice = Dice(seed, "camera")
+        intrinsics = sample_intrinsics(dice, height, width, hfov_deg)
+        grid = probe_intrinsics(intrinsics, height, width)
+        pose = _sample_view(scenes[n : n + 1], dice, grid, candidates, without)
+        chosen.append((*pose, torch.tensor(intrinsics)))
+    position, rotation, lens = (torch.stack(part) for part in zip(*chosen, strict=True))
     stamps = torch.zeros(len(seeds), dtype=torch.float64)
-    return Cameras(position, rotation, intrinsics, stamps).to(device)
+    return Cameras(position, rotation, lens, stamps).to(device)
 
 
-def _sample_camera(
-    scene: Scenes,
-    dice: Dice,
-    height: int,
-    width: int,
-    candidates: int,
-    hfov_deg: tuple[float, float],
-) -> tuple[Tensor, Tensor, Tensor]:
-    intrinsics = sample_intrinsics(dice, height, width, hfov_deg)
+def _sample_view(
+    scene: Scenes, dice: Dice, grid: Tensor, candidates: int, without: Without
+) -> tuple[Tensor, Tensor]:
+    """Position and rotation of the best of a few views of one scene; `grid` suits `PROBE_GRID`."""
+    volume, focus = scene.volume[0].tolist(), scene.focus[0].tolist()
     for _ in range(20):
-        poses = [
-            sample_pose(dice, scene.volume[0].tolist(), scene.focus[0].tolist())
-            for _ in range(candidates)
-        ]
+        poses = [sample_pose(dice, volume, focus, without) for _ in range(candidates)]
         position = torch.tensor([p for p, _ in poses])
         rotation = torch.tensor([r for _, r in poses])
         free = within(scene.volume[0], position) & (clearance(scene, position) > CLEARANCE)
-        views = probe(scene, position, rotation, probe_intrinsics(intrinsics, height, width))
-        worth = torch.where(free, view_worth(views), -INF)
+        worth = torch.where(free, view_worth(probe(scene, position, rotation, grid)), -INF)
         worth[dice.integer(3, candidates) :] = -INF  # dull views happen, so they stay possible
         best = int(worth.argmax())
         if worth[best] > -INF:
-            return position[best], rotation[best], torch.tensor(intrinsics)
+            return position[best], rotation[best]
     raise RuntimeError(f"no free space for a camera in a scene of kind {scene.kinds[0]}")

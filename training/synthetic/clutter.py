@@ -6,7 +6,7 @@ import math
 
 from training.synthetic import materials as m
 from training.synthetic import things
-from training.synthetic.builder import Place, SceneBuilder
+from training.synthetic.builder import Place, SceneBuilder, part_of
 
 
 def cluttered_top(
@@ -56,6 +56,7 @@ def any_body(b: SceneBuilder, at: Place, size: float) -> None:
         b.ball(at, (0, 0, h / 2), (w, deep, h), skin)
 
 
+@part_of("clutter")
 def heap(b: SceneBuilder, at: Place, size: float, count: int) -> None:
     """Bodies of any shape upon and beside each other."""
     d = b.dice

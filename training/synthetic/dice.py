@@ -9,7 +9,7 @@ import torch
 
 T = TypeVar("T")
 
-STREAMS = ("scene", "camera", "path", "sensor", "noise")
+STREAMS = ("scene", "camera", "path", "sensor", "noise", "file")
 
 
 def generator(seed: int, stream: str) -> torch.Generator:

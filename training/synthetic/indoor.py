@@ -53,7 +53,7 @@ def wall_place(size: tuple[float, float, float], wall: int, along: float, off: f
 
 
 def wall_things(b: SceneBuilder, size: tuple[float, float, float], count: int) -> None:
-    """Doors, windows, posters, boards, skirting and pillars on the walls."""
+    """Doors, windows, posters, mirrors, boards and pillars on the walls."""
     d = b.dice
     h = size[2]
     for _ in range(count):
@@ -85,6 +85,8 @@ def wall_things(b: SceneBuilder, size: tuple[float, float, float], count: int) -
         elif kind < 0.8:
             w, t = d.log_uniform(0.2, 1.2), d.log_uniform(0.25, 1.2)
             skin = m.printed(d, max(w, t)) if d.chance(0.75) else m.paper(d)
+            if d.chance(0.12):
+                skin = m.looking_glass(d)
             b.box(place, (0, 0, d.uniform(1.2, 1.7)), (w, 0.02, t), b.material(skin))
         elif kind < 0.9:
             white = m.row(d, "paint", (0.93, 0.94, 0.95), contrast=0.2, gloss=0.6)
@@ -104,7 +106,7 @@ def shell(b: SceneBuilder, size: tuple[float, float, float]) -> None:
     if d.chance(0.35):
         joint = (white * 0.8,) * 3
         ceiling = m.row(d, "tiles", (white,) * 3, None, joint, scale=0.6, contrast=0.1)
-    b.shell(size, walls, b.material(m.floor(d)), b.material(ceiling))
+    b.shell(size, walls, b.material(m.polished(d, m.floor(d))), b.material(ceiling))
     if d.chance(0.6):
         skirting = b.material(m.lacquer(d))
         t = d.uniform(0.06, 0.12)

@@ -25,6 +25,7 @@ MATERIAL = {
     "seed": (13, 1),
     "gloss": (14, 1),
     "emission": (15, 1),
+    "mirror": (16, 1),  # share of the light that it reflects like a mirror
 }
 
 Color = tuple[float, float, float]
@@ -62,6 +63,7 @@ def row(
     contrast: float = 0.5,
     gloss: float = 0.0,
     emission: float = 0.0,
+    mirror: float = 0.0,
 ) -> list[float]:
     """One row in the order of `MATERIAL`; b and c default to shades of a."""
     return [
@@ -70,6 +72,7 @@ def row(
         *linear(shade(a, 0.8) if b is None else b),
         *linear(shade(a, 0.6) if c is None else c),
         *(scale, aspect, contrast, float(dice.integer(0, 60000)), gloss, emission),
+        mirror,
     ]
 
 
@@ -246,6 +249,18 @@ def window(dice: Dice, height: float) -> list[float]:
         contrast=dice.uniform(0.2, 1.0),
         emission=light,
     )
+
+
+def looking_glass(dice: Dice) -> list[float]:
+    """A mirror, perhaps an old one."""
+    return row(dice, "paint", (0.1, 0.11, 0.1), contrast=0.2, mirror=dice.uniform(0.6, 0.95))
+
+
+def polished(dice: Dice, floor_row: list[float]) -> list[float]:
+    """A floor in which the room is seen, as a seventh of the floors of `floor` may be."""
+    if dice.chance(0.15) and floor_row[0] != PATTERN_NUMBER["carpet"]:
+        floor_row[MATERIAL["mirror"][0]] = dice.uniform(0.05, 0.3)
+    return floor_row
 
 
 def glowing(dice: Dice, color: Color, strength: float, pattern: str = "paint") -> list[float]:

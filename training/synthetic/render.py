@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from training.synthetic.cameras import Cameras, pixel_rays
+from training.synthetic.materials import MATERIAL
 from training.synthetic.primitives import Hits, trace, used_slots
 from training.synthetic.scenes import Scenes
-from training.synthetic.shading import shade
-from training.synthetic.surfaces import surface_points
+from training.synthetic.shading import OFFSET, develop, radiance
+from training.synthetic.surfaces import Points, dot, surface_points
 
 CPU_ELEMENTS = 2**18  # bodies * rays at once: fits a core's cache
 GPU_ELEMENTS = 2**27
@@ -56,8 +57,28 @@ def _render_group(scenes: Scenes, cameras: Cameras, height: int, width: int) -> 
     hits = trace_chunked(scenes, origin, rays)
     pixel = 1.0 / cameras.intrinsics[:, :1]
     points = surface_points(scenes, origin, rays, hits, pixel)
-    rgb = shade(scenes, points, rays, hits, (height, width), trace_chunked)
-    return Render(rgb, hits.t.view(-1, height, width))
+    light = radiance(scenes, points, rays, hits, (height, width), trace_chunked)
+    mirror = scenes.materials[..., MATERIAL["mirror"][0]].reshape(-1)[points.material]
+    mirror = (mirror * hits.t.isfinite().reshape(-1)).view(-1, 1, height, width)
+    if bool(mirror.any()):
+        light = torch.lerp(light, reflected(scenes, points, rays, pixel, (height, width)), mirror)
+    return Render(develop(light), hits.t.view(-1, height, width))
+
+
+def reflected(
+    scenes: Scenes, points: Points, rays: Tensor, pixel: Tensor, size: tuple[int, int]
+) -> Tensor:
+    """Light (N, 3, H, W) that a mirror at each point would throw along its ray; depth is as before.
+
+    Mirrors in mirrors are dark.
+    """
+    flat = rays.transpose(1, 2).reshape(-1, 3)
+    mirrored = flat - 2 * dot(points.normal, flat) * points.normal
+    start = points.position + OFFSET * points.normal
+    rays, start = (t.view(len(scenes), -1, 3).transpose(1, 2) for t in (mirrored, start))
+    hits = trace_chunked(scenes, start, rays)
+    seen = surface_points(scenes, start, rays, hits, pixel)
+    return radiance(scenes, seen, rays, hits, size, trace_chunked)
 
 
 def trace_chunked(

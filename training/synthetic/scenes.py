@@ -14,6 +14,7 @@ from torch import Tensor
 
 from training.synthetic.builder import SHAPES, SLOTS, SceneBuilder
 from training.synthetic.dice import Dice
+from training.synthetic.factors import Without, check_factors, kinds_without
 from training.synthetic.layouts import LAYOUTS
 from training.synthetic.materials import MATERIAL_SLOTS
 
@@ -71,6 +72,7 @@ def sample_scenes(
     seeds: Sequence[int],
     kinds: Sequence[str] | None = None,
     device: torch.device | str = "cpu",
+    without: Without = (),
 ) -> Scenes:
     """Draw one scene for each seed.
 
@@ -81,34 +83,37 @@ def sample_scenes(
         kinds: the kinds to draw from, see `KINDS`; a kind named twice is drawn twice as often.
             None draws from a mixture that favours indoor scenes.
         device: where the tensors live.
+        without: factors that are left out, see `factors`.
 
     Raises:
-        ValueError: a kind is unknown.
+        ValueError: a kind or factor is unknown, or no kind is left.
     """
     if kinds is None:
         kinds = DEFAULT_MIXTURE
     for kind in kinds:
         if kind not in LAYOUTS:
             raise ValueError(f"unknown scene kind {kind!r}, known are {', '.join(KINDS)}")
-    return assemble([_build(seed, kinds) for seed in seeds]).to(device)
+    check_factors(without)
+    kinds = kinds_without(kinds, without)
+    return assemble([_build(seed, kinds, without) for seed in seeds]).to(device)
 
 
 DEFAULT_MIXTURE = (
     *("room",) * 4,
     *("office",) * 5,
     *("kitchen",) * 4,
-    *("tabletop",) * 5,
+    *("tabletop",) * 6,
     *("jumble",) * 4,
     *("hall",) * 2,
-    *("corridor",) * 1,
-    *("outdoor",) * 3,
+    *("corridor",) * 2,
+    *("outdoor",) * 5,
 )
 
 
-def _build(seed: int, kinds: Sequence[str]) -> SceneBuilder:
+def _build(seed: int, kinds: Sequence[str], without: Without) -> SceneBuilder:
     dice = Dice(seed, "scene")
     kind = dice.choice(kinds)
-    builder = SceneBuilder(kind, dice)
+    builder = SceneBuilder(kind, dice, without)
     LAYOUTS[kind](builder)
     return builder
 

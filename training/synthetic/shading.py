@@ -121,7 +121,7 @@ def visibility(
     return seen[:, 0].reshape(-1, 1), seen[:, 1].reshape(-1, 1)
 
 
-def shade(
+def radiance(
     scenes: Scenes,
     points: Points,
     rays: Tensor,
@@ -129,7 +129,7 @@ def shade(
     size: tuple[int, int],
     tracer: Tracer,
 ) -> Tensor:
-    """The picture (N, 3, H, W), sRGB in 0..1."""
+    """Light (N, 3, H, W), linear, that comes along the rays from where they end."""
     n, count = hits.t.shape
 
     def spread(name: str) -> Tensor:
@@ -160,7 +160,7 @@ def shade(
         linear = torch.lerp(spread("sky_low"), linear, hidden)
         sky = sky_color(scenes, view.view(n, count, 3)).reshape(-1, 3)
         linear = torch.where(hits.t.isfinite().reshape(-1, 1), linear, sky)
-    return develop(linear.view(n, *size, 3).permute(0, 3, 1, 2))
+    return linear.view(n, *size, 3).permute(0, 3, 1, 2)
 
 
 def sky_color(scenes: Scenes, view: Tensor) -> Tensor:

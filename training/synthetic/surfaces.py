@@ -55,7 +55,7 @@ def surface_points(
     """The points that `hits` found.
 
     Args:
-        origin: (N, 3, 1).
+        origin: (N, 3, 1), or (N, 3, R) where each ray starts elsewhere.
         rays: (N, 3, R).
         pixel: (N, 1) width of a pixel at depth 1.
     """

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 from training.synthetic import materials as m
-from training.synthetic.builder import Place, SceneBuilder
+from training.synthetic.builder import Place, SceneBuilder, part_of
 
 
+@part_of("clutter")
 def small_thing(b: SceneBuilder, at: Place) -> None:
     """Something that stands on a table: package, can, mug, bottle, books, paper, fruit, screen."""
     d = b.dice

@@ -32,14 +32,16 @@ from rich.text import Text
 
 from depth_estimation_ros.errors import ParameterError
 from training.synthetic.cameras import HFOV_DEG, sample_cameras
+from training.synthetic.dice import Dice
+from training.synthetic.factors import FACTORS, REMOVABLE, Without
 from training.synthetic.render import render
 from training.synthetic.scenes import KINDS, sample_scenes
 from training.synthetic.sensor import sensor
 
-GENERATOR_VERSION = 2  # grows whenever the same seed gives other pixels
+GENERATOR_VERSION = 3  # grows whenever the same seed gives other pixels
 DEPTH_SCALE = 0.002
 INFINITE = 65535
-JPEG_QUALITY = 92
+JPEG_QUALITY = 92  # of most pictures; some are compressed harder
 
 
 def encode_depth(depth: NDArray[np.float32]) -> NDArray[np.uint16]:
@@ -56,14 +58,23 @@ def make_frame(
     width: int,
     kinds: Sequence[str] | None = None,
     hfov_deg: tuple[float, float] = HFOV_DEG,
+    without: Without = (),
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32], list[float]]:
     """One frame of one seed: RGB (H, W, 3), depth (H, W) metres, [fx, fy, cx, cy]."""
-    scenes = sample_scenes([seed], kinds)
-    cameras = sample_cameras(scenes, [seed], height, width, hfov_deg=hfov_deg)
+    scenes = sample_scenes([seed], kinds, without=without)
+    cameras = sample_cameras(scenes, [seed], height, width, hfov_deg=hfov_deg, without=without)
     picture = render(scenes, cameras, height, width)
-    rgb = sensor(picture.rgb, [seed])[0].permute(1, 2, 0)
+    rgb = sensor(picture.rgb, [seed], without=without)[0].permute(1, 2, 0)
     pixels = (rgb * 255).round().to(torch.uint8).numpy()
     return pixels, picture.depth[0].numpy(), cameras.intrinsics[0].tolist()
+
+
+def jpeg_quality(seed: int, without: Without = ()) -> int:
+    """How much of the picture of this seed its JPEG keeps, 1 to 100."""
+    dice = Dice(seed, "file")
+    strong = dice.chance(0.35)
+    quality = dice.integer(35, 90)
+    return quality if strong and "jpeg" not in without else JPEG_QUALITY
 
 
 class Rate(ProgressColumn):
@@ -80,14 +91,15 @@ def _replace(path: Path, data: bytes) -> None:
     os.replace(temporary, path)
 
 
-_Job = tuple[Path, int, int, int, int, tuple[str, ...], tuple[float, float]]
+_Job = tuple[Path, int, int, int, int, tuple[str, ...], tuple[float, float], tuple[str, ...]]
 
 
 def _write_frame(job: _Job) -> tuple[str, list[float]]:
-    out, number, seed, height, width, kinds, hfov_deg = job
+    out, number, seed, height, width, kinds, hfov_deg, without = job
     name = f"{number:05d}"
-    rgb, depth, intrinsics = make_frame(seed, height, width, kinds or None, hfov_deg)
-    _, jpeg = cv2.imencode(".jpg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    rgb, depth, intrinsics = make_frame(seed, height, width, kinds or None, hfov_deg, without)
+    quality = [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality(seed, without)]
+    _, jpeg = cv2.imencode(".jpg", rgb[..., ::-1], quality)
     _, png = cv2.imencode(".png", encode_depth(depth))
     _replace(out / f"{name}.jpg", jpeg.tobytes())
     _replace(out / f"{name}.png", png.tobytes())
@@ -114,6 +126,7 @@ def write_folder(
     workers: int = 1,
     kinds: Sequence[str] = (),
     hfov_deg: tuple[float, float] = HFOV_DEG,
+    without: Sequence[str] = (),
     quiet: bool = False,
 ) -> Path:
     """Write `count` frames of the seeds seed, seed + 1, ...; frames already there are kept.
@@ -121,6 +134,7 @@ def write_folder(
     Args:
         kinds: kinds of scene to draw from; empty for the default mixture.
         hfov_deg: range of the fields of view across, degrees.
+        without: factors that are left out, see `factors`.
 
     Returns:
         The folder.
@@ -136,13 +150,15 @@ def write_folder(
         "seed": seed,
         "kinds": list(kinds),
         "hfov_deg": list(hfov_deg),
+        "without": sorted(without),
         "size_wh": [width, height],
         "depth_scale": DEPTH_SCALE,
         "infinite_value": INFINITE,
     }
     frames = _frames_of(out, about)
     missing = [n for n in range(count) if f"{n:05d}" not in frames]
-    jobs = [(out, n, seed + n, height, width, tuple(kinds), hfov_deg) for n in missing]
+    how = (height, width, tuple(kinds), hfov_deg, tuple(without))
+    jobs: list[_Job] = [(out, n, seed + n, *how) for n in missing]
     bar = Progress(
         TextColumn("rendering"),
         BarColumn(),
@@ -248,6 +264,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DEGREES[-DEGREES]",
         help="field of view across, for instance 65 or 40-80 (45-95)",
     )
+    parser.add_argument(
+        "--without",
+        nargs="+",
+        choices=REMOVABLE,
+        default=[],
+        metavar="FACTOR",
+        help="leave out what makes scenes varied, to measure its worth; all else of a seed stays: "
+        + "; ".join(f"{name} ({what})" for name, what in FACTORS.items())
+        + "; kind:NAME (a kind of scene)",
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
@@ -262,6 +288,7 @@ def run(args: argparse.Namespace) -> int:
         workers=args.workers,
         kinds=args.kinds,
         hfov_deg=args.hfov,
+        without=args.without,
         quiet=args.quiet,
     )
     print(f"{args.count} frames in {args.out}")
