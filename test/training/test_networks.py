@@ -197,4 +197,24 @@ def test_the_head_enlarges_the_logarithm_of_depth_on_straight_lines():
     assert depth.shape == (1, 6, 8)
     # Pixel centres: output k lies at (k + 0.5) / 2 - 0.5 between the samples, held at the borders.
     at = torch.tensor([0.0, 0.25, 0.75, 1.25, 1.75, 2.25, 2.75, 3.0])
-    torch.testing.assert_close(depth, (100.0 ** torch.sigmoid(at)).expand(1, 6, 8))
+    left, part = at.floor().long(), at - at.floor()
+    unit = torch.sigmoid(torch.arange(5.0))
+    log_depth = (1.0 - part) * unit[left] + part * unit[left + 1]
+    torch.testing.assert_close(depth, (100.0**log_depth).expand(1, 6, 8))
+
+
+def test_separable_blocks_halve_a_small_network_and_1x1_convolutions_commute_with_resizing():
+    options = {**COMPACT, "widths": (64, 32), "stages": 4}
+    networks = [
+        build_network("timm_unet", **options, separable=separable).eval()
+        for separable in (False, True)
+    ]
+    assert [count_macs(network, 192, 256) for network in networks] == [497_531_904, 255_022_080]
+    assert [trainable(network) for network in networks] == [906_785, 720_673]
+    block = networks[1].decoder.blocks[0]
+    x = torch.rand(1, 112, 4, 6)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            block.upsample(block.reduce(x)), block.reduce(block.upsample(x)), rtol=0, atol=1e-5
+        )
+        assert networks[1](torch.rand(1, 3, 48, 64)).shape == (1, 48, 64)

@@ -20,8 +20,8 @@ class DepthHead(nn.Module):
         min_depth, max_depth: depth in metres at sigmoid 0 and 1.
         scale: ``linear`` (the paper's sigmoid, times the range of the data set) or ``log``
             (equal steps of the logarithm: equal relative precision near and far).
-        enlarge: how many times as high and wide as the feature the depth is; bilinear, before the
-            sigmoid.
+        enlarge: how many times as high and wide as the feature the depth is; bilinear, of the
+            sigmoid, which is then computed on fewer pixels, and linear in what `scale` says.
 
     ``(N, C, H, W)`` becomes depth ``(N, H * enlarge, W * enlarge)`` in metres.
     """
@@ -46,12 +46,12 @@ class DepthHead(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         # bfloat16 has steps of 1 % in depth on a log scale: the head stays in float32.
         with torch.autocast(x.device.type, enabled=False):
-            logit = self.conv(x.float())
+            unit = torch.sigmoid(self.conv(x.float()))
             if self.enlarge > 1:
-                logit = interpolate(
-                    logit, scale_factor=float(self.enlarge), mode="bilinear", align_corners=False
+                unit = interpolate(
+                    unit, scale_factor=float(self.enlarge), mode="bilinear", align_corners=False
                 )
-            unit = torch.sigmoid(logit).squeeze(1)
+            unit = unit.squeeze(1)
         if self.scale == "linear":
             return self.min_depth + (self.max_depth - self.min_depth) * unit
         low, high = math.log(self.min_depth), math.log(self.max_depth)

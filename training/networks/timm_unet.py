@@ -26,6 +26,7 @@ class TimmUNet(DepthNetwork):
             encoder has stages end at the image's resolution, fewer end before, and the head
             enlarges its one channel by the rest.
         stages: so many of the encoder's stages, the finest first; None takes all.
+        separable: the decoder's cheaper blocks, for the smallest networks.
         pretrained: start from timm's ImageNet weights.
         mean, std: normalisation of the image; by default that of timm's weights.
     """
@@ -36,6 +37,7 @@ class TimmUNet(DepthNetwork):
         *,
         widths: Sequence[int],
         stages: int | None = None,
+        separable: bool = False,
         pretrained: bool = True,
         min_depth: float = 0.1,
         max_depth: float = 100.0,
@@ -58,7 +60,7 @@ class TimmUNet(DepthNetwork):
         self.encoder = pyramid
         channels = pyramid.feature_info.channels()
         skips = (*reversed(channels[:-1]), 3)[: len(widths)]
-        self.decoder = Decoder(channels[-1], skips, widths)
+        self.decoder = Decoder(channels[-1], skips, widths, separable=separable)
         enlarge = 2 ** (len(strides) - len(widths))
         self.head = DepthHead(self.decoder.channels, min_depth, max_depth, scale, enlarge)
         weights = pyramid.pretrained_cfg
