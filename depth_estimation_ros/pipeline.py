@@ -21,13 +21,11 @@ from depth_estimation_ros.engines import Engine
 from depth_estimation_ros.errors import AnswerError, ModelError, ParameterError
 from depth_estimation_ros.geometry import CameraModel
 from depth_estimation_ros.model_card import InputSpec, ModelCard, OutputSpec
+from depth_estimation_ros.temporal_filter import LIMIT_TOLERANCE, Shown, TemporalFilter
 
 Depth = npt.NDArray[np.float32]
 Rgb = npt.NDArray[np.uint8]
 
-# A network that clamps its output says "max_depth" for all that lies beyond. Resizing and float32
-# move that value by a few ulps; so near the limit counts as at the limit.
-LIMIT_TOLERANCE = 1e-4
 _LARGEST_AREA = 4  # of a network's input, in its nominal area
 
 
@@ -41,6 +39,8 @@ class PipelineSettings:
         output_size: "image": depth at the image's size; "network": as the network gives it.
         edge_filter: relative depth jump, (far - near) / near, within 3x3 pixels of the network's
             output above which these pixels become NaN. 0 = off.
+        temporal_filter: weight of the frames before in each pixel's depth, 0 to below 1; see
+            `TemporalFilter`, which `finish` must be given. 0 = off.
         assumed_hfov_deg: horizontal field of view of a camera that is not calibrated; used only
             when the card has a canonical focal length.
     """
@@ -49,6 +49,7 @@ class PipelineSettings:
     max_depth: float = 0.0
     output_size: Literal["image", "network"] = "image"
     edge_filter: float = 0.0
+    temporal_filter: float = 0.0
     assumed_hfov_deg: float = 60.0
 
 
@@ -198,15 +199,24 @@ class DepthPipeline:
                 answers[place] = NetworkDepth(views[place], numbers.copy(), engine_ms)
         return [answers[place] for place in range(len(views))]
 
-    def finish(self, answer: NetworkDepth) -> DepthFrame:
-        """The network's answer as depth in metres at the size that was asked for; in any thread."""
+    def finish(
+        self, answer: NetworkDepth, past: TemporalFilter | None = None, stamp_ns: int = 0
+    ) -> DepthFrame:
+        """The network's answer as depth in metres at the size that was asked for; in any thread.
+
+        Args:
+            answer: of one image.
+            past: of its camera, whose images then come in order; without one, nothing is smoothed
+                over time.
+            stamp_ns: nanoseconds, of the image, for `past`.
+        """
         view, card = answer.view, self.engine.card
         near, far = view.near, view.far
         height, width = _output_size(*view.size, card, view.settings)
-        depth = to_depth(
-            *(answer.numbers, card.output, view.scale, near, far, (height, width)),
-            view.settings.edge_filter,
-        )
+        depth = to_metres(answer.numbers, card.output, view.scale)
+        if past is not None:
+            depth = _smoothed(depth, view, card.output, past, stamp_ns)
+        depth = to_depth(depth, near, far, (height, width), view.settings.edge_filter)
         camera = view.camera.scaled(width, height) if view.camera is not None else None
         return DepthFrame(depth, camera, answer.engine_ms, near, far)
 
@@ -335,23 +345,31 @@ def check_answer(raw: Depth, output: OutputSpec) -> None:
     )
 
 
-def to_depth(
-    raw: Depth,
-    output: OutputSpec,
-    scale: float,
-    near: float,
-    far: float,
-    size: tuple[int, int],
-    edge_filter: float = 0.0,
+def _smoothed(
+    metres: Depth, view: View, output: OutputSpec, past: TemporalFilter, stamp_ns: int
 ) -> Depth:
-    """The network's own numbers, (h, w), as depth of a `size` (H, W): see `DepthFrame.depth`.
+    """At the network's size and before the limits of the settings: cheap, and free of their edges.
 
-    Never shares the memory of `raw`, which an engine overwrites.
+    What the network says at its own limits is no depth, and not smoothed.
     """
-    depth = to_metres(raw, output, scale)
+    weight = view.settings.temporal_filter
+    if weight == 0:
+        past.forget()  # switched on again, it begins anew
+        return metres
+    near, far = output.min_depth * view.scale, output.max_depth * view.scale
+    return past.smooth(metres, weight, Shown(stamp_ns, view.size, view.camera, near, far))
+
+
+def to_depth(
+    metres: Depth, near: float, far: float, size: tuple[int, int], edge_filter: float = 0.0
+) -> Depth:
+    """Metres, (h, w), as depth of a `size` (H, W): see `DepthFrame.depth`.
+
+    Never shares the memory of `metres`, which may be an engine's.
+    """
     # Clamped before and named after resizing: an infinity would smear over its neighbours. This
     # makes a new array at the network's size, so nothing has to be copied for its own sake.
-    depth = np.clip(depth, near, far)
+    depth = np.clip(metres, near, far)
     edges = find_edges(depth, edge_filter) if edge_filter > 0 else None
     # No pixel in between is nearer or farther than its neighbours: if the small map stays off the
     # limits, the large one need not be looked through for them.
