@@ -1,0 +1,43 @@
+"""From an image and its camera to depth in metres: the mathematics of one frame."""
+
+from depth_estimation_ros.pipeline.pipeline import (
+    LIMIT_TOLERANCE,
+    Depth,
+    DepthFrame,
+    DepthPipeline,
+    NetworkDepth,
+    PipelineSettings,
+    Rgb,
+    View,
+    check_answer,
+    check_settings,
+    depth_limits,
+    find_edges,
+    name_limits,
+    network_size,
+    resize_image,
+    to_depth,
+    to_input,
+    to_metres,
+)
+
+__all__ = [
+    "LIMIT_TOLERANCE",
+    "Depth",
+    "DepthFrame",
+    "DepthPipeline",
+    "NetworkDepth",
+    "PipelineSettings",
+    "Rgb",
+    "View",
+    "check_answer",
+    "check_settings",
+    "depth_limits",
+    "find_edges",
+    "name_limits",
+    "network_size",
+    "resize_image",
+    "to_depth",
+    "to_input",
+    "to_metres",
+]
