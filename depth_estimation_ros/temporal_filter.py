@@ -18,9 +18,6 @@ Depth = npt.NDArray[np.float32]
 GATE = 0.1  # of log depth, about 10 %: a pixel that differs by more sees something else
 MAX_GAP_S = 0.5  # between two frames: after more, the picture is another one
 MOST = 0.99  # the weight of 1 would publish the first frame for ever
-LIMIT_TOLERANCE = 1e-4
-"""Share of a limit: a network that clamps its answer says the limit for all that lies beyond, and
-float32 moves that by a few ulps."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +28,7 @@ class Shown:
         stamp_ns: nanoseconds, of the image.
         size: height and width of the image.
         camera: of the image; None if it is not calibrated.
-        near, far: metres, between which the network tells depth with this camera.
+        near, far: metres; what the network says with this camera is depth only between them.
     """
 
     stamp_ns: int
@@ -89,8 +86,7 @@ class TemporalFilter:
 
 def _logarithm(depth: Depth, shown: Shown) -> Depth:
     """NaN where there is no depth."""
-    told = depth > shown.near * (1.0 + LIMIT_TOLERANCE)
-    told &= depth < shown.far * (1.0 - LIMIT_TOLERANCE)
+    told = (depth > shown.near) & (depth < shown.far)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(told, np.log(depth), np.float32(np.nan))
 

@@ -12,7 +12,7 @@ from pipeline_cases import H, W, constant_pipeline, depth_of, red, red_pipeline
 from tiny_models import tiny_card
 
 from depth_estimation_ros.geometry import CameraModel
-from depth_estimation_ros.pipeline import DepthPipeline
+from depth_estimation_ros.pipeline import LIMIT_TOLERANCE, DepthPipeline
 from depth_estimation_ros.temporal_filter import GATE, MAX_GAP_S, Shown, TemporalFilter
 
 CAMERA = CameraModel.from_intrinsics(100.0, 110.0, 63.5, 47.5, W, H)
@@ -92,12 +92,6 @@ def test_what_is_no_depth_stays_what_it_is_and_begins_anew(none: float) -> None:
     assert now[2, 3] == np.float32(none) or (np.isnan(none) and np.isnan(now[2, 3]))
     assert back[2, 3] == np.float32(9.7)
     np.testing.assert_allclose(back[0, 0], math.sqrt(9.8 * 9.7), rtol=1e-6)
-
-
-def test_a_network_that_clamps_says_beyond_at_once() -> None:
-    # 9.6 m and the limit of 10 m lie within the gate of each other.
-    assert (smoothed([wall(9.6), wall(10.0)])[1] == 10.0).all()
-    assert (smoothed([wall(9.6), wall(np.float32(10.0) * np.float32(0.99995))])[1] > 9.999).all()
 
 
 def test_frames_and_results_are_not_changed_afterwards() -> None:
@@ -218,6 +212,18 @@ def test_nothing_is_smoothed_without_a_past(tmp_path: Path) -> None:
     for level in (100, 105):
         found = pipeline.run(red(np.full((H, W), level)), CAMERA).depth
         np.testing.assert_allclose(found, depth_of(level), rtol=1e-6)
+
+
+@pytest.mark.parametrize("clamped", [9.0, 9.0 * (1 - 0.5 * LIMIT_TOLERANCE)])
+def test_a_network_that_clamps_says_beyond_at_once(tmp_path: Path, clamped: float) -> None:
+    # 8.8 m and the limit of 9 m lie within the gate of each other.
+    card, past = tiny_card(max_depth=9.0), TemporalFilter()
+    found = [
+        depth(constant_pipeline(tmp_path, metres, card, temporal_filter=0.5), 0, past)
+        for metres in (8.8, clamped, 8.8)
+    ]
+    assert (found[1] == np.inf).all()
+    np.testing.assert_allclose([found[0], found[2]], 8.8, rtol=1e-6)
 
 
 def test_limits_of_the_user_are_those_of_the_smoothed_depth(tmp_path: Path) -> None:
