@@ -38,6 +38,7 @@ from depth_estimation_ros.parameters import Parameters
 from depth_estimation_ros.pipeline import DepthPipeline, check_answer
 from depth_estimation_ros.qos_events import publisher_events
 from depth_estimation_ros.render import DepthColors
+from depth_estimation_ros.temporal_filter import TemporalFilter
 from depth_estimation_ros.watchdog import WatchedEngine
 from depth_estimation_ros.worker import Rest
 
@@ -138,6 +139,7 @@ class FramePath:
         self._parameters = parameters
         self._statistics = statistics
         self._logger = logger
+        self._past = TemporalFilter()
         self._colors = DepthColors()
         self._kind = ReusedRosKind()  # of the publishing thread
         self.camera_info_state = ""
@@ -146,6 +148,7 @@ class FramePath:
 
     def time_jumped(self) -> None:
         """Forget the depths that were in view; from any thread."""
+        self._past.forget()
         self._colors.reset()
 
     def process(self, frame: Frame) -> Rest:
@@ -188,7 +191,7 @@ class FramePath:
             answered_at = time.monotonic()
             check_answer(answer.numbers, self.engine.card.output)
             frame.watch.answer(answer.numbers, taken_at)
-            result = self._pipeline.finish(answer)
+            result = self._pipeline.finish(answer, self._past, prepared.stamp_ns)
         except CalibrationError as error:
             frame.watch.camera_disagrees(str(error), taken_at)
             return partial(self._drop, str(error))

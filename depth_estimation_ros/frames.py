@@ -66,6 +66,11 @@ class PreparedFrame:
     camera_state: CameraState
     camera_problem: str = ""
 
+    @property
+    def stamp_ns(self) -> int:
+        """Of the header, nanoseconds."""
+        return int(self.header.stamp.sec) * 1_000_000_000 + int(self.header.stamp.nanosec)
+
 
 @dataclass(frozen=True, eq=False)
 class EstimatedFrame:
@@ -111,10 +116,8 @@ class EstimatedFrame:
             colors: of this camera; frames should come in the order of their stamps.
             kind: of the message.
         """
-        header, result = self.prepared.header, self.result
-        stamp_ns = int(header.stamp.sec) * 1_000_000_000 + int(header.stamp.nanosec)
-        picture = colors.draw(result.depth, stamp_ns, result.far)
-        return messages.color_image(picture, header, kind)
+        picture = colors.draw(self.result.depth, self.prepared.stamp_ns, self.result.far)
+        return messages.color_image(picture, self.prepared.header, kind)
 
     def _camera(self) -> CameraModel:
         if self.result.camera is None:

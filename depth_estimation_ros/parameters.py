@@ -18,6 +18,7 @@ from depth_estimation_ros.engines.choice import AUTO, BACKENDS, PRECISIONS, Engi
 from depth_estimation_ros.errors import ParameterError
 from depth_estimation_ros.pipeline import PipelineSettings
 from depth_estimation_ros.render import COLOR_MAPS, COLOR_RANGES, DEFAULT_COLOR_MAP, ColorSettings
+from depth_estimation_ros.temporal_filter import MOST
 
 ANY_TIME = "any time"
 UNCONFIGURED = "while unconfigured"
@@ -118,6 +119,12 @@ class Parameters:
         "Relative depth jump within 3x3 pixels above which a pixel is unknown: removes the points "
         "that hang between an object and what is behind it. 0 is off; 0.07 is a good start.",
         limits=(0.0, 10.0),
+    )
+    temporal_filter: float = _parameter(
+        0.0,
+        "Weight of the frames before in each pixel's depth: less flicker. A pixel that changes by "
+        "more than 10 % takes its new depth at once. 0 is off; 0.5 is a good start.",
+        limits=(0.0, MOST),
     )
     cloud_stride: int = _parameter(
         1, "Use every n-th row and column of the depth image for the cloud.", limits=(1, 64)
@@ -277,6 +284,7 @@ class Parameters:
             max_depth=self.max_depth,
             output_size=self.output_size,  # type: ignore[arg-type]
             edge_filter=self.edge_filter,
+            temporal_filter=self.temporal_filter,
             assumed_hfov_deg=self.assumed_hfov_deg,
         )
 

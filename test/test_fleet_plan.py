@@ -92,6 +92,7 @@ def test_chunks_lie_between_start_and_end_and_the_outer_ones_keep_what_is_copied
         ({}, 0.0),
         ({}, None),  # 2 s are too short to be cut unasked
         ({"outputs": ("color",), "color_range": "percentile"}, 0.5),
+        ({"temporal_filter": 0.5}, 0.5),
     ],
 )
 def test_what_is_not_cut_is_one_job(bag, tmp_path, changes, chunk_s):

@@ -62,6 +62,7 @@ def test_each_parameter_is_described_with_its_type_and_range(
         ("min_depth", -0.1),
         ("max_depth", 1000.5),
         ("edge_filter", -1.0),
+        ("temporal_filter", 1.0),
         ("cloud_stride", 0),
         ("cloud_stride", 65),
         ("camera_info_timeout", -1.0),

@@ -54,7 +54,7 @@ def test_one_pixel_near_a_limit_is_named_as_if_all_were_looked_through(
     raw[7, 9] = limit * (1.0 + tolerances * LIMIT_TOLERANCE)
     expected = cv2.resize(np.clip(raw, 0.1, 80.0), (131, 97))
     name_limits(expected, 0.1, 80.0)
-    found = to_depth(raw, tiny_card().output, 1.0, 0.1, 80.0, (97, 131))
+    found = to_depth(raw, 0.1, 80.0, (97, 131))
     np.testing.assert_array_equal(found, expected)
 
 

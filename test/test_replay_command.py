@@ -136,10 +136,10 @@ def test_every_option_arrives() -> None:
         "a.mcap -o out --image-topic /l /r --camera-info-topic /li /ri --hfov 70 --rectified "
         "--start 1 --end 9 --rate 5 --every 2 --outputs color depth --copy /imu /tf "
         "--encoding 16UC1 --output-size network --cloud-stride 4 --voxel 0.1 --min-depth 1 "
-        "--max-depth 20 --edge-filter 0.1 --color-map viridis --color-range percentile "
-        "--color-min-depth 0.5 --color-max-depth 8 --color-legend --storage sqlite3 "
-        "--compression zstd --split-mb 100 --batch 4 --model x.onnx --backend onnxruntime "
-        "--threads 3 --calibration c.yaml --overwrite"
+        "--max-depth 20 --edge-filter 0.1 --temporal-filter 0.5 --color-map viridis "
+        "--color-range percentile --color-min-depth 0.5 --color-max-depth 8 --color-legend "
+        "--storage sqlite3 --compression zstd --split-mb 100 --batch 4 --model x.onnx "
+        "--backend onnxruntime --threads 3 --calibration c.yaml --overwrite"
     )
 
     assert replay_options(parse(line.split())) == ReplayOptions(
@@ -152,6 +152,7 @@ def test_every_option_arrives() -> None:
         max_depth=20.0,
         output_size="network",
         edge_filter=0.1,
+        temporal_filter=0.5,
         image_topics=("/l", "/r"),
         camera_info_topics=("/li", "/ri"),
         calibration="c.yaml",

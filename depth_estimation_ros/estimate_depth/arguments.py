@@ -13,6 +13,7 @@ from depth_estimation_ros.estimate_depth.lens import Lens
 from depth_estimation_ros.estimate_depth.outputs import SAVED
 from depth_estimation_ros.estimate_depth.video_file import CODECS
 from depth_estimation_ros.render import COLOR_MAPS, DEFAULT_COLOR_MAP
+from depth_estimation_ros.temporal_filter import MOST
 
 EXAMPLES = """\
 what --save writes of kitchen.jpg (of each frame of a video, in a folder of its name):
@@ -132,6 +133,14 @@ def _add_frames(parser: argparse.ArgumentParser) -> None:
         metavar="RATIO",
         help="relative jump of depth above which a pixel is unknown; 0.1 removes the points that "
         "hang between an object and what is behind it (default: 0, off)",
+    )
+    group.add_argument(
+        "--temporal-filter",
+        type=number(float, 0, MOST),
+        default=0.0,
+        metavar="WEIGHT",
+        help="of the frames before in each pixel's depth, in videos and cameras: less flicker; 0.5 "
+        "is a good start (default: 0, off)",
     )
     group.add_argument(
         "--png-scale",

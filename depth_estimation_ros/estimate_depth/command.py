@@ -70,7 +70,12 @@ def _run(options: argparse.Namespace, stop: threading.Event) -> int:
     with closing(open_or_build(options.model, engine_options(options), say)) as engine:
         pipeline = DepthPipeline(
             engine,
-            PipelineSettings(options.min_depth, options.max_depth, edge_filter=options.edge_filter),
+            PipelineSettings(
+                options.min_depth,
+                options.max_depth,
+                edge_filter=options.edge_filter,
+                temporal_filter=options.temporal_filter,
+            ),
         )
         settings = _settings(options, tasks, pipeline, lens, outcome)
         options.out.mkdir(parents=True, exist_ok=True)

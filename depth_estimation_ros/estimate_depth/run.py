@@ -19,6 +19,7 @@ from depth_estimation_ros.estimate_depth.outputs import FrameFiles, OutputSettin
 from depth_estimation_ros.estimate_depth.video_file import VideoFile, writing
 from depth_estimation_ros.media import Media, MediaFrame
 from depth_estimation_ros.pipeline import DepthPipeline
+from depth_estimation_ros.temporal_filter import TemporalFilter
 
 PICTURE_KINDS = ("color", "depth16")
 VIDEO_KINDS = ("side-by-side",)
@@ -133,12 +134,14 @@ class Estimation:
         result = InputResult(task.media.name, task.media.kind)
         self.results.append(result)
         files = FrameFiles(self._settings)
+        # Pictures that lie in one folder need not follow one another.
+        past = TemporalFilter() if task.media.kind in ("video", "camera") else None
         video: VideoFile | None = None
         try:
             with ExitStack() as stack:
                 video = self._open_video(task, stack)
                 for frame in _readable(task, result):
-                    self._estimate(task, frame, files, video, result)
+                    self._estimate(task, frame, past, files, video, result)
                     on_frame()
                     if stop.is_set():
                         break
@@ -159,12 +162,15 @@ class Estimation:
         self,
         task: Task,
         frame: MediaFrame,
+        past: TemporalFilter | None,
         files: FrameFiles,
         video: VideoFile | None,
         result: InputResult,
     ) -> None:
         lens = self._settings.lens
-        depth = self._pipeline.run(frame.rgb, lens.camera(frame))
+        view = self._pipeline.prepare(frame.rgb, lens.camera(frame))
+        (answer,) = self._pipeline.infer([view])
+        depth = self._pipeline.finish(answer, past, frame.stamp_ns)
         result.engine_ms.append(depth.engine_ms)
         result.focal_lengths.setdefault(lens.source(frame))
         if video is not None:

@@ -9,6 +9,7 @@ from depth_estimation_ros.arguments import number
 from depth_estimation_ros.render import COLOR_MAPS
 from depth_estimation_ros.render.depth_colors import COLOR_RANGES
 from depth_estimation_ros.replay.options import COMPRESSIONS, OUTPUTS, STORAGES, ReplayOptions
+from depth_estimation_ros.temporal_filter import MOST
 
 DEFAULTS = ReplayOptions()
 MB = 1_000_000
@@ -142,6 +143,15 @@ def add_outputs(parser: argparse.ArgumentParser) -> None:
         metavar="RATIO",
         help="relative jump of depth above which a pixel is unknown; 0.1 removes the points that "
         "hang between an object and what is behind it (default: 0, off)",
+    )
+    group.add_argument(
+        "--temporal-filter",
+        type=number(float, 0, MOST),
+        default=0.0,
+        metavar="WEIGHT",
+        help="of the images before in each pixel's depth: less flicker; 0.5 is a good start. "
+        "Recordings are then not cut into chunks, and --resume begins without a past "
+        "(default: 0, off)",
     )
 
 

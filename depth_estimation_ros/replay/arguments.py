@@ -93,6 +93,7 @@ def replay_options(arguments: argparse.Namespace) -> ReplayOptions:
         max_depth=arguments.max_depth,
         output_size=arguments.output_size,
         edge_filter=arguments.edge_filter,
+        temporal_filter=arguments.temporal_filter,
         image_topics=tuple(arguments.image_topic),
         camera_info_topics=tuple(arguments.camera_info_topic),
         calibration=str(arguments.calibration or ""),

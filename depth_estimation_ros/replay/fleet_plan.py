@@ -169,4 +169,5 @@ def _borders(options: ReplayOptions, chunk_s: float | None, pieces: int) -> list
 
 def needs_the_past(options: ReplayOptions) -> bool:
     """Whether frames depend on those before them, so that chunks would differ from the whole."""
-    return "color" in options.outputs and options.color_range == "percentile"
+    by_percentile = "color" in options.outputs and options.color_range == "percentile"
+    return by_percentile or options.temporal_filter > 0

@@ -29,7 +29,8 @@ class ReplayOptions:
         model: name of a bundled model or path of a model file.
         backend, device, build_engine, precision, engine_cache, providers, threads: see
             `EngineOptions`.
-        min_depth, max_depth, output_size, edge_filter, assumed_hfov_deg: see `PipelineSettings`.
+        min_depth, max_depth, output_size, edge_filter, temporal_filter, assumed_hfov_deg: see
+            `PipelineSettings`.
         image_topics: of colour images; empty for all cameras of the recording.
         camera_info_topics: one for each of them, in their order; empty for those beside them.
         calibration: a YAML file of camera_calibration, in place of any CameraInfo; or empty.
@@ -70,6 +71,7 @@ class ReplayOptions:
     max_depth: float = 0.0
     output_size: str = "image"
     edge_filter: float = 0.0
+    temporal_filter: float = 0.0
     assumed_hfov_deg: float = 60.0
     image_topics: tuple[str, ...] = ()
     camera_info_topics: tuple[str, ...] = ()

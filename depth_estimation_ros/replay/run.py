@@ -80,6 +80,11 @@ def replay(
                     "colours by percentile find their range anew where this run goes on: for some "
                     "seconds they are not those of an unbroken run"
                 )
+            if options.temporal_filter > 0:
+                summary.notes.append(
+                    "the temporal filter begins anew where this run goes on: the first depth is as "
+                    "the network gives it, and some that follow are not those of an unbroken run"
+                )
         for note in summary.notes:
             logger.warning(note)
         _run(plan, summary, on_progress or (lambda _: None), stop or threading.Event())

@@ -18,6 +18,7 @@ from depth_estimation_ros.replay.options import ReplayOptions
 from depth_estimation_ros.replay.reading import CopiedMessage
 from depth_estimation_ros.replay.summary import CameraSummary
 from depth_estimation_ros.replay.topics import output_topics
+from depth_estimation_ros.temporal_filter import TemporalFilter
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +49,7 @@ class ResultWriter:
         self._table = table
         self._cameras = cameras
         self._topics = [output_topics(camera) for camera in cameras]
+        self._pasts = [TemporalFilter() for _ in cameras]
         self._colors = [DepthColors(options.color_settings()) for _ in cameras]
         self._options = options
         self._written = written
@@ -74,7 +76,9 @@ class ResultWriter:
         start = time.perf_counter()
         estimated = None
         if result.frame is not None and result.answer is not None:
-            estimated = EstimatedFrame(result.frame, self._pipeline.finish(result.answer))
+            past = self._pasts[result.camera]
+            depth = self._pipeline.finish(result.answer, past, result.stamp_ns)
+            estimated = EstimatedFrame(result.frame, depth)
         messages = [] if estimated is None else list(self._messages(result, estimated))
         row = self._row(result, estimated, [name for name, _, _ in messages], start)
         self._table.append(row)

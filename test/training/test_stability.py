@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pipeline_cases import constant_pipeline
 
 from depth_estimation_ros.geometry import CameraModel
 from training.cloud_quality.views import trace_faces
@@ -13,7 +14,7 @@ from training.stability.measure import Run, add_lag, add_step
 from training.stability.motion import Moment, changes, common_points, flicker, project
 from training.stability.odometry import estimate_motion
 from training.stability.sequences import APPEARS_AT, rendered_moments, with_obstacle
-from training.stability.smoothing import each_pixel, shared_factor, where_nothing_moves
+from training.stability.smoothing import CANDIDATES, shared_factor, where_nothing_moves
 from training.synthetic.cameras import sample_cameras
 from training.synthetic.scenes import sample_scenes
 
@@ -41,7 +42,7 @@ def wall(to_first: np.ndarray) -> np.ndarray:
 
 
 def moment(depth: np.ndarray, to_previous: np.ndarray | None = None) -> Moment:
-    return Moment(GREY, depth, CAMERA, to_previous)
+    return Moment(GREY, depth, CAMERA, to_previous, stamp_ns=0)
 
 
 @pytest.mark.parametrize("move", [motion(FORWARD), motion(0.0, 8.0), motion(FORWARD, -5.0)])
@@ -149,13 +150,32 @@ def test_the_shared_factor_lets_a_change_of_scene_through_at_once() -> None:
     assert (smooth(near, PICTURE) == near).all()
 
 
-def test_pixels_are_smoothed_below_the_gate_and_start_anew_above_it() -> None:
-    smooth = each_pixel(0.25, 0.1)
-    smooth(logs(0.0), PICTURE)
-    assert smooth(logs(0.08), PICTURE)[0, 0] == pytest.approx(0.02)
-    assert smooth(logs(-1.0), PICTURE)[0, 0] == -1.0
-    other = np.zeros((3, 4), np.float32)
-    assert (smooth(other, PICTURE) == other).all()  # another size starts anew
+def published_depths(folder: Path, candidate: str) -> list[float]:
+    """What is published of 2 m, 2.1 m (half a second later) and 2.1 m (a second later)."""
+    finish = CANDIDATES[candidate]()
+    depths = []
+    for metres, stamp_ns in ((2.0, 0), (2.1, 500_000_000), (2.1, 1_500_000_000)):
+        pipeline = constant_pipeline(folder, metres)
+        (answer,) = pipeline.infer([pipeline.prepare(GREY, CAMERA)])
+        depths.append(float(finish(pipeline, answer, stamp_ns)[5, 5]))
+    return depths
+
+
+@pytest.mark.parametrize(
+    ("candidate", "second", "third"),
+    [
+        ("none", 2.1, 2.1),
+        ("pixels 0.5", 2.0**0.5 * 2.1**0.5, 2.1),  # the node's filter has no past then
+        ("pixels 0.25", 2.0**0.75 * 2.1**0.25, 2.1),
+        ("factor 0.5", 2.0**0.5 * 2.1**0.5, 2.0**0.25 * 2.1**0.75),
+        ("factor 0.5, pixels 0.5", 2.0**0.75 * 2.1**0.25, 2.0**0.25 * 2.1**0.75),
+    ],
+)
+def test_candidates_of_pixels_are_the_nodes_own_filter(
+    tmp_path: Path, candidate: str, second: float, third: float
+) -> None:
+    expected = [2.0, second, third]
+    assert published_depths(tmp_path, candidate) == pytest.approx(expected, rel=1e-5)
 
 
 def test_pixels_whose_picture_changes_are_not_smoothed() -> None:

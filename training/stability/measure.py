@@ -19,10 +19,10 @@ from training.stability.motion import (
     flicker,
 )
 from training.stability.sequences import APPEARS_AT, FrameSequence
-from training.stability.smoothing import Smoother, smoothed
+from training.stability.smoothing import Finish
 
 Depth = npt.NDArray[np.float32]
-Makers = Mapping[str, Callable[[], Smoother]]
+Makers = Mapping[str, Callable[[], Finish]]
 
 _THIN = 4  # every so many-th row and column is kept to the end of a sequence
 _NEARER = 0.02  # of log depth; less is no approach
@@ -91,10 +91,7 @@ def measure_sequence(
         if now is None:
             break
         (answer,) = pipeline.infer([pipeline.prepare(now.rgb, now.camera)])
-        depths = {
-            name: pipeline.finish(smoothed(answer, smoother)).depth
-            for name, smoother in filters.items()
-        }
+        depths = {name: finish(pipeline, answer, now.stamp_ns) for name, finish in filters.items()}
         for name, depth in depths.items():
             estimates[name].append(depth[::_THIN, ::_THIN].copy())
         truths.append(now.truth[::_THIN, ::_THIN])

@@ -28,12 +28,14 @@ class Moment:
         camera: of the picture.
         to_previous: (4, 4) takes points of this optical frame to that of the frame before, metres;
             None for the first frame, and where the motion is not known.
+        stamp_ns: nanoseconds.
     """
 
     rgb: npt.NDArray[np.uint8]
     truth: Depth
     camera: CameraModel
     to_previous: Matrix | None
+    stamp_ns: int
 
 
 @dataclass(frozen=True, eq=False)

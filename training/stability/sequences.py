@@ -92,7 +92,7 @@ def rendered_moments(kind: str, seed: int, frames: int) -> Iterator[Moment]:
         photograph = sensor(picture.rgb, [seed], noise_seeds=[k])[0].permute(1, 2, 0)
         rgb = (photograph * 255).round().to(torch.uint8).numpy()
         motion = None if k == 0 else to_previous(path, k)
-        yield Moment(rgb, picture.depth[0].numpy(), camera, motion)
+        yield Moment(rgb, picture.depth[0].numpy(), camera, motion, round(k / RATE_HZ * 1e9))
 
 
 def turning(still: Cameras, frames: int, degrees: float) -> Cameras:
@@ -172,5 +172,5 @@ def recorded_moments(folder: Path, frames: int) -> Iterator[Moment]:
         rgb = frame.rgb
         truth = np.full(rgb.shape[:2], np.nan, np.float32) if frame.depth is None else frame.depth
         motion = None if before is None else estimate_motion(before, rgb, truth, camera)
-        yield Moment(rgb, truth, camera, motion)
+        yield Moment(rgb, truth, camera, motion, frame.stamp_ns)
         before = rgb

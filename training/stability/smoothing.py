@@ -1,8 +1,8 @@
-"""Candidates for a filter over time. None is part of the node: docs/cloud_quality.md says why.
+"""Candidates for a filter over time: that of the node, and others that are not part of it.
 
-Each works on what the network answers, at the network's size, before it is resized and filtered. It
-is given the logarithm of depth (h, w) and the network's picture (h, w, 3) uint8 and returns the
-logarithm to be published.
+docs/cloud_quality.md says why. The others work on what the network answers, at the network's size,
+before it is finished. Each is given the logarithm of depth (h, w) and the network's picture
+(h, w, 3) uint8 and returns the logarithm to go on with.
 """
 
 from __future__ import annotations
@@ -14,19 +14,37 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from depth_estimation_ros.pipeline import NetworkDepth
+from depth_estimation_ros.pipeline import DepthPipeline, NetworkDepth
+from depth_estimation_ros.temporal_filter import TemporalFilter
 
 Depth = npt.NDArray[np.float32]
 Picture = npt.NDArray[np.uint8]
 Smoother = Callable[[Depth, Picture], Depth]
+Finish = Callable[[DepthPipeline, NetworkDepth, int], Depth]
+"""The depth in metres that is published of an answer with this stamp in nanoseconds; asked for each
+frame of a sequence in order."""
 
 _SCENE_CHANGE = 0.15  # of log depth, by the median pixel: no flicker, but another scene
 _SAME_PICTURE = 12.0  # grey levels out of 255, after a blur: above that, a pixel shows a change
 
 
-def nothing() -> Smoother:
-    """What the node does: every frame as the network answers it."""
-    return lambda logs, picture: logs
+def published(smoother: Smoother | None = None, temporal_filter: float = 0.0) -> Finish:
+    """What the node publishes of a sequence.
+
+    Args:
+        smoother: at work before, on what the network answers.
+        temporal_filter: the node's parameter.
+    """
+    past = TemporalFilter()
+
+    def finish(pipeline: DepthPipeline, answer: NetworkDepth, stamp_ns: int) -> Depth:
+        settings = replace(answer.view.settings, temporal_filter=temporal_filter)
+        answer = replace(answer, view=replace(answer.view, settings=settings))
+        if smoother is not None:
+            answer = smoothed(answer, smoother)
+        return pipeline.finish(answer, past, stamp_ns).depth
+
+    return finish
 
 
 def shared_factor(weight: float) -> Smoother:
@@ -52,31 +70,12 @@ def shared_factor(weight: float) -> Smoother:
     return smooth
 
 
-def each_pixel(weight: float, gate: float) -> Smoother:
-    """Exponential smoothing of each pixel's log depth.
-
-    A pixel that differs from its smoothed value by more than `gate` starts anew.
-    """
-    state: Depth | None = None
-
-    def smooth(logs: Depth, picture: Picture) -> Depth:
-        nonlocal state
-        if state is None or state.shape != logs.shape:
-            state = logs
-        else:
-            change = logs - state
-            share = np.where(np.abs(change) < gate, np.float32(weight), np.float32(1.0))
-            state = state + share * change
-        return state
-
-    return smooth
-
-
 def where_nothing_moves(weight: float, gate: float) -> Smoother:
-    """As `each_pixel`, but only where the picture stays the same, too.
+    """As the node's filter, but only where the picture stays the same, too.
 
-    A pixel starts anew where the blurred picture differs by more than 12 grey levels from that of
-    the frame before.
+    A pixel starts anew where log depth differs from its smoothed value by `gate` or more, or the
+    blurred picture by more than 12 grey levels from that of the frame before. `weight` is that of
+    the new frame.
     """
     state: Depth | None = None
     before: npt.NDArray[np.float32] | None = None
@@ -97,20 +96,16 @@ def where_nothing_moves(weight: float, gate: float) -> Smoother:
     return smooth
 
 
-def both(first: Smoother, second: Smoother) -> Smoother:
-    """One after the other."""
-    return lambda logs, picture: second(first(logs, picture), picture)
-
-
-CANDIDATES: dict[str, Callable[[], Smoother]] = {
-    "none": nothing,
-    "factor 0.5": lambda: shared_factor(0.5),
-    "factor 0.25": lambda: shared_factor(0.25),
-    "pixels 0.5": lambda: each_pixel(0.5, 0.1),
-    "pixels 0.25": lambda: each_pixel(0.25, 0.1),
-    "still pixels 0.25": lambda: where_nothing_moves(0.25, 0.1),
-    "factor 0.5, pixels 0.5": lambda: both(shared_factor(0.5), each_pixel(0.5, 0.1)),
+CANDIDATES: dict[str, Callable[[], Finish]] = {
+    "none": published,
+    "factor 0.5": lambda: published(shared_factor(0.5)),
+    "factor 0.25": lambda: published(shared_factor(0.25)),
+    "pixels 0.5": lambda: published(temporal_filter=0.5),
+    "pixels 0.25": lambda: published(temporal_filter=0.75),
+    "still pixels 0.25": lambda: published(where_nothing_moves(0.25, 0.1)),
+    "factor 0.5, pixels 0.5": lambda: published(shared_factor(0.5), 0.5),
 }
+"""By name; the numbers are weights of the new frame."""
 
 
 def smoothed(answer: NetworkDepth, smoother: Smoother) -> NetworkDepth:

@@ -35,6 +35,7 @@ from depth_estimation_ros.geometry import CameraModel
 from depth_estimation_ros.messages.kinds import ReusedRosKind
 from depth_estimation_ros.model_card import ModelCard
 from depth_estimation_ros.render import ColorSettings, DepthColors
+from depth_estimation_ros.temporal_filter import Shown, TemporalFilter
 
 AIM = 2.5
 ROUNDS = 60
@@ -126,6 +127,7 @@ def steps_of_a_frame(
     soft = np.random.default_rng(0).uniform(max(near, 1.0), min(far, 9.0), (9, 12))
     raw = cv2.resize(soft.astype(np.float32), (network_w, network_h))
     colors = DepthColors(ColorSettings())
+    past, shown = TemporalFilter(), Shown(0, (height, width), camera, near, far)
     pixels, network_pixels = width * height, network_w * network_h
     have: dict[str, Any] = {}
     reused = ReusedRosKind()  # as the node has it
@@ -142,7 +144,8 @@ def steps_of_a_frame(
 
     def to_depth(edge_filter: float) -> np.ndarray:
         size = (height, width)
-        return pipeline.to_depth(raw, card.output, 1.0, near, far, size, edge_filter)
+        metres = pipeline.to_metres(raw, card.output, 1.0)
+        return pipeline.to_depth(metres, near, far, size, edge_filter)
 
     return [
         Step("decode bgr8", lambda: messages.decode_image(bgr), 6 * pixels, cold=True),
@@ -186,6 +189,7 @@ def steps_of_a_frame(
             4 * (pixels + network_pixels),
             cold=True,
         ),
+        Step("temporal filter", lambda: past.smooth(raw, 0.5, shown), 16 * network_pixels),
     ]
 
 

@@ -1,0 +1,78 @@
+"""From a picture to what goes into the network: its size, its pixels, its numbers."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from depth_estimation_ros.model_card import InputSpec
+from depth_estimation_ros.pipeline.frame import Rgb
+
+_LARGEST_AREA = 4  # of a network's input, in its nominal area
+
+
+@lru_cache(maxsize=32)
+def network_size(image_h: int, image_w: int, spec: InputSpec) -> tuple[int, int]:
+    """The height and width at which an image goes through the network.
+
+    A fixed input is what it is: the image is stretched to it. A free one gets, of all multiples,
+    the pair with the least aspect distortion and an area near the nominal one; a factor in the
+    area weighs a quarter of the same factor in the aspect. A strip would ask for thousands of
+    times the area: beyond `_LARGEST_AREA` times the nominal one, it is stretched.
+    """
+    step = spec.multiple_of
+    if step is None:
+        return spec.height, spec.width
+    area, aspect = spec.height * spec.width, image_w / image_h
+    widest = 2 * math.ceil(math.sqrt(area * max(aspect, 1.0 / aspect)) / step)
+
+    def cost(size: tuple[int, int]) -> float:
+        h, w = size
+        return abs(math.log(w / h / aspect)) + 0.25 * abs(math.log(h * w / area))
+
+    # In steps; without a bound a row of 60000 pixels would make a network of 0.1 Mpixel 30 times
+    # its memory, and one of 10 million pixels would not end.
+    most = max(1, _LARGEST_AREA * area // step**2)
+    candidates = []
+    for h in range(1, min(widest, most) + 1):
+        fitting = math.floor(h * aspect)
+        candidates += [(h * step, max(1, min(w, most // h)) * step) for w in (fitting, fitting + 1)]
+    return min(candidates, key=cost)
+
+
+def resize_image(rgb: Rgb, height: int, width: int) -> Rgb:
+    """Resizes a picture: averaging areas when it shrinks (no aliasing), bilinear when it grows.
+
+    One that shrinks to a quarter or less is halved first, which is fast because areas are whole
+    pixels. What follows still averages over two pixels or more, so the result is that of one step
+    to a level or two of 255.
+    """
+    if rgb.shape[:2] == (height, width):
+        return rgb
+    while (
+        rgb.shape[0] >= 4 * height
+        and rgb.shape[1] >= 4 * width
+        and rgb.shape[0] % 2 == rgb.shape[1] % 2 == 0
+    ):
+        half = rgb.shape[1] // 2, rgb.shape[0] // 2
+        rgb = np.asarray(cv2.resize(rgb, half, interpolation=cv2.INTER_AREA), np.uint8)
+    shrinks = height <= rgb.shape[0] and width <= rgb.shape[1]
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(rgb, (width, height), interpolation=method), np.uint8)
+
+
+def to_input(rgb: Rgb, spec: InputSpec) -> npt.NDArray[np.generic]:
+    """A batch of one, as the card wants it, from (h, w, 3) uint8 RGB at network size."""
+    picture: npt.NDArray[np.generic] = rgb
+    if spec.color_order == "bgr":
+        picture = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+    if spec.mean is not None and spec.std is not None:
+        mean, std = np.array(spec.mean, np.float32), np.array(spec.std, np.float32)
+        picture = picture * (np.float32(1.0 / 255.0) / std) - mean / std
+    if spec.layout == "NCHW":
+        picture = picture.transpose(2, 0, 1)
+    return np.ascontiguousarray(picture)[np.newaxis]
