@@ -141,7 +141,7 @@ def add_outputs(parser: argparse.ArgumentParser) -> None:
         type=number(float, 0, 10),
         default=0.0,
         metavar="RATIO",
-        help="relative jump of depth above which a pixel is unknown; 0.1 removes the points that "
+        help="relative jump of depth above which a pixel is unknown; 0.07 removes the points that "
         "hang between an object and what is behind it (default: 0, off)",
     )
     group.add_argument(
