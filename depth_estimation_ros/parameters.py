@@ -93,7 +93,7 @@ class Parameters:
     max_image_pixels: int = _parameter(
         CAMERA_PIXELS,
         "Images of more pixels are refused, compressed ones by what their header declares. The "
-        "default is 4096 x 4096; a pixel takes about 40 bytes if depth, cloud and colours are made "
+        "default is 4096 x 3072; a pixel takes about 40 bytes if depth, cloud and colours are made "
         "at the size of the image.",
         limits=(1, 10**9),
     )

@@ -11,8 +11,9 @@ import struct
 LARGEST_PIXELS = 1 << 26
 """8192 x 8192; twice the picture of an 8K camera."""
 
-CAMERA_PIXELS = 1 << 24
-"""4096 x 4096; twice the picture of a 4K camera. What a node takes unless it is told otherwise."""
+CAMERA_PIXELS = 4096 * 3072
+"""Half as much again as a 4K camera has. What a node takes unless it is told otherwise: so much as
+half a gigabyte is enough for, with depth, cloud and colours of that size."""
 
 NEITHER = "neither a JPEG nor a PNG"
 _PNG = b"\x89PNG\r\n\x1a\n"
