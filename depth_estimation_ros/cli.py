@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from importlib.util import find_spec
 
+from depth_estimation_ros.memory import keep_freed_memory
+
 ROS = (
     "Source ROS 2 (source /opt/ros/<distribution>/setup.bash), or, on x86-64 without one, install "
     'it from a checkout of this package: pip install ".[ros]"'
@@ -30,6 +32,7 @@ def node() -> int:
         return 0
     if _lacks("depth_estimation_node", "rclpy"):
         return 1
+    keep_freed_memory()  # before rclpy is loaded, which starts threads
     from depth_estimation_ros.node import main
 
     return main()

@@ -178,7 +178,7 @@ class FramePath:
             wanted &= OUTPUTS[camera.state]
             if not wanted:
                 return partial(self._statistics.skipped, "skipped_no_calibration")
-            prepared = decode(frame.image, camera)
+            prepared = decode(frame.image, camera, parameters.max_image_pixels)
             frame.watch.picture(prepared.rgb, taken_at)
             self._pipeline.settings = parameters.pipeline_settings()
             if prepared.camera is not None and wanted == {"camera_info"}:  # no network needed

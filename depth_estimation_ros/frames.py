@@ -19,6 +19,7 @@ from depth_estimation_ros.distortion import is_distorted
 from depth_estimation_ros.errors import CalibrationError
 from depth_estimation_ros.geometry import CameraModel, deproject
 from depth_estimation_ros.messages import ROS, Kind
+from depth_estimation_ros.picture_header import LARGEST_PIXELS
 from depth_estimation_ros.pipeline import DepthFrame, resize_image
 from depth_estimation_ros.render import DepthColors
 
@@ -130,19 +131,27 @@ class EstimatedFrame:
         return self.result.camera
 
 
-def prepare(image: Any, camera_info: Any, *, image_is_rectified: bool = False) -> PreparedFrame:
+def prepare(
+    image: Any,
+    camera_info: Any,
+    *,
+    image_is_rectified: bool = False,
+    largest: int = LARGEST_PIXELS,
+) -> PreparedFrame:
     """Decode an image and read its camera.
 
     Args:
         image: sensor_msgs/Image or CompressedImage, of rclpy or rosbags.
         camera_info: sensor_msgs/CameraInfo of the image; None if there is none.
         image_is_rectified: the camera is then P of the CameraInfo, otherwise K and the distortion.
+        largest: pixels that an image may have.
 
     Raises:
-        ImageError: the image cannot be decoded.
+        ImageError: the image cannot be decoded, or has more pixels.
         CalibrationError: numbers that no camera can have, or a CameraInfo of another image size.
     """
-    return decode(image, read_camera(camera_info, image_is_rectified=image_is_rectified))
+    camera = read_camera(camera_info, image_is_rectified=image_is_rectified)
+    return decode(image, camera, largest)
 
 
 def read_camera(camera_info: Any, *, image_is_rectified: bool = False) -> FrameCamera:
@@ -161,10 +170,10 @@ def read_camera(camera_info: Any, *, image_is_rectified: bool = False) -> FrameC
     return FrameCamera(model, "calibrated")
 
 
-def decode(image: Any, camera: FrameCamera) -> PreparedFrame:
+def decode(image: Any, camera: FrameCamera, largest: int = LARGEST_PIXELS) -> PreparedFrame:
     """The second half of `prepare`: the picture of the image, whose size must be the camera's."""
     compressed = hasattr(image, "format")
-    rgb = messages.decode_compressed(image) if compressed else messages.decode_image(image)
+    rgb = (messages.decode_compressed if compressed else messages.decode_image)(image, largest)
     if camera.model is not None:
         messages.check_matches(camera.model, *rgb.shape[:2])
     return PreparedFrame(image.header, rgb, camera.model, camera.state, camera.problem)

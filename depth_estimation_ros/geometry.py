@@ -281,12 +281,14 @@ def _rays(
     coefficients: tuple[float, ...],
 ) -> FloatImage:
     fx, fy, cx, cy = intrinsics
-    x, y = np.meshgrid(
-        (np.arange(0, width, stride) - cx) / fx, (np.arange(0, height, stride) - cy) / fy
-    )
-    if distortion_model:
-        x, y = undistort(x, y, distortion_model, np.array(coefficients))
-    rays = np.stack([x, y]).astype(np.float32)
+    columns = (np.arange(0, width, stride) - cx) / fx
+    lines = (np.arange(0, height, stride) - cy) / fy
+    rays = np.empty((2, len(lines), len(columns)), np.float32)
+    for rows in row_blocks(*rays.shape[1:]):
+        x, y = np.meshgrid(columns, lines[rows])
+        if distortion_model:
+            x, y = undistort(x, y, distortion_model, np.array(coefficients))
+        rays[:, rows] = x, y
     rays.flags.writeable = False
     return rays.transpose(1, 2, 0)
 

@@ -34,7 +34,6 @@ from depth_estimation_ros.errors import DepthEstimationError, EngineError, Param
 from depth_estimation_ros.frame_path import open_frame_paths
 from depth_estimation_ros.inputs import Frame
 from depth_estimation_ros.log_folder import log_arguments
-from depth_estimation_ros.memory import keep_freed_memory
 from depth_estimation_ros.pipeline import check_settings
 from depth_estimation_ros.recovery import Recovery
 from depth_estimation_ros.services import offer_enable
@@ -340,7 +339,6 @@ class DepthEstimationNode(LifecycleNode):
 
 def main(args: list[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM."""
-    keep_freed_memory()
     # rclpy's own handlers would shut ROS down in the middle of a callback or of the worker's
     # publishing. Here the callback ends, then the worker, then ROS; a second signal is harmless.
     stop = threading.Event()
@@ -377,7 +375,3 @@ def _hurry(stop: threading.Event, node: Callable[[], DepthEstimationNode | None]
     time.sleep(END_S)
     if (present := node()) is not None:
         present.give_up()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

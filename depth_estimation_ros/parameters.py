@@ -16,6 +16,7 @@ from rclpy.node import Node
 
 from depth_estimation_ros.engines.choice import AUTO, BACKENDS, PRECISIONS, EngineOptions
 from depth_estimation_ros.errors import ParameterError
+from depth_estimation_ros.picture_header import CAMERA_PIXELS
 from depth_estimation_ros.pipeline import PipelineSettings
 from depth_estimation_ros.render import COLOR_MAPS, COLOR_RANGES, DEFAULT_COLOR_MAP, ColorSettings
 from depth_estimation_ros.temporal_filter import MOST
@@ -89,6 +90,13 @@ class Parameters:
         "sensor_msgs/CompressedImage on `image/compressed`.",
         changes=UNCONFIGURED,
         choices=("raw", "compressed"),
+    )
+    max_image_pixels: int = _parameter(
+        CAMERA_PIXELS,
+        "Images of more pixels are refused, compressed ones by what their header declares. The "
+        "default is 4096 x 3072; a pixel takes about 40 bytes if depth, cloud and colours are made "
+        "at the size of the image.",
+        limits=(1, 10**9),
     )
     cameras: tuple[str, ...] = _parameter(
         ONE_CAMERA,

@@ -11,6 +11,10 @@ import struct
 LARGEST_PIXELS = 1 << 26
 """8192 x 8192; twice the picture of an 8K camera."""
 
+CAMERA_PIXELS = 4096 * 3072
+"""Half as much again as a 4K camera has. What a node takes unless it is told otherwise: so much as
+half a gigabyte is enough for, with depth, cloud and colours of that size."""
+
 NEITHER = "neither a JPEG nor a PNG"
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8"

@@ -19,6 +19,7 @@ from depth_estimation_ros.dds import fastdds_environment
 
 # launch/ and config/ lie side by side, in the sources as in share/depth_estimation_ros.
 CONFIG = Path(__file__).resolve().parent.parent / "config"
+RESPAWN_DELAY_S = 2.0  # as in Nav2; one that cannot start does not fill the log
 
 # Name: (default, description, choices). Those of PARAMETERS set the parameter of the same name.
 AS_IN_FILE = "Empty: as in params_file."
@@ -57,6 +58,11 @@ ARGUMENTS = {
         "profile already set in the environment: leaves the environment as it is.",
         None,
     ),
+    "respawn": (
+        "false",
+        "Start the node again, 2 s after it has ended without being asked to.",
+        ["true", "false"],
+    ),
     "log_level": ("info", "Of the node.", ["debug", "info", "warn", "error", "fatal"]),
 }
 
@@ -94,6 +100,8 @@ def processes(context: LaunchContext) -> list[Node]:
         arguments=["--ros-args", "--log-level", value["log_level"]],
         additional_env=environment,
         output="screen",
+        respawn=value["respawn"] == "true",
+        respawn_delay=RESPAWN_DELAY_S,
     )
     rviz = Node(
         package="rviz2",

@@ -111,6 +111,8 @@ class FakeNode:
     additional_env: dict[str, str]
     name: str | None = None
     output: str | None = None
+    respawn: bool = False
+    respawn_delay: float | None = None
     condition: FakeIfCondition | None = None
 
 

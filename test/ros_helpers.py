@@ -48,7 +48,7 @@ _numbers = itertools.count(1)
 
 
 class NodeProcess:
-    """`python -m depth_estimation_ros.node` in a namespace of its own.
+    """`python -m depth_estimation_ros` in a namespace of its own.
 
     Args:
         folder: for its log and parameter file.
@@ -72,7 +72,7 @@ class NodeProcess:
         params_file = folder / "parameters.yaml"
         params_file.write_text(yaml.safe_dump({"/**": {"ros__parameters": values}}))
         package_parent = str(Path(depth_estimation_ros.__file__).parent.parent)
-        command = [sys.executable, "-m", "depth_estimation_ros.node", "--ros-args"]
+        command = [sys.executable, "-m", "depth_estimation_ros", "--ros-args"]
         command += ["-r", f"__ns:={self.namespace}", "--params-file", str(params_file), *arguments]
         with self._log_path.open("w") as log:
             self.process = subprocess.Popen(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
+import signal
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from types import ModuleType
@@ -151,3 +153,46 @@ def test_launch_ends_all_when_the_player_has_ended_unless_it_should_be_kept(
         service.include_launch_description(launch_file.LaunchDescription([entity]))
     assert service.run() == 0
     assert ends == (["timer", "node"] if keep == "true" else ["node"])
+
+
+@pytest.mark.parametrize("respawn", ["false", "true"])
+def test_a_node_that_was_killed_comes_back_if_that_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, respawn: str
+) -> None:
+    launch_file = launch_file_of("depth_estimation.launch.py")
+    from launch import LaunchService
+    from launch.actions import EmitEvent, RegisterEventHandler, TimerAction
+    from launch.event_handlers import OnProcessExit, OnProcessStart
+    from launch.events import Shutdown
+
+    installed = tmp_path / "lib" / "depth_estimation_ros" / "depth_estimation_node"
+    index = tmp_path / "share" / "ament_index" / "resource_index" / "packages"
+    for folder in (installed.parent, index):
+        folder.mkdir(parents=True)
+    (index / "depth_estimation_ros").touch()
+    installed.write_text("#!/bin/sh\nexec sleep 600\n")
+    installed.chmod(0o755)
+    monkeypatch.setenv("AMENT_PREFIX_PATH", str(tmp_path))
+    monkeypatch.setattr(launch_file, "RESPAWN_DELAY_S", 0.1)
+    started: list[int] = []
+    end = [EmitEvent(event=Shutdown(reason="seen enough"))]
+
+    def on_start(event: Any, context: Any) -> list[Any]:
+        started.append(event.pid)
+        if len(started) == 2:
+            return end
+        os.kill(event.pid, signal.SIGKILL)
+        return []
+
+    service = LaunchService(noninteractive=True)
+    service.context.launch_configurations.update(respawn=respawn, fastdds_profile="")
+    handlers = [
+        RegisterEventHandler(OnProcessStart(on_start=on_start)),
+        TimerAction(period=60.0, actions=end),  # a safety net
+    ]
+    if respawn == "false":
+        handlers.append(RegisterEventHandler(OnProcessExit(on_exit=end)))
+    entities = launch_file.generate_launch_description().entities
+    service.include_launch_description(launch_file.LaunchDescription([*handlers, *entities]))
+    service.run()
+    assert len(started) == (2 if respawn == "true" else 1)

@@ -128,3 +128,12 @@ def test_rviz_hears_the_node_in_its_namespace(entities: list[Any]) -> None:
 def test_rviz_looks_from_the_frame_that_is_named(entities: list[Any]) -> None:
     _, rviz = started(entities, rviz="true", rviz_frame="front_optical")
     assert rviz.arguments[-2:] == ["-f", "front_optical"]
+
+
+def test_the_node_comes_back_only_if_that_is_asked_for_and_rviz_never(entities: list[Any]) -> None:
+    depth_estimation, rviz = started(entities, rviz="true")
+    assert not depth_estimation.respawn
+    depth_estimation, rviz = started(entities, rviz="true", respawn="true")
+    assert depth_estimation.respawn is True
+    assert depth_estimation.respawn_delay == 2.0
+    assert not rviz.respawn

@@ -168,6 +168,43 @@ def test_bad_image_is_dropped_and_told_and_the_next_good_one_is_processed(
     assert tester.diagnostics(node, lambda v: v["level"] != "2")["dropped_bad"] == "1"
 
 
+def as_jpeg(image: Image) -> CompressedImage:
+    bgr = np.ascontiguousarray(decode_image(image)[..., ::-1])
+    encoded = cv2.imencode(".jpg", bgr)[1].tobytes()
+    return CompressedImage(header=image.header, format="jpeg", data=array("B", encoded))
+
+
+@pytest.mark.parametrize("transport", ["raw", "compressed"])
+def test_image_of_more_pixels_than_the_parameter_says_is_dropped_and_told(
+    node: NodeProcess, tester: Tester, red_model: str, transport: str
+) -> None:
+    tester.bring(
+        node,
+        "active",
+        model=red_model,
+        image_transport=transport,
+        camera_info_timeout=0.0,
+        max_image_pixels=64 * 48,
+    )
+    depth = tester.collect(node, Image, "~/depth/image")
+    topic = "image" if transport == "raw" else "image/compressed"
+    small, large = red_image(100, 48, 64), red_image(100, 48, 65)
+    if transport == "compressed":
+        small, large = as_jpeg(small), as_jpeg(large)
+    tester.result_of(node, small, depth, image_topic=topic)
+    tester.publish(node, topic, large)
+    told = tester.diagnostics(node, lambda values: values["dropped_bad"] == "1")
+    assert told["level"] == "2"
+    assert "65 x 48" in told["last_error"]
+    assert "3072 pixels" in told["last_error"]
+    assert "max_image_pixels" in told["last_error"]
+    assert large.header.stamp not in [message.header.stamp for message in depth]
+
+    assert tester.set_parameter(node, "max_image_pixels", 65 * 48).successful
+    seen = tester.result_of(node, large, depth, image_topic=topic)
+    assert (seen.height, seen.width) == (48, 65)
+
+
 def test_error_of_a_bad_image_is_over_though_nobody_listens_any_more(
     node: NodeProcess, tester: Tester, red_model: str
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 sys.path.append(str(Path(__file__).parent / "soak"))
 
+from result_file import write
 from samples import Sampler, Samples, growth, shared_files, slope, verdicts
 
 SECONDS = [float(second) for second in range(1, 1201)]
@@ -91,3 +93,20 @@ def test_the_verdict_names_what_grows() -> None:
         "rss_mb a minute, second half",
         "handles more than before",
     ]
+
+
+def test_a_way_back_that_never_ended_is_null_in_the_file_as_json_has_no_infinity(
+    tmp_path: Path,
+) -> None:
+    verdict = ("longest way back, s", float("inf"), 10.0)
+    result = {"recovery_s": {"silent": float("inf"), "past": 0.5}, "verdicts": [verdict]}
+    write(result, tmp_path / "soak.json")
+
+    def refuse(word: str) -> None:
+        raise AssertionError(f"{word} is not JSON")
+
+    text = (tmp_path / "soak.json").read_text()
+    assert json.loads(text, parse_constant=refuse) == {
+        "recovery_s": {"silent": None, "past": 0.5},
+        "verdicts": [["longest way back, s", None, 10.0]],
+    }

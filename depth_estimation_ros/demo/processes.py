@@ -30,6 +30,7 @@ class Child:
     """A Python module run in a process of its own; its log is a file.
 
     Args:
+        name: for its events.
         module: run as `python -m` would.
         arguments: of the module.
         environment: of the process.
@@ -39,13 +40,14 @@ class Child:
 
     def __init__(
         self,
+        name: str,
         module: str,
         arguments: Sequence[str],
         environment: Mapping[str, str],
         log: Path,
         events: Queue[tuple[str, dict[str, Any]]],
     ) -> None:
-        self.name = module.rpartition(".")[2]
+        self.name = name
         self._log_path = log
         self._log = log.open("w", encoding="utf-8", errors="replace")
         self._process = subprocess.Popen(

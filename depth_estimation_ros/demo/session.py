@@ -84,21 +84,22 @@ def run(
     events: Queue[tuple[str, dict[str, Any]]] = Queue()
     with ExitStack() as stack:
 
-        def start(name: str, *arguments: str) -> Child:
-            log = logs / f"{name.rpartition('.')[2]}.log"
-            child = Child(f"{PACKAGE}.{name}", arguments, variables, log, events)
+        def start(name: str, module: str, *arguments: str) -> Child:
+            child = Child(name, module, arguments, variables, logs / f"{name}.log", events)
             stack.callback(child.stop)
             return child
 
         progress("starting node and recorder", 0)
         children = {
-            "node": start("node", *_node_arguments(options, source, logs)),
+            "node": start("node", PACKAGE, *_node_arguments(options, source, logs)),
             "recorder": start(
-                "demo.recorder",
+                "recorder",
+                f"{PACKAGE}.demo.recorder",
                 json.dumps({"bag": str(bag), "topics": topics.recorded(source.transport)}),
             ),
             "player": start(
-                "demo.player",
+                "player",
+                f"{PACKAGE}.demo.player",
                 json.dumps(
                     {"source": asdict(options.source), "frame_timeout": options.frame_timeout}
                 ),

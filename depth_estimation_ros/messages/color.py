@@ -13,20 +13,30 @@ from numpy.typing import NDArray
 from depth_estimation_ros.errors import ImageError
 from depth_estimation_ros.messages.buffers import image_bytes, image_rows
 from depth_estimation_ros.messages.kinds import ROS, Kind
+from depth_estimation_ros.picture_header import LARGEST_PIXELS
 
 Picture = NDArray[np.uint8]
 
 
-def decode_image(msg: Any) -> Picture:
+def decode_image(msg: Any, largest: int = LARGEST_PIXELS) -> Picture:
     """The picture of a sensor_msgs/Image as (H, W, 3) uint8 RGB, C-contiguous.
 
     An rgb8 image without padding is not copied: the picture shares the message's memory, so do not
     write to it. Sixteen bits are scaled to eight; YUV is BT.601 with limited range, as in OpenCV.
 
     Raises:
-        ImageError: unknown encoding, zero size, data that does not fit step and height, or a size
-            that the encoding cannot have.
+        ImageError: unknown encoding, zero size, more than `largest` pixels, data that does not fit
+            step and height, or a size that the encoding cannot have.
     """
+    width, height = int(msg.width), int(msg.height)
+    if width * height > largest:
+        raise ImageError(
+            "The image is too large",
+            found=f"{width} x {height}",
+            expected=f"at most {largest} pixels",
+            fix="Set a smaller size in the camera driver, or the node's parameter max_image_pixels "
+            "if there is memory for this one.",
+        )
     decoder = _DECODERS.get(msg.encoding)
     if decoder is None:
         raise ImageError(

@@ -16,26 +16,29 @@ from depth_estimation_ros.picture_header import LARGEST_PIXELS, why_not_decodabl
 _COLOR = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
 
 
-def decode_compressed(msg: Any) -> NDArray[np.uint8]:
+def decode_compressed(msg: Any, largest: int = LARGEST_PIXELS) -> NDArray[np.uint8]:
     """The picture of a sensor_msgs/CompressedImage (JPEG, PNG) as (H, W, 3) uint8 RGB, contiguous.
 
     Gray becomes RGB, 16 bits become 8. The format field is not asked: the bytes say what they are.
 
     Raises:
         ImageError: the bytes are not a JPEG or PNG, not the whole of one, or declare a size that
-            they cannot hold or that no camera has: nothing is allocated for it.
+            they cannot hold or more than `largest` pixels: nothing is allocated for it.
     """
-    return np.asarray(cv2.cvtColor(decode_bytes(msg, _COLOR), cv2.COLOR_BGR2RGB), np.uint8)
+    picture = decode_bytes(msg, _COLOR, largest=largest)
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
 
 
-def decode_bytes(msg: Any, flags: int, start: int = 0) -> NDArray[Any]:
+def decode_bytes(
+    msg: Any, flags: int, start: int = 0, largest: int = LARGEST_PIXELS
+) -> NDArray[Any]:
     """The picture of a CompressedImage, from byte `start`, as cv2.imdecode gives it.
 
     Raises:
         ImageError: as `decode_compressed`.
     """
     data = np.frombuffer(msg.data, np.uint8)[start:]
-    why = why_not_decodable(data.tobytes()) if len(data) > 0 else "no bytes"
+    why = why_not_decodable(data.tobytes(), largest) if len(data) > 0 else "no bytes"
     picture = None
     cause: Exception | None = None
     if not why:
@@ -49,8 +52,9 @@ def decode_bytes(msg: Any, flags: int, start: int = 0) -> NDArray[Any]:
             "The compressed image cannot be decoded",
             found=f"{len(data)} bytes that begin with {data[:8].tobytes()!r}, "
             f"format '{msg.format}': {why}",
-            expected=f"a whole JPEG or PNG of at most {LARGEST_PIXELS} pixels",
-            fix="Look at the publisher; with image_transport choose `compressed`, "
-            "not `compressedDepth` or `theora`.",
+            expected=f"a whole JPEG or PNG of at most {largest} pixels",
+            fix="Look at the publisher; with image_transport choose `compressed`, not "
+            "`compressedDepth` or `theora`. How many pixels the node takes, its parameter "
+            "max_image_pixels says.",
         ) from cause
     return picture

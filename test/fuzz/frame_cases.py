@@ -19,6 +19,7 @@ from depth_estimation_ros.engines.choice import EngineOptions
 from depth_estimation_ros.errors import CalibrationError, ImageError, ParameterError
 from depth_estimation_ros.frames import OUTPUTS, EstimatedFrame, prepare
 from depth_estimation_ros.messages import RECORDED, Kind, read_points
+from depth_estimation_ros.picture_header import CAMERA_PIXELS
 from depth_estimation_ros.pipeline import DepthPipeline, PipelineSettings
 from depth_estimation_ros.render import COLOR_MAPS, ColorSettings, DepthColors
 
@@ -89,7 +90,8 @@ class Frames:
         rectified = data.draw(st.booleans())
         stride, voxel = (
             data.draw(st.sampled_from([1, 2, 64])),
-            data.draw(st.sampled_from([0, 0, 1e-3, 1])),
+            # A node makes no cloud of voxels.
+            data.draw(st.sampled_from([0, 0, 1e-3, 1])) if self._kind is RECORDED else 0,
         )
         before = _snapshot(message), _snapshot(info)
         with self._budget.case():
@@ -104,7 +106,7 @@ class Frames:
 def _estimate(
     message: Any, info: Any, rectified: bool, engine: Any, settings: PipelineSettings
 ) -> EstimatedFrame:
-    prepared = prepare(message, info, image_is_rectified=rectified)
+    prepared = prepare(message, info, image_is_rectified=rectified, largest=CAMERA_PIXELS)
     pipeline = DepthPipeline(engine, settings)
     return EstimatedFrame(prepared, pipeline.run(prepared.rgb, prepared.camera))
 

@@ -11,7 +11,6 @@ not come back within 10 s of the end of a fault. Writes soak.json and soak.png (
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from result_file import write
 from rich.console import Console
 from rich.table import Table
 
@@ -53,7 +53,7 @@ def main() -> int:
     args.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         result = _run(args, Path(folder))
-    (args.out / "soak.json").write_text(json.dumps(result, indent=1))
+    write(result, args.out / "soak.json")
     console = Console(width=None if sys.stdout.isatty() else 100)
     console.print(_table(result), f"Results: {args.out.absolute()}")
     return 0 if all(value <= limit for _, value, limit in result["verdicts"]) else 1
