@@ -41,6 +41,14 @@ def test_a_small_leak_shows_below_noise() -> None:
     assert 1.2 < slope(SECONDS, memory) < 1.8
 
 
+@pytest.mark.parametrize("phase", [0, 20, 40])
+def test_a_saw_of_every_round_is_no_leak_and_hides_none(phase: int) -> None:
+    saw = [300.0 + 20.0 * ((second + phase) % 60) / 60 for second in SECONDS]
+    assert slope(SECONDS, saw) < 0.5
+    leak = [value + 1.5 * second / 60.0 for value, second in zip(saw, SECONDS, strict=True)]
+    assert 1.4 < slope(SECONDS, leak) < 2.0
+
+
 def test_handles_that_come_and_go_have_not_grown() -> None:
     assert growth(SECONDS, [20.0 + int(second) % 7 for second in SECONDS]) == 0.0
 
