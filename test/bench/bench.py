@@ -25,9 +25,13 @@ from rich.console import Console
 
 BENCH = Path(__file__).resolve().parent
 ROOT = BENCH.parents[1]
-sys.path[:0] = [str(BENCH), str(BENCH.parent), str(ROOT)]  # the tests' helpers; the package here
+# The tests' helpers; the package here.
+sys.path[:0] = [str(BENCH), str(BENCH.parent), str(BENCH.parent / "gpu"), str(ROOT)]
 
-SECTIONS = ("startup", "stages", "engine", "processor", "end_to_end", "cameras", "replay", "peers")
+SECTIONS = (
+    *("startup", "stages", "engine", "ladder", "processor", "end_to_end", "cameras"),
+    *("replay", "peers"),
+)
 KEPT = ROOT / "docs" / "benchmarks"
 
 

@@ -19,6 +19,18 @@ def costs_nothing(folder: Path) -> Path:
     )
 
 
+def random_network(name: str, folder: Path) -> Path:
+    """One of the networks that `make gpu-check` compares, with random weights.
+
+    Raises:
+        ImportError: no PyTorch or timm.
+    """
+    from random_networks import export_random, size_for
+
+    path = folder / f"{name}.onnx"
+    return path if path.exists() else export_random(name, *size_for(name, 240, 320), folder)
+
+
 def in_int8(model: str, folder: Path) -> Path:
     """The network in int8, as `build_engine` and `training export` make it."""
     from depth_estimation_ros.engines.tensorrt.model_file import read_model_file

@@ -12,6 +12,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -139,13 +140,14 @@ def network_here(model: str) -> tuple[str, Round]:
     return version("onnxruntime"), lambda: engine.infer(batch)
 
 
-def network_openvino(model: str) -> tuple[str, Round]:
+def network_openvino(model: str, **hints: str) -> tuple[str, Round]:
+    """Without hints OpenVINO computes in bfloat16 where the processor can."""
     import openvino
 
     from depth_estimation_ros.engines import resolve_model
 
     core = openvino.Core()
-    settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": THREADS}
+    settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": THREADS, **hints}
     batch = batch_for(model)
     network = core.read_model(resolve_model(model))
     network.reshape(list(batch.shape))
@@ -183,7 +185,8 @@ CLOUDS: dict[str, Callable[[int, int], tuple[str, Round]]] = {
 }
 NETWORKS: dict[str, Callable[[str], tuple[str, Round]]] = {
     "network: this package": network_here,
-    "network: OpenVINO": network_openvino,
+    "network: OpenVINO, float32": partial(network_openvino, INFERENCE_PRECISION_HINT="f32"),
+    "network: OpenVINO, as it chooses": network_openvino,
     "network: torch eager": network_torch,
 }
 

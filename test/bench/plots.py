@@ -1,4 +1,6 @@
-"""How cost grows with pixels, cameras and listeners: a plot each, of the JSON files in a folder."""
+"""How cost grows with pixels, cameras and listeners, and what accuracy costs: a plot each, of the
+JSON files in a folder.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +25,8 @@ def plot_all(folder: Path) -> list[Path]:
             made.append(listeners(live, folder / "scaling_listeners.png"))
     if (several := numbers_of(folder, "cameras")) is not None:
         made.append(cameras(several, folder / "scaling_cameras.png"))
+    if (rungs := numbers_of(folder, "ladder")) is not None:
+        made.append(ladder(rungs, folder / "accuracy_against_time.png"))
     return made
 
 
@@ -75,6 +79,45 @@ def cameras(numbers: dict[str, Any], path: Path) -> Path:
         processor.setdefault(label, []).append((row["cameras"], row["processor_ms_per_image"]))
     title = f"{numbers['model']}, 640x480 at {numbers['rate_hz']:g} Hz each, by cameras"
     return draw(path, title, "cameras", times, processor)
+
+
+def ladder(numbers: dict[str, Any], path: Path) -> Path:
+    """Accuracy against time, a line a data set; networks without known accuracy by time alone."""
+    figure, panel = plt.subplots(figsize=(9, 5), layout="constrained")
+    lines: Series = {}
+    for row in numbers["rows"]:
+        ms = row["threads_2"]["p50"]
+        known = row["accuracy"]
+        panel.axvline(ms, color="0.8", linestyle="-" if known else ":", zorder=0)
+        name = f"{row['network']} {row['precision']}" + ("" if known else ", not trained")
+        panel.annotate(
+            name,
+            (ms, 0.99),
+            (-3, 0),
+            ("data", "axes fraction"),
+            "offset points",
+            rotation=90,
+            ha="right",
+            va="top",
+            fontsize=7,
+        )
+        for scores in known:
+            lines.setdefault(scores["dataset"], []).append((ms, 100 * scores["delta1"]))
+    for label, points in lines.items():
+        panel.plot(*zip(*sorted(points), strict=True), marker="o", label=label.replace("_", " "))
+    panel.set(
+        xscale="log",
+        xlabel="one picture near 320x240 on ONNX Runtime, 2 threads, ms (median, logarithmic)",
+        ylabel="pixels within 25 % of true depth, %",
+        ylim=(0, 100),
+    )
+    panel.grid(alpha=0.3)
+    if lines:
+        panel.legend(title="data set, no alignment", fontsize=8, loc="center right")
+    figure.suptitle("Accuracy against time")
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+    return path
 
 
 def draw(path: Path, title: str, x: str, times: Series, processor: Series) -> Path:

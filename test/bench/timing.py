@@ -28,6 +28,14 @@ def milliseconds(step: Callable[[], Any]) -> float:
     return 1e3 * (time.perf_counter() - start)
 
 
+def processor_milliseconds(step: Callable[[], Any], calls: int) -> float:
+    """What one call takes of the processor, in all threads of this process: the mean of several."""
+    before = time.process_time()
+    for _ in range(calls):
+        step()
+    return 1e3 * (time.process_time() - before) / calls
+
+
 def alternating(
     steps: Mapping[str, Callable[[], Any]], rounds: int, block: int = 1, pause_s: float = 0.0
 ) -> dict[str, list[float]]:

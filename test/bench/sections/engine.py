@@ -1,8 +1,9 @@
-"""The network as the node runs it, beside ONNX Runtime called bare."""
+"""The network as the node runs it, beside ONNX Runtime called bare; and fp32 beside int8."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from networks import in_int8
 from options import Options
 from pictures import picture
 from tables import Table, both
-from timing import alternating, spread
+from timing import alternating, processor_milliseconds, spread
 
 from depth_estimation_ros.engines import EngineOptions, open_engine, resolve_model
 from depth_estimation_ros.model_card import InputSpec
@@ -20,6 +21,7 @@ from depth_estimation_ros.pipeline import network_size, resize_image, to_input
 
 AIM_PERCENT = 3.0
 TURNS, BLOCK, PAUSE_S = 8, 10, 0.05
+ENLARGED = (1.0, 1.5, 2.0)  # times the height and width that a network was made for
 NODE, SAME, DEFAULTS = "as the node runs it", "bare, same settings", "bare, its defaults"
 
 
@@ -36,7 +38,41 @@ def measure(options: Options) -> dict[str, Any]:
 
         irv2 = export_irv2(options.folder / "enc_dec_irv2.onnx")
         rows += [run(irv2, "fp32", threads, options, calls=2) for threads in (1, 2)]
-    return {"rows": rows}
+    by_size = [
+        entry
+        for model in options.models
+        for enlarged in ENLARGED[: 1 if options.quick else None]
+        for threads in (1, 2)
+        for entry in precisions(model, enlarged, threads, options)
+    ]
+    return {"rows": rows, "by_size": by_size}
+
+
+def precisions(model: str, enlarged: float, threads: int, options: Options) -> list[dict[str, Any]]:
+    """fp32 and int8 of one network in turn: milliseconds, and those of the processor."""
+    files = {"fp32": resolve_model(model), "int8": in_int8(model, options.folder)}
+    settings = EngineOptions(backend="onnxruntime", threads=threads)
+    engines = {precision: open_engine(path, settings) for precision, path in files.items()}
+    spec = engines["fp32"].card.input
+    height, width = (int(enlarged * length) for length in (spec.height, spec.width))
+    batch = batch_of_one(spec, height, width)
+    steps = {name: partial(engine.infer, batch) for name, engine in engines.items()}
+    turns = max(3, options.rounds(TURNS))
+    times = alternating(steps, turns, BLOCK, PAUSE_S)
+    processor = {name: processor_milliseconds(step, 2 * BLOCK) for name, step in steps.items()}
+    for engine in engines.values():
+        engine.close()
+    return [
+        {
+            "network": Path(model).stem,
+            "precision": precision,
+            "threads": threads,
+            "input": f"{width}x{height}",
+            "times": spread(times[precision]),
+            "processor_ms": processor[precision],
+        }
+        for precision in files
+    ]
 
 
 def run(
@@ -83,7 +119,7 @@ def bare(path: Path, threads: int, batch: np.ndarray, *, spinning: bool) -> Call
 
 
 def tables(numbers: dict[str, Any]) -> list[Table]:
-    """All networks in one table."""
+    """Ways to call a network in one table, fp32 and int8 in another."""
     table = Table(
         "The network, by the node and bare; milliseconds, p50 / p99",
         ("network", "precision", "threads", "input", NODE, SAME, DEFAULTS, "node against same, %"),
@@ -95,4 +131,18 @@ def tables(numbers: dict[str, Any]) -> list[Table]:
         shown = [both(times[name]) for name in (NODE, SAME, DEFAULTS)]
         facts = [row[name] for name in ("network", "precision", "threads", "input")]
         table.add(*facts, *shown, f"{slower:+.1f}")
-    return [table]
+    precise = Table(
+        "fp32, and int8 as `export` and `build_engine` write it, on ONNX Runtime",
+        ("network", "input", "threads", "precision", "ms, p50 / p99", "processor, ms", "of fp32's"),
+        note="int8 is written for TensorRT: see docs/speed.md.",
+    )
+    fp32 = {
+        (row["network"], row["input"], row["threads"]): row["times"]["p50"]
+        for row in numbers["by_size"]
+        if row["precision"] == "fp32"
+    }
+    for row in numbers["by_size"]:
+        facts = (row["network"], row["input"], row["threads"])
+        ratio = row["times"]["p50"] / fp32[facts]
+        precise.add(*facts, row["precision"], both(row["times"]), row["processor_ms"], ratio)
+    return [table, precise]
