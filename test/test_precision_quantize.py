@@ -1,7 +1,10 @@
 """int8: what is quantised, how, and how close the depth stays."""
 
+from collections import Counter
+
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import TensorProto, numpy_helper
 from onnx_nets import network, run
@@ -19,11 +22,11 @@ from depth_estimation_ros.precision.pictures import (
 from depth_estimation_ros.precision.quantize import FIRST_LAYERS, to_int8
 
 
-def quantised(pictures, path):
+def quantised(pictures, path, runtime="tensorrt"):
     reference = OnnxRuntimeEngine(resolve_model("compact"))
     spec = reference.card.input
     batches = (network_batch(rgb, spec, nominal=True) for rgb in pictures(spec))
-    onnx.save(to_int8(load(resolve_model("compact")), batches), path)
+    onnx.save(to_int8(load(resolve_model("compact")), batches, runtime=runtime), path)
     return reference, OnnxRuntimeEngine(path)
 
 
@@ -65,6 +68,25 @@ def test_zero_points_are_zero_and_weights_have_a_scale_a_channel(compact_int8):
     assert compact_int8.stat().st_size < 4.5e6
 
 
+def computed_by_onnxruntime(path, folder):
+    """The operators that ONNX Runtime makes of a file."""
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    options.optimized_model_filepath = str(folder / "optimised.onnx")
+    options.log_severity_level = 4
+    onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return Counter(node.op_type for node in onnx.load(folder / "optimised.onnx").graph.node)
+
+
+def test_onnxruntime_computes_in_int8_what_is_written_for_it(compact_int8, tmp_path):
+    path = tmp_path / "compact.onnx"
+    quantised(lambda spec: drawn_pictures(spec, 2), path, "onnxruntime")
+    made = computed_by_onnxruntime(path, tmp_path)
+    assert made["QLinearConv"] == 61 - FIRST_LAYERS - 1  # and the head
+    assert made["Conv"] + made["FusedConv"] == FIRST_LAYERS + 1
+    assert computed_by_onnxruntime(compact_int8, tmp_path)["QLinearConv"] == 0  # for TensorRT
+
+
 def test_the_card_comes_along_and_says_int8(compact_int8):
     model = load(compact_int8)
     assert [entry.key for entry in model.metadata_props] == ["depth_estimation_ros.model_card"]
@@ -73,10 +95,11 @@ def test_the_card_comes_along_and_says_int8(compact_int8):
     assert card.input.multiple_of == 32
 
 
-def test_on_real_frames_delta1_to_float32_is_above_0_99(tmp_path, shared_data):
+@pytest.mark.parametrize("runtime", ["tensorrt", "onnxruntime"])
+def test_on_real_frames_delta1_to_float32_is_above_0_99(tmp_path, shared_data, runtime):
     """Calibrated on other recordings than it is measured on."""
     train = shared_data("rgbd/train")
-    engines = quantised(lambda spec: read_pictures(train, 12), tmp_path / "int8.onnx")
+    engines = quantised(lambda spec: read_pictures(train, 12), tmp_path / "int8.onnx", runtime)
     parity = compare(*engines, read_pictures(shared_data("rgbd/val"), 20))
     assert parity.pictures == 20
     check_parity(parity, "int8", "compact", "")

@@ -7,8 +7,8 @@ by more than the limits in `depth_estimation_ros.precision.parity`.
 
 fp32 computes in float32 but stores its weights as float16, half the size; fp16 and int8 compute in
 fewer bits. int8 needs --calibration, a folder with pictures that look like what the robot will see
-and that are not those it is judged on. A robot's own TensorRT engine is better made from the fp32
-file, by build_engine.
+and that are not those it is judged on. It is written for ONNX Runtime on a processor. A robot's own
+TensorRT engine is made from the fp32 file, by build_engine, in int8 too.
 
 example: python -m training export --checkpoint runs/nyu/checkpoints/final.ckpt --out nyu.onnx
 """
@@ -156,7 +156,8 @@ def export(
         model = to_half(model)
     elif precision == "int8":
         shown = track(calibration, description="calibrating int8", transient=True)
-        model = to_int8(model, (network_batch(rgb, card.input, nominal=True) for rgb in shown))
+        batches = (network_batch(rgb, card.input, nominal=True) for rgb in shown)
+        model = to_int8(model, batches, runtime="onnxruntime")
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}")
     try:

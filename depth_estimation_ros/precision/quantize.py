@@ -7,7 +7,7 @@ import logging
 import tempfile
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -33,18 +33,28 @@ FIRST_LAYERS = 3
 # ConvTranspose stays as it is: its output channels are its weights' second axis, which ONNX
 # Runtime's quantiser does not know, and it is a small part of any network here.
 _QUANTIZED = ("Conv", "MatMul", "Gemm")
+# What lies between layers, for ONNX Runtime: one that stays float32 costs two roundings and a copy.
+_BETWEEN = ("Clip", "Relu", "LeakyRelu", "Add", "Concat")
+Runtime = Literal["tensorrt", "onnxruntime"]
 
 
 def to_int8(
-    model: onnx.ModelProto, batches: Iterable[Batch], keep_fp32: Collection[str] = ()
+    model: onnx.ModelProto,
+    batches: Iterable[Batch],
+    keep_fp32: Collection[str] = (),
+    runtime: Runtime = "tensorrt",
 ) -> onnx.ModelProto:
     """The same network with convolutions and products of matrices in int8.
 
-    Written as QuantizeLinear/DequantizeLinear around the input and the weights of each layer, as
-    TensorRT and ONNX Runtime read it: activations symmetric (zero point 0) a tensor, weights
-    symmetric a channel, biases float32. Everything between the layers, the first `FIRST_LAYERS`,
-    the head, and products of two activations stay float32; a residual or skip that reads a layer's
-    input reads the rounded one. The file is about half of float16's.
+    Written as QuantizeLinear/DequantizeLinear, weights symmetric a channel, activations a tensor.
+    The first `FIRST_LAYERS`, the head, and products of two activations stay float32. The file is
+    about half of float16's. What else is fused into int8 differs:
+
+    - TensorRT wants them around the input and the weights of each layer, int8 with zero point 0,
+      and biases in float32. Everything between the layers stays float32; a residual or skip that
+      reads a layer's input reads the rounded one. ONNX Runtime computes such a layer in float32.
+    - ONNX Runtime wants them around outputs too, activations as uint8 with any zero point, and
+      biases in int32; sums and the like between the layers follow. TensorRT has no uint8 for that.
 
     The range of an activation is from the smallest to the largest value in calibration. ONNX
     Runtime's entropy and percentile calibrations hold every tensor of all pictures at once; for
@@ -55,6 +65,7 @@ def to_int8(
         batches: calibration pictures as the network takes them, about 50 to 100 that look like
             what the robot will see; see `pictures.network_batch`. Read once, one at a time.
         keep_fp32: names of nodes, or types of operators, to leave in float32 as well.
+        runtime: that shall run the network fast; ONNX Runtime reads both.
 
     Raises:
         ModelError: ONNX Runtime cannot load the network, or the result is not valid ONNX.
@@ -74,20 +85,10 @@ def to_int8(
                 path,
                 reader,
                 quant_format=QuantFormat.QDQ,
-                activation_type=QuantType.QInt8,
                 weight_type=QuantType.QInt8,
                 per_channel=True,
-                op_types_to_quantize=list(_QUANTIZED),
                 nodes_to_exclude=sorted(_kept(model.graph, keep_fp32)),
-                extra_options={
-                    "ActivationSymmetric": True,
-                    "WeightSymmetric": True,
-                    # TensorRT has no int32 bias.
-                    "QuantizeBias": False,
-                    # A layer's output is what the next layer's input is, after the activation.
-                    "OpTypesToExcludeOutputQuantization": list(_QUANTIZED),
-                    "QDQOpTypePerChannelSupportToAxis": {"MatMul": 1},
-                },
+                **_as_read_by(runtime),
             )
         except Exception as error:  # ORT's own exceptions share no base class
             if isinstance(error, DepthEstimationError):
@@ -108,6 +109,31 @@ def to_int8(
     note_precision(quantized, "int8")
     check(quantized, "int8")
     return quantized
+
+
+def _as_read_by(runtime: Runtime) -> dict[str, Any]:
+    """Arguments of ONNX Runtime's quantiser."""
+    from onnxruntime.quantization import QuantType
+
+    by_column = {"WeightSymmetric": True, "QDQOpTypePerChannelSupportToAxis": {"MatMul": 1}}
+    if runtime == "onnxruntime":
+        return {
+            "activation_type": QuantType.QUInt8,
+            "op_types_to_quantize": [*_QUANTIZED, *_BETWEEN],
+            "extra_options": by_column,
+        }
+    return {
+        "activation_type": QuantType.QInt8,
+        "op_types_to_quantize": list(_QUANTIZED),
+        "extra_options": {
+            **by_column,
+            "ActivationSymmetric": True,
+            # TensorRT has no int32 bias.
+            "QuantizeBias": False,
+            # A layer's output is what the next layer's input is, after the activation.
+            "OpTypesToExcludeOutputQuantization": list(_QUANTIZED),
+        },
+    }
 
 
 class _Reader:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from depth_estimation_ros.engines import resolve_model
 
-CALIBRATED_ON = 8  # drawn pictures: speed does not depend on them
+CALIBRATED_ON = 2  # drawn pictures: speed does not depend on them
 
 
 def costs_nothing(folder: Path) -> Path:
@@ -32,7 +32,7 @@ def random_network(name: str, folder: Path) -> Path:
 
 
 def in_int8(model: str, folder: Path) -> Path:
-    """The network in int8, as `build_engine` and `training export` make it."""
+    """The network in int8, as `training export` makes it."""
     from depth_estimation_ros.engines.tensorrt.model_file import read_model_file
     from depth_estimation_ros.precision.graph import load
     from depth_estimation_ros.precision.pictures import drawn_pictures, network_batch
@@ -45,5 +45,6 @@ def in_int8(model: str, folder: Path) -> Path:
         batches = (
             network_batch(rgb, spec, nominal=True) for rgb in drawn_pictures(spec, CALIBRATED_ON)
         )
-        path.write_bytes(to_int8(load(source), batches).SerializeToString())
+        int8 = to_int8(load(source), batches, runtime="onnxruntime")
+        path.write_bytes(int8.SerializeToString())
     return path

@@ -132,9 +132,8 @@ def tables(numbers: dict[str, Any]) -> list[Table]:
         facts = [row[name] for name in ("network", "precision", "threads", "input")]
         table.add(*facts, *shown, f"{slower:+.1f}")
     precise = Table(
-        "fp32, and int8 as `export` and `build_engine` write it, on ONNX Runtime",
+        "fp32, and int8 as `training export` writes it",
         ("network", "input", "threads", "precision", "ms, p50 / p99", "processor, ms", "of fp32's"),
-        note="int8 is written for TensorRT: see docs/speed.md.",
     )
     fp32 = {
         (row["network"], row["input"], row["threads"]): row["times"]["p50"]
