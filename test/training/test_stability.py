@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from pipeline_cases import constant_pipeline
 
+from depth_estimation_ros.errors import ParameterError
 from depth_estimation_ros.geometry import CameraModel
 from training.cloud_quality.views import trace_faces
 from training.stability.measure import Run, add_lag, add_step
@@ -256,3 +257,8 @@ def test_the_command_writes_its_numbers_into_a_page(tmp_path: Path) -> None:
     assert "| none |" in text
     assert "| pixels 0.5 |" in text
     assert "1 sequences, 2 pairs of frames, between two 4.00 deg and 0 mm" in text
+
+
+def test_a_room_without_a_way_ahead_asks_for_another_seed() -> None:
+    with pytest.raises(ParameterError, match=r"seed 900002 .* no free way ahead.*--first-seed"):
+        next(rendered_moments("approach", 900_002, 12))
