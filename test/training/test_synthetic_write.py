@@ -97,3 +97,16 @@ def test_a_size_that_cannot_work_is_refused(text, tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["synthesize", "--out", str(tmp_path), "--size", text])
     assert text in capsys.readouterr().err
+
+
+def test_leaving_out_every_kind_is_refused_before_anything_is_written(tmp_path, capsys):
+    words = f"synthesize --out {tmp_path / 'none'} --kinds hall --without kind:hall".split()
+    assert main(words) == 1
+    assert "no kind of scene is left of hall" in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
+
+
+def test_what_is_left_out_stands_beside_the_frames(tmp_path):
+    words = "--count 1 --size 48x36 --workers 1 --quiet --without noise clutter".split()
+    assert main(["synthesize", "--out", str(tmp_path), *words]) == 0
+    assert json.loads((tmp_path / "frames.json").read_text())["without"] == ["clutter", "noise"]

@@ -33,9 +33,9 @@ from rich.text import Text
 from depth_estimation_ros.errors import ParameterError
 from training.synthetic.cameras import HFOV_DEG, sample_cameras
 from training.synthetic.dice import Dice
-from training.synthetic.factors import FACTORS, REMOVABLE, Without
+from training.synthetic.factors import FACTORS, REMOVABLE, Without, kinds_without
 from training.synthetic.render import render
-from training.synthetic.scenes import KINDS, sample_scenes
+from training.synthetic.scenes import DEFAULT_MIXTURE, KINDS, sample_scenes
 from training.synthetic.sensor import sensor
 
 GENERATOR_VERSION = 3  # grows whenever the same seed gives other pixels
@@ -140,8 +140,12 @@ def write_folder(
         The folder.
 
     Raises:
-        ParameterError: the folder holds frames made with other settings.
+        ParameterError: the folder holds frames made with other settings, or no kind is left.
     """
+    try:
+        kinds_without(kinds or DEFAULT_MIXTURE, without)
+    except ValueError as error:
+        raise ParameterError(f"--without: {error}", fix="Leave out fewer kinds.") from error
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     about = {
