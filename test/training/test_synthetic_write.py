@@ -107,6 +107,7 @@ def test_leaving_out_every_kind_is_refused_before_anything_is_written(tmp_path, 
 
 
 def test_what_is_left_out_stands_beside_the_frames(tmp_path):
-    words = ["--count", "1", "--size", "48x36", "--workers", "1", "--quiet", "--without", "noise", "clutter"]
-    assert main(["synthesize", "--out", str(tmp_path), *words]) == 0
+    few = ["--count", "1", "--size", "48x36", "--workers", "1", "--quiet"]
+    words = ["--out", str(tmp_path), *few, "--without", "noise", "clutter"]
+    assert main(["synthesize", *words]) == 0
     assert json.loads((tmp_path / "frames.json").read_text())["without"] == ["clutter", "noise"]
