@@ -93,7 +93,7 @@ def test_rectified_image_has_the_camera_p() -> None:
 
 def test_what_is_wrong_is_said() -> None:
     with pytest.raises(ImageError, match="found 'rgb9'"):
-        prepare(SimpleNamespace(header=HEADER, encoding="rgb9"), INFO)
+        prepare(SimpleNamespace(header=HEADER, encoding="rgb9", width=W, height=H), INFO)
     with pytest.raises(CalibrationError, match=f"expected {W} x {H} as the image"):
         prepare(IMAGE, camera_info(CAMERA.scaled(4, 3), HEADER, RECORDED))
 

@@ -39,7 +39,7 @@ def test_only_the_entrance_and_the_head_of_the_bundled_model_stay_float32(compac
         *("Cast", "Transpose", "Div", "Sub", "Div")
     ]
     assert [n.op_type for n in graph.node if n.name in head(graph)] == [
-        *("Conv", "Resize", "Sigmoid", "Squeeze", "Mul", "Add", "Exp")
+        *("Conv", "Sigmoid", "Resize", "Squeeze", "Mul", "Add", "Exp")
     ]
     model = load(compact_half)
     kind = types(model)

@@ -113,7 +113,9 @@ def ladder(numbers: dict[str, Any], path: Path) -> Path:
     )
     panel.grid(alpha=0.3)
     if lines:
-        panel.legend(title="data set, no alignment", fontsize=8, loc="center right")
+        panel.legend(
+            title="data set, no alignment", fontsize=8, loc="upper left", bbox_to_anchor=(0.46, 0.6)
+        )
     figure.suptitle("Accuracy against time")
     figure.savefig(path, dpi=110)
     plt.close(figure)

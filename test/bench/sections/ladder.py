@@ -35,14 +35,16 @@ def measure(options: Options) -> dict[str, Any]:
     """Operations, milliseconds by threads, and known accuracy of each network and precision."""
     files, missing = untrained(options.folder)
     files |= {Path(model).stem: resolve_model(model) for model in options.models}
-    rows = [row(name, "fp32", path) for name, path in files.items()]
-    rows += [
-        row(name, "int8", in_int8(str(path), options.folder))
+    networks = [(name, "fp32", path) for name, path in files.items()]
+    networks += [
+        (name, "int8", in_int8(str(path), options.folder))
         for name, path in files.items()
         if not (options.quick and name in UNTRAINED)  # their calibration takes half a minute
     ]
+    rows = [row(*network) for network in networks]
     for threads in (1, 2):
-        times = timed(rows, threads, max(3, options.rounds(TURNS)))
+        paths = [path for _, _, path in networks]
+        times = timed(paths, threads, max(3, options.rounds(TURNS)))
         for entry, taken in zip(rows, times, strict=True):
             entry[f"threads_{threads}"] = taken
     return {"rows": rows, "missing": missing}
@@ -64,7 +66,6 @@ def row(name: str, precision: str, path: Path) -> dict[str, Any]:
     return {
         "network": name,
         "precision": precision,
-        "path": str(path),
         "random_weights": name in UNTRAINED,
         "input": f"{width}x{height}",
         "gmacs": count_macs(path, batch_of_one(card.input, height, width)) / 1e9,
@@ -83,13 +84,13 @@ def nearest_size(spec: InputSpec) -> tuple[int, int]:
     return int(HEIGHT / step + 0.5) * step, int(WIDTH / step + 0.5) * step
 
 
-def timed(rows: list[dict[str, Any]], threads: int, turns: int) -> list[dict[str, float]]:
-    """Milliseconds of each row's network, all in turn."""
+def timed(paths: list[Path], threads: int, turns: int) -> list[dict[str, float]]:
+    """Milliseconds of each network, all in turn."""
     with ExitStack() as stack:
         steps = {}
-        for number, entry in enumerate(rows):
+        for number, path in enumerate(paths):
             settings = EngineOptions(backend="onnxruntime", threads=threads)
-            engine = stack.enter_context(closing(open_engine(entry["path"], settings)))
+            engine = stack.enter_context(closing(open_engine(path, settings)))
             batch = batch_of_one(engine.card.input, *nearest_size(engine.card.input))
             steps[str(number)] = partial(engine.infer, batch)
         return [spread(taken) for taken in alternating(steps, turns, BLOCK, PAUSE_S).values()]
