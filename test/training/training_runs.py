@@ -106,6 +106,9 @@ def start_process(
 def _command(command: list[str], environment: dict[str, str], kill_at: int | None) -> None:
     os.environ.update({"CUDA_VISIBLE_DEVICES": "", **environment})
     torch.set_num_threads(1)
+    # As at a command line. Loader workers of the server's kind would have the server for a parent,
+    # and not end with a training that is killed.
+    multiprocessing.set_start_method("fork", force=True)
     if kill_at is not None:
         from training.module import DepthModule
 

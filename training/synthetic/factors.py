@@ -2,6 +2,7 @@
 worth measured: `python -m training synthesize --without clutter`.
 
 A factor that is left out changes nothing else of the same seed: its numbers are drawn all the same.
+Only a kind of scene that is left out is replaced by another kind.
 """
 
 from __future__ import annotations
