@@ -18,13 +18,7 @@ FOCAL = 40.0
 LIGHT = {"position": (0.0, 0.0, 2.0), "is_lamp": (1.0,), "color": (1.0,) * 3, "reach": (0.5,)}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Small tensors: threads would only wait for each other on a busy machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def scene(*bodies, kind="room"):

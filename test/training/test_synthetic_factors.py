@@ -22,13 +22,7 @@ OF_THE_PICTURE |= {"mirrors": 1}
 OF_THE_SCENE = ("shapes", "clutter", "tilt", "roll", "heights", "close", "lenses")
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Small tensors: threads would only wait for each other on a busy machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def frames(*without):

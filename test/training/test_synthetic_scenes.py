@@ -15,13 +15,7 @@ from training.synthetic.textures import PATTERNS, Surface
 HEIGHT, WIDTH = 36, 48
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Small tensors: threads would only wait for each other on a busy machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def frames(seeds, kinds=None):

@@ -9,14 +9,7 @@ from training_runs import arguments, changed, curve, start_process, train, write
 
 from training.__main__ import main
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """As the killed processes: sums over another number of threads round differently."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
