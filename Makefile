@@ -32,7 +32,7 @@ VENV_ARGS := --system-site-packages
 KEEP := $(shell python3 -c "import numpy; print('numpy==' + numpy.__version__)" 2>/dev/null)
 OPENCV := $(shell python3 -c "import cv2" 2>/dev/null || echo opencv-python-headless)
 RUNTIME := $(KEEP) $(OPENCV) onnxruntime pyyaml rosbags mcap rich
-TEST_EXTRAS := demo,train,test,tensorrt-test
+TEST_EXTRAS := demo,train,test,tensorrt-test,openvino
 WITH := ROS 2 $(ROS)
 else
 # What the wheels exist for.
@@ -41,7 +41,7 @@ FITS := "import ensurepip, platform, sys; sys.exit(not ((3, 10) <= sys.version_i
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10; do \
 	$$p -c $(FITS) 2>/dev/null && { echo $$p; break; }; done)
 RUNTIME := ".[ros,demo]"
-TEST_EXTRAS := ros,demo,train,test,tensorrt-test
+TEST_EXTRAS := ros,demo,train,test,tensorrt-test,openvino
 WITH := the ROS 2 wheels
 endif
 

@@ -69,6 +69,8 @@ setup(
         "ray": [*RECORDINGS, "ray"],
         # NVIDIA GPUs; pycuda is compiled with the CUDA toolkit. Jetson has its own TensorRT.
         "tensorrt": ["tensorrt", "pycuda", "cuda-bindings", "onnx", "rich"],
+        # Processors, quicker than ONNX Runtime there: backend openvino.
+        "openvino": ["openvino"],
         "train": [
             "torch",
             "timm>=1.0",

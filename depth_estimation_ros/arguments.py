@@ -31,7 +31,8 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
         "--backend",
         choices=BACKENDS,
         default="auto",
-        help="auto takes TensorRT where it has an engine of this model (default: auto)",
+        help="auto takes TensorRT where it has an engine of this model, else ONNX Runtime; "
+        "openvino is the quickest on a processor (default: auto)",
     )
     group.add_argument(
         "--device", type=number(int, 0, 63), default=0, help="index of the GPU (default: 0)"
@@ -40,7 +41,8 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
         "--precision",
         choices=PRECISIONS,
         default="fp16",
-        help="of the TensorRT engine that is looked for or built (default: fp16)",
+        help="of the TensorRT engine that is looked for or built; with openvino fp32, or fp16 for "
+        "16 bits where the processor has them (default: fp16)",
     )
     group.add_argument(
         "--build-engine",

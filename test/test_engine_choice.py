@@ -64,6 +64,20 @@ def test_onnxruntime_asked_for_is_onnxruntime(model: Path) -> None:
     assert said == [f"running on {engine.description}; not on TensorRT: backend is onnxruntime"]
 
 
+def test_openvino_asked_for_is_openvino(model: Path) -> None:
+    pytest.importorskip("openvino", reason="needs OpenVINO")
+    said: list[str] = []
+    engine = open_engine(model, EngineOptions(backend="openvino"), said.append)
+    assert " on OpenVINO " in engine.description
+    assert said == [f"running on {engine.description}: backend is openvino"]
+
+
+def test_openvino_has_no_int8_of_its_own(model: Path) -> None:
+    said = refusal(model, ParameterError, backend="openvino", precision="int8")
+    assert "found int8 with backend openvino, expected fp32 or fp16" in said
+    assert "export --precision int8" in said
+
+
 @pytest.mark.usefixtures("_no_gpu_software")
 @pytest.mark.parametrize("name", ["model", "engine_file"])
 def test_tensorrt_asked_for_is_never_replaced_in_silence(
@@ -83,9 +97,12 @@ def test_an_engine_file_is_tensorrts_even_with_auto(engine_file: Path) -> None:
     assert "cannot run on TensorRT" in refusal(engine_file, EngineError)
 
 
-def test_an_engine_file_for_onnxruntime_is_a_contradiction(engine_file: Path) -> None:
-    assert refusal(engine_file, ParameterError, backend="onnxruntime") == (
-        "parameter backend: found onnxruntime for a.engine, which is a TensorRT engine, expected "
+@pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
+def test_an_engine_file_for_another_library_is_a_contradiction(
+    engine_file: Path, backend: str
+) -> None:
+    assert refusal(engine_file, ParameterError, backend=backend) == (
+        f"parameter backend: found {backend} for a.engine, which is a TensorRT engine, expected "
         "tensorrt or auto. Correct 'backend', or give the ONNX file that the engine was built from"
     )
 
@@ -93,7 +110,7 @@ def test_an_engine_file_for_onnxruntime_is_a_contradiction(engine_file: Path) ->
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"backend": "openvino"}, "'openvino', expected one of auto, tensorrt, onnxruntime"),
+        ({"backend": "tvm"}, "'tvm', expected one of auto, tensorrt, onnxruntime, openvino"),
         ({"precision": "fp8"}, "'fp8', expected one of fp32, fp16, int8"),
     ],
 )

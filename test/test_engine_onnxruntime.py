@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-import yaml
 from onnx import TensorProto, helper
 from tiny_models import (
     constant_depth,
+    float_card,
     float_nchw,
     red_depth,
+    resave,
     slow_depth,
     tiny_card,
     with_card_text,
@@ -33,28 +34,13 @@ from depth_estimation_ros.engines import (
     resolve_model,
 )
 from depth_estimation_ros.errors import EngineError, ModelError
-from depth_estimation_ros.model_card import EXAMPLE_CARD, METADATA_KEY
-
-
-def float_card(**changes: object) -> str:
-    """YAML of a card for `tiny_models.float_nchw`."""
-    fields = yaml.safe_load(EXAMPLE_CARD)
-    fields["input"] |= {"height": 48, "width": 64} | changes
-    return yaml.safe_dump(fields)
+from depth_estimation_ros.model_card import EXAMPLE_CARD
 
 
 def error_of(model: Path, kind: type[Exception] = ModelError) -> str:
     with pytest.raises(kind) as caught:
         open_engine(model)
     return str(caught.value)
-
-
-def resave(path: Path, change: object) -> Path:
-    """Applies `change` to the model of a file."""
-    model = onnx.load(str(path))
-    change(model)  # type: ignore[operator]
-    onnx.save(model, str(path))
-    return path
 
 
 # --- numbers -------------------------------------------------------------------------------------
@@ -270,86 +256,6 @@ def test_a_card_of_an_unknown_version(tmp_path: Path) -> None:
 def test_a_card_that_is_not_json(tmp_path: Path) -> None:
     path = with_card_text(tmp_path / "a.onnx", "{")
     assert error_of(path).startswith(f"{path}: the model card is not JSON")
-
-
-# --- networks that do not fit their card ---------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        (
-            {"dtype": "uint8", "mean": None, "std": None},
-            "found tensor(float), expected tensor(uint",
-        ),
-        ({"layout": "NHWC"}, "found ('n', 3, 48, 64), expected (batch, 48, 64, 3) as NHWC"),
-        ({"height": 96}, "found ('n', 3, 48, 64), expected (batch, 3, 96, 64) as NCHW"),
-        ({"multiple_of": 16}, "expected (batch, 3, height, width) as NCHW"),
-    ],
-)
-def test_an_input_that_is_not_the_cards(tmp_path: Path, changes: dict, said: str) -> None:
-    path = float_nchw(tmp_path / "a.onnx")
-    (tmp_path / "a.card.yaml").write_text(float_card(**changes))
-    message = error_of(path)
-    assert message.startswith(f"{path}: input 'image' of the network against its card: ")
-    assert said in message
-
-
-def test_two_outputs_are_refused(tmp_path: Path) -> None:
-    def add_output(model: onnx.ModelProto) -> None:
-        model.graph.node.append(helper.make_node("Identity", ["depth"], ["confidence"]))
-        model.graph.output.append(
-            helper.make_tensor_value_info("confidence", TensorProto.FLOAT, ["n", "h", "w"])
-        )
-
-    message = error_of(resave(constant_depth(tmp_path / "a.onnx"), add_output))
-    assert "found ['image'] and ['depth', 'confidence'], expected one picture in" in message
-
-
-def test_an_output_with_channels_is_refused(tmp_path: Path) -> None:
-    def one_hot(model: onnx.ModelProto) -> None:
-        model.graph.node[-1].output[0] = "plane"
-        model.graph.initializer.append(helper.make_tensor("axis", TensorProto.INT64, [1], [1]))
-        model.graph.node.append(helper.make_node("Unsqueeze", ["plane", "axis"], ["one"]))
-        model.graph.node.append(helper.make_node("Concat", ["one", "one"], ["depth"], axis=1))
-        del model.graph.output[:]
-        model.graph.output.append(
-            helper.make_tensor_value_info("depth", TensorProto.FLOAT, ["n", 2, "h", "w"])
-        )
-
-    path = constant_depth(tmp_path / "a.onnx")
-    model = onnx.load(str(path))
-    for node in model.graph.node:  # the name "plane" is taken
-        for names in (node.input, node.output):
-            names[:] = ["gathered" if name == "plane" else name for name in names]
-    one_hot(model)
-    onnx.save(model, str(path))
-    message = error_of(path)
-    assert "output 'depth' of the network against its card: found ('n', 2, 'h', 'w')" in message
-
-
-def test_an_output_that_is_not_float32_is_refused(tmp_path: Path) -> None:
-    def to_double(model: onnx.ModelProto) -> None:
-        model.graph.node[-1].output[0] = "single"
-        model.graph.node.append(
-            helper.make_node("Cast", ["single"], ["depth"], to=TensorProto.DOUBLE)
-        )
-        model.graph.output[0].type.tensor_type.elem_type = TensorProto.DOUBLE
-
-    message = error_of(resave(constant_depth(tmp_path / "a.onnx"), to_double))
-    assert "output 'depth' of the network against its card: found tensor(double)" in message
-
-
-def test_a_network_of_fixed_size_under_a_card_of_multiples(tmp_path: Path) -> None:
-    fixed = with_size(tiny_card(), 48, 64, None)
-    path = constant_depth(tmp_path / "a.onnx", card=fixed)
-
-    def promise_any_size(model: onnx.ModelProto) -> None:
-        free = with_size(fixed, 48, 64, 8)
-        helper.set_model_props(model, {METADATA_KEY: free.to_json()})
-
-    message = error_of(resave(path, promise_any_size))
-    assert "found ('n', 48, 64, 3), expected (batch, height, width, 3) as NHWC" in message
 
 
 # --- ONNX Runtime itself -------------------------------------------------------------------------

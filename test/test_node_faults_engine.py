@@ -27,11 +27,14 @@ def threads_of(node: NodeProcess) -> list[str]:
     return [(task / "comm").read_text().strip() for task in tasks]
 
 
+@pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
 def test_network_that_hangs_is_an_error_and_another_one_takes_its_place(
-    node: NodeProcess, tester: Tester, tmp_path: Path
+    node: NodeProcess, tester: Tester, tmp_path: Path, backend: str
 ) -> None:
+    pytest.importorskip(backend, reason=f"needs {backend}")
     model = str(faulty_nets.hanging(tmp_path / "hangs.onnx"))
-    tester.bring(node, "active", model=model, camera_info_timeout=0.0, engine_timeout=LIMIT)
+    settings = {"model": model, "camera_info_timeout": 0.0, "engine_timeout": LIMIT}
+    tester.bring(node, "active", backend=backend, **settings)
     depth = tester.collect(node, Image, "~/depth/image")
     tester.result_of(node, red_image(100), depth)
     threads, said = len(threads_of(node)), len(node.log)
@@ -46,7 +49,8 @@ def test_network_that_hangs_is_an_error_and_another_one_takes_its_place(
     values = tester.diagnostics(node, lambda v: v["level"] != "2")
     assert (values["state"], values["dropped_bad"]) == ("active", "2")
     assert node.log[said:].count("the network hangs") == 2
-    tester.wait_until(lambda: len(threads_of(node)) <= threads, "the end of old threads", node)
+    if backend == "onnxruntime":  # OpenVINO breaks off between operators, of which a loop is one
+        tester.wait_until(lambda: len(threads_of(node)) <= threads, "the end of old threads", node)
     assert "Traceback" not in node.log
 
 

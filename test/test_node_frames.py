@@ -62,10 +62,13 @@ def test_all_outputs_carry_the_stamp_and_frame_of_the_image(
         assert message.header == image.header
 
 
+@pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
 def test_depth_and_colours_are_those_of_the_network(
-    node: NodeProcess, tester: Tester, red_model: str
+    node: NodeProcess, tester: Tester, red_model: str, backend: str
 ) -> None:
-    tester.bring(node, "active", model=red_model, camera_info_timeout=0.0)
+    pytest.importorskip(backend, reason=f"needs {backend}")
+    settings = {"model": red_model, "backend": backend, "precision": "fp32"}
+    tester.bring(node, "active", camera_info_timeout=0.0, **settings)
     depth = tester.collect(node, Image, "~/depth/image", BEST_EFFORT)
     color = tester.collect(node, Image, "~/depth/color")
     red = np.random.default_rng(7).integers(0, 256, (48, 64), np.uint8)

@@ -94,7 +94,7 @@ def test_value_out_of_range_or_of_another_type_is_refused(
         ("image_transport", "theora"),
         ("color_map", "jet2000"),
         ("color_range", "auto"),
-        ("backend", "openvino"),
+        ("backend", "tvm"),
         ("precision", "fp8"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +16,16 @@ from tiny_models import red_depth
 
 from depth_estimation_ros.engines import MODELS_DIR, open_engine
 from depth_estimation_ros.engines.onnxruntime import OnnxRuntimeEngine
+from depth_estimation_ros.engines.openvino import OpenVinoEngine
 from depth_estimation_ros.engines.tensorrt.model_file import read_model_file
 from depth_estimation_ros.errors import ModelError
 from depth_estimation_ros.onnx_file import read_onnx_file
 from depth_estimation_ros.precision.graph import load
 
-READERS: list[Callable[[Path], object]] = [read_onnx_file, read_model_file, load, OnnxRuntimeEngine]
+READERS: list[Callable[[Path], object]] = [
+    *(read_onnx_file, read_model_file, load, OnnxRuntimeEngine),
+    *([OpenVinoEngine] if find_spec("openvino") else []),
+]
 
 
 @pytest.fixture

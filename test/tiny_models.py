@@ -7,14 +7,22 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
+import yaml
 from onnx import TensorProto, helper, numpy_helper
 
-from depth_estimation_ros.model_card import METADATA_KEY, InputSpec, ModelCard, OutputSpec
+from depth_estimation_ros.model_card import (
+    EXAMPLE_CARD,
+    METADATA_KEY,
+    InputSpec,
+    ModelCard,
+    OutputSpec,
+)
 
 RED_SCALE = 8.0 / 255.0  # red_depth(): red 0 -> 1 m, red 255 -> 9 m
 RED_OFFSET = 1.0
@@ -105,6 +113,21 @@ def float_nchw(path: Path, channel: int = 0, *, height: int = 48, width: int = 6
         image=(TensorProto.FLOAT, ["n", 3, height, width]),
         depth=(TensorProto.FLOAT, ["n", 1, height, width]),
     )
+
+
+def float_card(**changes: object) -> str:
+    """YAML of a card for `float_nchw`, with other values of its input."""
+    fields = yaml.safe_load(EXAMPLE_CARD)
+    fields["input"] |= {"height": 48, "width": 64} | changes
+    return yaml.safe_dump(fields)
+
+
+def resave(path: Path, change: Callable[[onnx.ModelProto], None]) -> Path:
+    """Applies `change` to the model of a file."""
+    model = onnx.load(str(path))
+    change(model)
+    onnx.save(model, str(path))
+    return path
 
 
 def without_card(path: Path) -> Path:

@@ -21,7 +21,7 @@ from training.data.layouts import LAYOUTS
 from training.evaluation.files import as_card_entries, as_csv, as_json, write_file
 from training.evaluation.inputs import (
     Subject,
-    add_model_argument,
+    add_model_arguments,
     model_sha256,
     open_model,
     parse_options,
@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options of the command."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EXAMPLES
-    add_model_argument(parser)
+    add_model_arguments(parser)
     add_data_arguments(parser)
     parser.add_argument(
         "--cap", type=float, help="farthest scored depth, metres (default: the data set's own)"
@@ -124,7 +124,7 @@ def run(args: argparse.Namespace) -> int:
             "--assumed-hfov", found=f"{args.assumed_hfov:g}", expected="degrees between 0 and 180"
         )
     subjects = _subjects(args)
-    engine = open_model(args.model)
+    engine = open_model(args)
     pipeline = DepthPipeline(engine, PipelineSettings(assumed_hfov_deg=args.assumed_hfov))
     how = {"cap": args.cap, "crop": args.crop, "flip": args.flip, "distances": args.distances}
     measured = []

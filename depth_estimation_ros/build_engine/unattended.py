@@ -50,6 +50,6 @@ def open_or_build(
 def _may_build(path: Path, options: EngineOptions) -> bool:
     return (
         path.suffix not in ENGINE_SUFFIXES
-        and options.backend != "onnxruntime"
+        and options.backend in ("auto", "tensorrt")
         and not missing_for_tensorrt()
     )

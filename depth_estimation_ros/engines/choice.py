@@ -16,7 +16,7 @@ from depth_estimation_ros.errors import EngineError, ModelError, ParameterError
 if TYPE_CHECKING:
     from depth_estimation_ros.engines import Engine
 
-BACKENDS = ("auto", "tensorrt", "onnxruntime")
+BACKENDS = ("auto", "tensorrt", "onnxruntime", "openvino")
 PRECISIONS = ("fp32", "fp16", "int8")
 ENGINE_SUFFIXES = (".engine", ".plan")
 AUTO = ("auto",)
@@ -29,12 +29,13 @@ class EngineOptions:
     """How a model is to be run.
 
     Attributes:
-        backend: tensorrt, onnxruntime, or auto: TensorRT where it is installed and has an engine of
-            this model, else ONNX Runtime. An engine file (.engine, .plan) is TensorRT's.
+        backend: tensorrt, onnxruntime, openvino, or auto: TensorRT where it is installed and has an
+            engine of this model, else ONNX Runtime. An engine file (.engine, .plan) is TensorRT's.
         device: index of the GPU.
         build_engine: whether `build_engine.unattended` builds an engine where none fits, for
             minutes; `open_engine` itself never builds.
-        precision: of the TensorRT engine to look for or to build: fp32, fp16 or int8.
+        precision: of the TensorRT engine to look for or to build: fp32, fp16 or int8. Of OpenVINO:
+            fp32, or fp16 for 16 bits of whatever kind the processor has.
         engine_cache: folder of the TensorRT engines; empty: the variable
             DEPTH_ESTIMATION_ENGINE_CACHE, else ~/.cache/depth_estimation_ros/engines.
         providers: execution providers of ONNX Runtime, best first; ("auto",) is CUDA where it
@@ -67,6 +68,10 @@ def open_chosen(path: Path, options: EngineOptions, log: Log) -> Engine:
     check_options(path, options)
     if path.suffix in ENGINE_SUFFIXES or options.backend == "tensorrt":
         return _open_tensorrt(path, options, log)
+    if options.backend == "openvino":
+        engine = _open_openvino(path, options)
+        log(f"running on {engine.description}: backend is openvino")
+        return engine
     why_not = "backend is onnxruntime"
     if options.backend == "auto":
         why_not = missing_for_tensorrt()
@@ -90,12 +95,20 @@ def check_options(path: Path, options: EngineOptions) -> None:
             raise ParameterError(
                 f"parameter {name}", found=repr(value), expected=f"one of {', '.join(known)}"
             )
-    if path.suffix in ENGINE_SUFFIXES and options.backend == "onnxruntime":
+    if path.suffix in ENGINE_SUFFIXES and options.backend in ("onnxruntime", "openvino"):
         raise ParameterError(
             "parameter backend",
-            found=f"onnxruntime for {path.name}, which is a TensorRT engine",
+            found=f"{options.backend} for {path.name}, which is a TensorRT engine",
             expected="tensorrt or auto",
             fix="Correct 'backend', or give the ONNX file that the engine was built from",
+        )
+    if options.backend == "openvino" and options.precision == "int8":
+        raise ParameterError(
+            "parameter precision",
+            found="int8 with backend openvino",
+            expected="fp32 or fp16",
+            fix="OpenVINO runs in int8 what is int8 in the file: give one that `python -m training "
+            "export --precision int8` wrote",
         )
 
 
@@ -144,6 +157,12 @@ def _open_onnxruntime(path: Path, options: EngineOptions) -> tuple[Engine, str]:
         except EngineError as error:
             refused += f"; not on {providers[0]}: {error}"
     return open_with(last), refused
+
+
+def _open_openvino(path: Path, options: EngineOptions) -> Engine:
+    from depth_estimation_ros.engines.openvino import OpenVinoEngine
+
+    return OpenVinoEngine(path, threads=options.threads, exact=options.precision == "fp32")
 
 
 def _open_tensorrt(path: Path, options: EngineOptions, log: Log) -> Engine:

@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from depth_estimation_ros.engines.batches import check_batch, to_maps
+from depth_estimation_ros.engines.signature import Port, check_signature
 from depth_estimation_ros.errors import EngineError, ModelError
-from depth_estimation_ros.model_card import METADATA_KEY, InputSpec, card_of_model
+from depth_estimation_ros.model_card import METADATA_KEY, card_of_model
 from depth_estimation_ros.onnx_file import read_onnx_file
 
-_ORT_TYPES = {"uint8": "tensor(uint8)", "float32": "tensor(float)"}
+_DTYPES = {"float": "float32", "double": "float64"}  # the others have NumPy's names
 _ON_NVIDIA = ("CUDAExecutionProvider", "TensorrtExecutionProvider")
 
 
@@ -48,9 +49,10 @@ class OnnxRuntimeEngine:
         self._run_options.log_severity_level = 4  # as for the session
         metadata = self._session.get_modelmeta().custom_metadata_map
         self.card = card_of_model(metadata.get(METADATA_KEY), path)
-        self._input, self._output = _check_network(self._session, self.card.input, path)
-        count = self._session.get_inputs()[0].shape[0]
-        self.max_batch: int | None = count if isinstance(count, int) else None
+        inputs = [_port(argument) for argument in self._session.get_inputs()]
+        outputs = [_port(argument) for argument in self._session.get_outputs()]
+        self.max_batch: int | None = check_signature(inputs, outputs, self.card.input, path)
+        self._input, self._output = inputs[0].name, outputs[0].name
         name = f"{self.card.name} {self.card.model_version}".strip()
         asked = ", ".join(provider.removesuffix("ExecutionProvider") for provider in providers)
         self.description = f"{name} on ONNX Runtime {ort.__version__} ({asked})"
@@ -140,48 +142,9 @@ def _open_session(ort: Any, path: Path, providers: list[str], threads: int, devi
     return session
 
 
-def _check_network(session: Any, spec: InputSpec, path: Path) -> tuple[str, str]:
-    """Compares the graph with its card; returns the names of its input and output."""
-    inputs, outputs = session.get_inputs(), session.get_outputs()
-    if len(inputs) != 1 or len(outputs) != 1:
-        raise _mismatch(
-            path,
-            "inputs and outputs",
-            f"{[i.name for i in inputs]} and {[o.name for o in outputs]}",
-            "one picture in and one depth map out",
-        )
-    (source,), (result,) = inputs, outputs
-    if source.type != _ORT_TYPES[spec.dtype]:
-        raise _mismatch(path, f"input '{source.name}'", source.type, _ORT_TYPES[spec.dtype])
-    size: tuple[int | str, int | str] = (spec.height, spec.width)
-    if spec.multiple_of is not None:
-        size = ("height", "width")
-    wanted = [1, *size, 3] if spec.layout == "NHWC" else [1, 3, *size]
-    if len(source.shape) != 4 or not all(map(_fits, source.shape, wanted)):
-        shown = "(" + ", ".join(map(str, ["batch", *wanted[1:]])) + f") as {spec.layout}"
-        raise _mismatch(path, f"input '{source.name}'", tuple(source.shape), shown)
-    if result.type != _ORT_TYPES["float32"]:
-        raise _mismatch(path, f"output '{result.name}'", result.type, _ORT_TYPES["float32"])
-    shape = list(result.shape)
-    single_channel = len(shape) == 4 and _fits(shape[1], 1)
-    if shape and len(shape) != 3 and not single_channel:  # no shape at all: seen at the first run
-        expected = "(batch, height, width) or (batch, 1, height, width)"
-        raise _mismatch(path, f"output '{result.name}'", tuple(shape), expected)
-    return source.name, result.name
-
-
-def _fits(size: int | str | None, wanted: int | str) -> bool:
-    """Whether an axis of the graph takes what the card promises; names and None are free axes."""
-    return not isinstance(size, int) or size == wanted
-
-
-def _mismatch(path: Path, what: str, found: object, expected: object) -> ModelError:
-    return ModelError(
-        f"{path}: {what} of the network against its card",
-        found=found,
-        expected=expected,
-        fix="Correct the model card, or export the network again",
-    )
+def _port(argument: Any) -> Port:
+    kind = argument.type.removeprefix("tensor(").removesuffix(")")
+    return Port(argument.name, _DTYPES.get(kind, kind), tuple(argument.shape))
 
 
 def _shorten(error: Exception) -> str:

@@ -197,6 +197,10 @@ def test_of_a_set_with_holdout_no_frame_that_was_trained_on_is_scored(
         (["--cap", "0"], r"cap: found 0 m, expected more than 0\.001 m"),
         (["--assumed-hfov", "200"], r"--assumed-hfov: found 200, expected degrees"),
         (["--model", "missing.ckpt"], r"no checkpoint missing\.ckpt"),
+        (
+            ["--model", "a.ckpt", "--backend", "openvino"],
+            r"found openvino for a checkpoint\. Leave",
+        ),
         (["--config", "x.yaml", "--layout", "folder"], r"--config with --layout or --option"),
         (["--config", "x.yaml"], r"no training config x\.yaml"),
     ],
@@ -238,6 +242,16 @@ def test_a_checkpoint_scores_as_its_export(room: Path, tmp_path: Path) -> None:
         numbers.append([entry["abs_rel"] for entry in json.loads(out.read_text())])
     # The export keeps its weights in half precision.
     assert numbers[0] == pytest.approx(numbers[1], rel=2e-3)
+
+
+def test_each_backend_scores_alike(room: Path, tmp_path: Path) -> None:
+    pytest.importorskip("openvino", reason="needs OpenVINO")
+    out, numbers = tmp_path / "card.json", []
+    for backend in ("onnxruntime", "openvino"):
+        how = ("--backend", backend, "--precision", "fp32", "--json", out)
+        assert evaluate("--model", "compact", "--data", room, *how) == 0
+        numbers.append([entry["abs_rel"] for entry in json.loads(out.read_text())])
+    assert numbers[0] == pytest.approx(numbers[1], rel=1e-4)
 
 
 def test_the_bundled_model_by_its_name(room: Path, tmp_path: Path) -> None:

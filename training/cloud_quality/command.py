@@ -32,7 +32,7 @@ from training.cloud_quality.views import (
 )
 from training.data.layouts import LAYOUTS, open_dataset
 from training.evaluation.files import as_json, write_file
-from training.evaluation.inputs import add_model_argument, model_sha256, open_model, parse_options
+from training.evaluation.inputs import add_model_arguments, model_sha256, open_model, parse_options
 from training.page_block import replace_block
 
 EDGE_FILTERS = (0.0, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3)
@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options of the command."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EXAMPLES
-    add_model_argument(parser)
+    add_model_arguments(parser)
     parser.add_argument(
         "--scenes", type=int, default=40, help="rendered scenes; 0 for none (default: %(default)s)"
     )
@@ -127,7 +127,7 @@ def run(args: argparse.Namespace) -> int:
     if not sets:
         raise ParameterError("nothing to measure", fix="Give --scenes or --data")
     values = sorted({0.0, *args.edge_filter})
-    engine = open_model(args.model)
+    engine = open_model(args)
     pipeline = DepthPipeline(engine, PipelineSettings())
     console = Console()
     # A file or pipe has no width of its own; the table must not be cut there.

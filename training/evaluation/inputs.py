@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from depth_estimation_ros.engines import Engine, open_engine, resolve_model
+from depth_estimation_ros.engines import Engine, EngineOptions, open_engine, resolve_model
+from depth_estimation_ros.engines.choice import BACKENDS, PRECISIONS
 from depth_estimation_ros.errors import ParameterError
 from training.config import load_config
 from training.data.layouts import open_dataset
@@ -34,28 +35,50 @@ class Subject:
     split: str = ALL_FRAMES
 
 
-def add_model_argument(parser: argparse.ArgumentParser) -> None:
-    """Declares --model, whose value :func:`open_model` takes."""
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares --model and what runs it, for :func:`open_model`."""
     parser.add_argument(
         "--model",
         default="compact",
         help="a .ckpt, an .onnx with its card, an engine file, or a bundled model "
         "(default: compact)",
     )
+    parser.add_argument(
+        "--backend",
+        choices=BACKENDS,
+        default="auto",
+        help="what runs it, as the node's parameter; a .ckpt runs in PyTorch (default: auto)",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="fp16",
+        help="as the node's parameter: of TensorRT's engine, of OpenVINO (default: fp16)",
+    )
 
 
-def open_model(model: str) -> Engine:
+def open_model(args: argparse.Namespace) -> Engine:
     """A checkpoint (.ckpt) in PyTorch; anything else as the node opens it.
+
+    Args:
+        args: what :func:`add_model_arguments` read.
 
     Raises:
         ModelError: no such file, or not a model.
         EngineError: the engine for this kind of file is not available.
+        ParameterError: a checkpoint with a backend, or a backend that cannot run this file.
     """
-    if Path(model).suffix == ".ckpt":
-        from training.torch_engine import TorchEngine
+    if Path(args.model).suffix != ".ckpt":
+        return open_engine(args.model, EngineOptions(args.backend, precision=args.precision))
+    if args.backend != "auto":
+        raise ParameterError(
+            "--backend",
+            found=f"{args.backend} for a checkpoint",
+            fix="Leave it out, or export the checkpoint: `python -m training export --help`",
+        )
+    from training.torch_engine import TorchEngine
 
-        return TorchEngine.from_checkpoint(Path(model))
-    return open_engine(model)
+    return TorchEngine.from_checkpoint(Path(args.model))
 
 
 def model_sha256(model: str) -> str:

@@ -17,7 +17,7 @@ from rich.console import Console
 from depth_estimation_ros.errors import ParameterError
 from depth_estimation_ros.pipeline import DepthPipeline, PipelineSettings
 from training.evaluation.files import as_json, write_file
-from training.evaluation.inputs import add_model_argument, model_sha256, open_model
+from training.evaluation.inputs import add_model_arguments, model_sha256, open_model
 from training.page_block import replace_block
 from training.stability.measure import measure_sequence
 from training.stability.sequences import (
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options of the command."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EXAMPLES
-    add_model_argument(parser)
+    add_model_arguments(parser)
     parser.add_argument(
         "--scenes",
         type=int,
@@ -103,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
     _check(args)
     torch.set_num_threads(1)  # the tensors fit one core's cache: threads would wait for each other
     makers = {name: CANDIDATES[name] for name in CANDIDATES if name in {"none", *args.filters}}
-    engine = open_model(args.model)
+    engine = open_model(args)
     pipeline = DepthPipeline(engine, PipelineSettings())
     measured = [measure_sequence(pipeline, one, makers, args.step) for one in _sequences(args)]
     console = Console()

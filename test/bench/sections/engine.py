@@ -1,9 +1,10 @@
-"""The network as the node runs it, beside ONNX Runtime called bare; and fp32 beside int8."""
+"""The network as the node runs it, beside ONNX Runtime called bare; its backends and precisions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,11 @@ from depth_estimation_ros.pipeline import network_size, resize_image, to_input
 AIM_PERCENT = 3.0
 TURNS, BLOCK, PAUSE_S = 8, 10, 0.05
 ENLARGED = (1.0, 1.5, 2.0)  # times the height and width that a network was made for
+ORDINARY = ("onnxruntime", "fp32")
+WAYS = (
+    *(ORDINARY, ("onnxruntime", "int8")),
+    *(("openvino", "fp32"), ("openvino", "16 bits"), ("openvino", "int8")),
+)
 NODE, SAME, DEFAULTS = "as the node runs it", "bare, same settings", "bare, its defaults"
 
 
@@ -43,17 +49,27 @@ def measure(options: Options) -> dict[str, Any]:
         for model in options.models
         for enlarged in ENLARGED[: 1 if options.quick else None]
         for threads in (1, 2)
-        for entry in precisions(model, enlarged, threads, options)
+        for entry in ways(model, enlarged, threads, options)
     ]
     return {"rows": rows, "by_size": by_size}
 
 
-def precisions(model: str, enlarged: float, threads: int, options: Options) -> list[dict[str, Any]]:
-    """fp32 and int8 of one network in turn: milliseconds, and those of the processor."""
+def ways(model: str, enlarged: float, threads: int, options: Options) -> list[dict[str, Any]]:
+    """Backends and precisions of one network in turn: milliseconds, and those of the processor."""
     files = {"fp32": resolve_model(model), "int8": in_int8(model, options.folder)}
-    settings = EngineOptions(backend="onnxruntime", threads=threads)
-    engines = {precision: open_engine(path, settings) for precision, path in files.items()}
-    spec = engines["fp32"].card.input
+    engines = {
+        (backend, precision): open_engine(
+            files["int8" if precision == "int8" else "fp32"],
+            EngineOptions(
+                backend=backend,
+                precision="fp32" if precision == "fp32" else "fp16",
+                threads=threads,
+            ),
+        )
+        for backend, precision in WAYS
+        if find_spec(backend)
+    }
+    spec = engines[ORDINARY].card.input
     height, width = (int(enlarged * length) for length in (spec.height, spec.width))
     batch = batch_of_one(spec, height, width)
     steps = {name: partial(engine.infer, batch) for name, engine in engines.items()}
@@ -65,13 +81,14 @@ def precisions(model: str, enlarged: float, threads: int, options: Options) -> l
     return [
         {
             "network": Path(model).stem,
-            "precision": precision,
+            "backend": way[0],
+            "precision": way[1],
             "threads": threads,
             "input": f"{width}x{height}",
-            "times": spread(times[precision]),
-            "processor_ms": processor[precision],
+            "times": spread(times[way]),
+            "processor_ms": processor[way],
         }
-        for precision in files
+        for way in engines
     ]
 
 
@@ -131,17 +148,22 @@ def tables(numbers: dict[str, Any]) -> list[Table]:
         shown = [both(times[name]) for name in (NODE, SAME, DEFAULTS)]
         facts = [row[name] for name in ("network", "precision", "threads", "input")]
         table.add(*facts, *shown, f"{slower:+.1f}")
-    precise = Table(
-        "fp32, and int8 as `training export` writes it",
-        ("network", "input", "threads", "precision", "ms, p50 / p99", "processor, ms", "of fp32's"),
+    compared = Table(
+        "Backends, and precisions of the file or of the arithmetic",
+        (
+            *("network", "input", "threads", "backend", "precision"),
+            *("ms, p50 / p99", "processor, ms", "of ONNX Runtime's fp32"),
+        ),
+        note="int8 files as `training export` writes them; 16 bits of the kind OpenVINO takes.",
     )
-    fp32 = {
+    ordinary = {
         (row["network"], row["input"], row["threads"]): row["times"]["p50"]
         for row in numbers["by_size"]
-        if row["precision"] == "fp32"
+        if (row["backend"], row["precision"]) == ORDINARY
     }
     for row in numbers["by_size"]:
         facts = (row["network"], row["input"], row["threads"])
-        ratio = row["times"]["p50"] / fp32[facts]
-        precise.add(*facts, row["precision"], both(row["times"]), row["processor_ms"], ratio)
-    return [table, precise]
+        ratio = row["times"]["p50"] / ordinary[facts]
+        way = (row["backend"], row["precision"])
+        compared.add(*facts, *way, both(row["times"]), row["processor_ms"], ratio)
+    return [table, compared]

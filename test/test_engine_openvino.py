@@ -1,0 +1,150 @@
+"""OpenVINO as an engine: depth of ONNX Runtime, batches, shapes, what it says when it fails."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+from tiny_models import constant_depth, red_depth, resave, tiny_card, with_size
+
+from depth_estimation_ros.engines import Engine, EngineOptions, bundled_models, open_engine
+from depth_estimation_ros.errors import EngineError, ModelError
+
+openvino = pytest.importorskip("openvino", reason="needs OpenVINO")
+VERSION = openvino.__version__.split("-")[0]
+
+
+def open_exact(path: str | Path) -> Engine:
+    return open_engine(path, EngineOptions(backend="openvino", precision="fp32"))
+
+
+def picture_of_a_slope(height: int, width: int) -> np.ndarray:
+    """A batch of one: something with edges, steady from run to run."""
+    rows, columns = np.indices((height, width))
+    channels = rows + columns, 2 * columns, 90 * ((rows // 24 + columns // 32) % 2)
+    return np.stack(channels, axis=-1)[np.newaxis].astype(np.uint8)
+
+
+# --- numbers -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", bundled_models())
+@pytest.mark.parametrize("shape", [(192, 256), (160, 288)])
+def test_depth_is_that_of_onnx_runtime(name: str, shape: tuple[int, int]) -> None:
+    batch = picture_of_a_slope(*shape)
+    expected = open_engine(name, EngineOptions(backend="onnxruntime")).infer(batch)
+    np.testing.assert_allclose(open_exact(name).infer(batch), expected, rtol=1e-4)
+
+
+def test_sixteen_bits_cost_a_percent_where_the_processor_has_them() -> None:
+    engine = open_engine("compact", EngineOptions(backend="openvino"))
+    if engine.description.endswith("fp32)"):
+        pytest.skip("this processor has no bfloat16 or float16")
+    batch = picture_of_a_slope(192, 256)
+    expected = open_exact("compact").infer(batch)
+    difference = np.abs(engine.infer(batch) / expected - 1.0)
+    assert 0.0 < difference.mean() < 0.02
+    assert difference.max() < 0.2
+
+
+def test_a_batch_of_two_and_another_allowed_size(tmp_path: Path) -> None:
+    engine = open_exact(red_depth(tmp_path / "red.onnx"))
+    for shape in ((2, 16, 24, 3), (2, 48, 64, 3), (2, 16, 24, 3)):
+        batch = np.zeros(shape, np.uint8)
+        batch[1] = 255
+        depth = engine.infer(batch)
+        assert depth.shape == shape[:3]
+        np.testing.assert_allclose(depth[0], 1.0)
+        np.testing.assert_allclose(depth[1], 9.0, rtol=1e-6)
+
+
+def test_a_batch_may_be_as_large_as_the_graph_lets_it_be(tmp_path: Path) -> None:
+    def only_one(model: onnx.ModelProto) -> None:
+        for value in (*model.graph.input, *model.graph.output):
+            value.type.tensor_type.shape.dim[0].dim_value = 1
+
+    path = red_depth(tmp_path / "red.onnx")
+    assert open_exact(path).max_batch is None
+    assert open_exact(resave(path, only_one)).max_batch == 1
+
+
+def test_a_fixed_network_takes_only_its_size(tmp_path: Path) -> None:
+    card = with_size(tiny_card(), 48, 64, None)
+    engine = open_exact(constant_depth(tmp_path / "a.onnx", card=card))
+    assert engine.infer(np.zeros((1, 48, 64, 3), np.uint8)).shape == (1, 48, 64)
+    with pytest.raises(EngineError, match=r"expected \(N, 48, 64, 3\) uint8"):
+        engine.infer(np.zeros((1, 56, 64, 3), np.uint8))
+
+
+def test_a_result_stays_what_it_is_when_the_engine_runs_again(tmp_path: Path) -> None:
+    engine = open_exact(red_depth(tmp_path / "red.onnx"))
+    first = engine.infer(np.zeros((1, 48, 64, 3), np.uint8))
+    engine.infer(np.full((1, 48, 64, 3), 255, np.uint8))
+    np.testing.assert_array_equal(first, 1.0)
+
+
+def test_the_description_says_in_what_it_computes(tmp_path: Path) -> None:
+    engine = open_exact(constant_depth(tmp_path / "a.onnx"))
+    assert engine.description == f"tiny 1 on OpenVINO {VERSION} (CPU, fp32)"
+
+
+# --- endings -------------------------------------------------------------------------------------
+
+
+def test_a_closed_engine_says_so_and_closing_twice_is_harmless(tmp_path: Path) -> None:
+    engine = open_exact(constant_depth(tmp_path / "a.onnx"))
+    engine.close()
+    engine.close()
+    with pytest.raises(EngineError, match=r"a\.onnx: the engine is closed"):
+        engine.infer(np.zeros((1, 48, 64, 3), np.uint8))
+
+
+def test_a_run_that_is_broken_off_gives_no_depth_then_or_later() -> None:
+    engine = open_engine("compact", EngineOptions(backend="openvino", threads=1))
+    batch = np.repeat(picture_of_a_slope(192, 256), 64, axis=0)
+    engine.infer(batch[:2])  # makes the graph for any shape
+    timer = threading.Timer(0.1, engine.break_off)  # type: ignore[attr-defined]
+    timer.start()
+    with pytest.raises(EngineError, match="it was broken off"):
+        engine.infer(batch)
+    with pytest.raises(EngineError, match="it was broken off"):
+        engine.infer(batch[:1])
+
+
+def test_a_failure_inside_the_network_is_an_engine_error(tmp_path: Path) -> None:
+    def only_batches_of_one(model: onnx.ModelProto) -> None:
+        model.graph.node[-1].output[0] = "any"
+        model.graph.initializer.append(
+            helper.make_tensor("size", TensorProto.INT64, [3], [1, 48, 64])
+        )
+        model.graph.node.append(helper.make_node("Reshape", ["any", "size"], ["depth"]))
+
+    engine = open_exact(resave(constant_depth(tmp_path / "a.onnx"), only_batches_of_one))
+    assert engine.infer(np.zeros((1, 48, 64, 3), np.uint8)).shape == (1, 48, 64)
+    with pytest.raises(EngineError) as caught:
+        engine.infer(np.zeros((1, 16, 16, 3), np.uint8))
+    assert "a.onnx: OpenVINO failed on an input of (1, 16, 16, 3): " in str(caught.value)
+    assert "Exception from" not in str(caught.value)
+
+
+def test_an_operator_that_does_not_exist(tmp_path: Path) -> None:
+    path = constant_depth(tmp_path / "a.onnx")
+    path.write_bytes(path.read_bytes().replace(b"Gather", b"Gother"))
+    with pytest.raises(ModelError) as caught:
+        open_exact(path)
+    assert str(caught.value).startswith(f"{path}: OpenVINO cannot load this file")
+    assert "Gother" in str(caught.value)
+
+
+def test_without_openvino_the_error_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = constant_depth(tmp_path / "a.onnx")
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(EngineError, match="Run: pip install openvino"):
+        open_exact(path)
