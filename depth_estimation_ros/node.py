@@ -26,7 +26,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
-from depth_estimation_ros import parameters
+from depth_estimation_ros import declared_parameters
 from depth_estimation_ros.cameras import Camera, make_cameras
 from depth_estimation_ros.diagnostic_cameras import statuses_of
 from depth_estimation_ros.diagnostics import Statistics
@@ -49,8 +49,8 @@ class DepthEstimationNode(LifecycleNode):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("depth_estimation", **kwargs)
-        self._refused = parameters.declare(self)
-        self._settings = parameters.read(self)
+        self._refused = declared_parameters.declare(self)
+        self._settings = declared_parameters.read(self)
         self.add_on_set_parameters_callback(self._on_set_parameters)
 
         self._statistics = Statistics()
@@ -274,7 +274,7 @@ class DepthEstimationNode(LifecycleNode):
     # Parameters and diagnostics.
 
     def _on_set_parameters(self, changes: list[Parameter]) -> SetParametersResult:
-        values = parameters.from_ros({change.name: change.value for change in changes})
+        values = declared_parameters.from_ros({change.name: change.value for change in changes})
         wanted = replace(self._settings, **values)
         try:
             wanted.check(values)
@@ -282,7 +282,7 @@ class DepthEstimationNode(LifecycleNode):
                 # `ros2 param load` sets every parameter of a file, most to what it is already.
                 present = self._settings
                 changed = [name for name in values if values[name] != getattr(present, name)]
-                parameters.check_changes_while(self._state, changed)
+                declared_parameters.check_changes_while(self._state, changed)
             for camera in self._cameras[:1]:  # they share the network
                 if (path := camera.path) is not None:  # the worker's thread may take it away
                     check_settings(path.engine.card, wanted.pipeline_settings())

@@ -56,7 +56,8 @@ class Parameters:
         """A set is taken whole, or refused with a reason; then nothing has changed."""
         from rclpy.parameter import Parameter
 
-        from depth_estimation_ros.parameters import DEFAULTS, read
+        from depth_estimation_ros.declared_parameters import read
+        from depth_estimation_ros.parameters import DEFAULTS
 
         if self._node is None:
             self._node = _node()
