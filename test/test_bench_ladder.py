@@ -14,7 +14,7 @@ from depth_estimation_ros.engines import resolve_model
 onnx = pytest.importorskip("onnx")
 sys.path.insert(0, str(Path(__file__).resolve().parent / "bench"))
 
-from accuracy import read_accuracy  # noqa: E402
+from accuracy import read_accuracy, read_equal_budget  # noqa: E402
 from macs import count_macs  # noqa: E402
 
 SCORE = {"dataset": "rooms", "frames": 7, "cap_m": 10.0, "camera": "known", "abs_rel": 0.2}
@@ -76,3 +76,18 @@ def test_an_evaluation_counts_for_more_than_the_card_and_only_the_networks_own_s
     assert read_accuracy("small_fp32", (), tmp_path) == []
     (tmp_path / "small_fp32.json").write_text(json.dumps([{**SCORE, "delta1": 0.9}, *others]))
     assert read_accuracy("small_fp32", [SCORE], tmp_path) == [{**kept, "delta1": 0.9}]
+
+
+def test_equal_budget_is_the_ablations_row_with_the_constants_beside_it(tmp_path: Path) -> None:
+    rows = [
+        {"predictor": "model", "alignment": "none", "delta1": 0.3},
+        {"predictor": "data set's median", "alignment": "none", "delta1": 0.1},
+        {"predictor": "model", "alignment": "median", "delta1": 0.5},
+        {"predictor": "frame's median", "alignment": "median", "delta1": 0.2},
+    ]
+    content = {"candidates": [{"name": "small", "metrics": rows}, {"name": "large", "metrics": []}]}
+    assert read_equal_budget("small", tmp_path) == {}
+    (tmp_path / "equal_budget.json").write_text(json.dumps(content))
+    scores = {"none": 0.3, "median": 0.5, "constant, none": 0.1, "constant, median": 0.2}
+    assert read_equal_budget("small", tmp_path) == scores
+    assert read_equal_budget("unknown", tmp_path) == {}

@@ -26,3 +26,27 @@ def read_accuracy(name: str, card_metrics: Any = (), folder: Path = FOLDER) -> l
         for entry in entries
         if entry["predictor"] == "model" and entry["alignment"] == "none"
     ]
+
+
+def read_equal_budget(network: str, folder: Path = FOLDER) -> dict[str, float]:
+    """delta1 of a network that was trained on the same scenes, for as many steps, as its rivals.
+
+    Args:
+        network: name of its configuration in ``config/training/ablation``.
+        folder: where ``equal_budget.json`` is, the ``ablation.json`` of ``python -m training
+            ablation``.
+
+    Returns:
+        delta1 by alignment (none, median), with those of a constant as "constant, none" and
+        "constant, median"; empty where nobody trained this network so.
+    """
+    path = folder / "equal_budget.json"
+    candidates = json.loads(path.read_text())["candidates"] if path.exists() else []
+    return {
+        ("" if entry["predictor"] == "model" else "constant, ") + entry["alignment"]: entry[
+            "delta1"
+        ]
+        for candidate in candidates
+        if candidate["name"] == network
+        for entry in candidate["metrics"]
+    }

@@ -82,44 +82,69 @@ def cameras(numbers: dict[str, Any], path: Path) -> Path:
 
 
 def ladder(numbers: dict[str, Any], path: Path) -> Path:
-    """Accuracy against time, a line a data set; networks without known accuracy by time alone."""
-    figure, panel = plt.subplots(figsize=(9, 5), layout="constrained")
-    lines: Series = {}
-    for row in numbers["rows"]:
-        ms = row["threads_2"]["p50"]
-        known = row["accuracy"]
-        panel.axvline(ms, color="0.8", linestyle="-" if known else ":", zorder=0)
-        name = f"{row['network']} {row['precision']}" + ("" if known else ", not trained")
-        panel.annotate(
-            name,
-            (ms, 0.99),
-            (-3, 0),
-            ("data", "axes fraction"),
-            "offset points",
-            rotation=90,
-            ha="right",
-            va="top",
-            fontsize=7,
+    """Accuracy against time: of all networks after the same training, and of the bundled ones."""
+    figure, panels = plt.subplots(1, 2, figsize=(13, 5), layout="constrained", sharey=True)
+    equal_budget([row for row in numbers["rows"] if row["equal_budget"]], panels[0])
+    bundled([row for row in numbers["rows"] if row["accuracy"]], panels[1])
+    for panel in panels:
+        panel.set(
+            xscale="log",
+            xlabel="one picture near 320x240 on ONNX Runtime, 2 threads, ms (median, logarithmic)",
+            ylim=(0, 100),
         )
-        for scores in known:
-            lines.setdefault(scores["dataset"], []).append((ms, 100 * scores["delta1"]))
-    for label, points in lines.items():
-        panel.plot(*zip(*sorted(points), strict=True), marker="o", label=label.replace("_", " "))
-    panel.set(
-        xscale="log",
-        xlabel="one picture near 320x240 on ONNX Runtime, 2 threads, ms (median, logarithmic)",
-        ylabel="pixels within 25 % of true depth, %",
-        ylim=(0, 100),
-    )
-    panel.grid(alpha=0.3)
-    if lines:
-        panel.legend(
-            title="data set, no alignment", fontsize=8, loc="upper left", bbox_to_anchor=(0.46, 0.6)
-        )
+        panel.grid(alpha=0.3)
+    panels[0].set_ylabel("pixels within 25 % of true depth, %")
     figure.suptitle("Accuracy against time")
     figure.savefig(path, dpi=110)
     plt.close(figure)
     return path
+
+
+def equal_budget(rows: list[dict[str, Any]], panel: Any) -> None:
+    """A point a network, and what a constant would score."""
+    labels = {"none": "not aligned", "median": "scale aligned by the median"}
+    for color, (alignment, label) in zip(("C0", "C1"), labels.items(), strict=True):
+        points = [(row["threads_2"]["p50"], 100 * row["equal_budget"][alignment]) for row in rows]
+        if points:
+            panel.plot(*zip(*points, strict=True), "o", color=color, label=label)
+            constant = 100 * rows[0]["equal_budget"][f"constant, {alignment}"]
+            panel.axhline(constant, color=color, linestyle=":", label="a constant, " + label)
+    for row in rows:
+        name_line(row["threads_2"]["p50"], row["network"], panel)
+    if rows:
+        panel.legend(fontsize=8, loc="lower left")
+    panel.set_title("the same scenes and steps for all, from random weights", fontsize=10)
+
+
+def bundled(rows: list[dict[str, Any]], panel: Any) -> None:
+    """A line a data set, scale not aligned."""
+    lines: Series = {}
+    for row in rows:
+        ms = row["threads_2"]["p50"]
+        name_line(ms, f"{row['network']} {row['precision']}", panel)
+        for scores in row["accuracy"]:
+            lines.setdefault(scores["dataset"], []).append((ms, 100 * scores["delta1"]))
+    for label, points in lines.items():
+        panel.plot(*zip(*sorted(points), strict=True), marker="o", label=label.replace("_", " "))
+    if lines:
+        panel.legend(title="data set, not aligned", fontsize=8, loc="upper left")
+    panel.set_title("the bundled models on data that they have not seen", fontsize=10)
+
+
+def name_line(ms: float, name: str, panel: Any) -> None:
+    """A line at the time of a network, with its name."""
+    panel.axvline(ms, color="0.85", zorder=0)
+    panel.annotate(
+        name,
+        (ms, 0.99),
+        (-3, 0),
+        ("data", "axes fraction"),
+        "offset points",
+        rotation=90,
+        ha="right",
+        va="top",
+        fontsize=7,
+    )
 
 
 def draw(path: Path, title: str, x: str, times: Series, processor: Series) -> Path:

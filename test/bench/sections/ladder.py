@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from accuracy import read_accuracy
+from accuracy import read_accuracy, read_equal_budget
 from macs import count_macs
 from networks import in_int8, random_network
 from options import Options
@@ -73,6 +73,7 @@ def row(name: str, precision: str, path: Path) -> dict[str, Any]:
         "accuracy": read_accuracy(
             f"{name}_{precision}", card.metrics if precision == "fp32" else ()
         ),
+        "equal_budget": read_equal_budget(name) if precision == "fp32" else {},
     }
 
 
