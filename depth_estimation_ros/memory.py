@@ -1,4 +1,4 @@
-"""Keeps the memory of one frame for the next one.
+"""Keeps the memory of one frame for the next one, and says how large a process was.
 
 A frame takes and gives back some ten blocks of 1 to 5 MB. By default glibc returns such blocks to
 the kernel at once, and the next frame pays for each page again when it first touches it: measured
@@ -12,6 +12,10 @@ heap kept the 11 MB of a frame, or the 60 of a network. So all threads share one
 from __future__ import annotations
 
 import ctypes
+import re
+import resource
+import sys
+from pathlib import Path
 
 # Of glibc's malloc.h; blocks above the largest possible threshold are mapped whatever we say.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
@@ -39,3 +43,18 @@ def keep_freed_memory() -> bool:
         (_M_ARENA_MAX, 1),
     )
     return all(mallopt(name, value) for name, value in wanted)
+
+
+def peak_memory_mb() -> float:
+    """Memory of this process at its largest so far, in MB of 10^6 bytes.
+
+    From the kernel's account of this very program: what `getrusage` tells on Linux is at least as
+    large as the process was that started it.
+    """
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:  # not Linux
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # kB, on macOS bytes
+        return peak / (1e6 if sys.platform == "darwin" else 1e3)
+    (kilobytes,) = re.findall(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
+    return int(kilobytes) * 1024 / 1e6

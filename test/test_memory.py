@@ -14,6 +14,7 @@ import pytest
 
 from depth_estimation_ros import memory
 
+ROOT = Path(__file__).resolve().parents[1]
 FRAMES = """
 from depth_estimation_ros.memory import keep_freed_memory
 assert keep_freed_memory()
@@ -114,3 +115,19 @@ def heaps_of_threads(pid: int) -> int:
 def test_another_c_library_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: object())
     assert memory.keep_freed_memory() is False
+
+
+def test_the_peak_is_this_programs_own_and_not_of_the_one_that_started_it() -> None:
+    child = "from depth_estimation_ros.memory import peak_memory_mb; print(peak_memory_mb())"
+    parent = (
+        "import numpy, subprocess, sys\n"
+        "large = numpy.ones(50_000_000)\n"  # 400 MB
+        "from depth_estimation_ros.memory import peak_memory_mb\n"
+        "print(peak_memory_mb(), flush=True)\n"
+        f"subprocess.run([sys.executable, '-c', {child!r}], check=True)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", parent], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    large, small = map(float, done.stdout.split())
+    assert large > 400 > 200 > small > 5

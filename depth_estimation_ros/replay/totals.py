@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 from array import array
 from pathlib import Path
 
+from depth_estimation_ros.memory import peak_memory_mb
 from depth_estimation_ros.replay.frames_csv import read_rows
 from depth_estimation_ros.replay.output import fingerprint, sizes
 from depth_estimation_ros.replay.plan import Plan
@@ -63,10 +62,4 @@ def add_up(summary: ReplaySummary, output: Path) -> None:
     summary.frames_bad = sum(camera.frames_bad for camera in summary.cameras)
     summary.engine_ms_p50 = percentile(engine_ms, 50)
     summary.engine_ms_p99 = percentile(engine_ms, 99)
-    summary.peak_rss_mb = _peak_rss_mb()
-
-
-def _peak_rss_mb() -> float:
-    """Memory of this process at its largest, MB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # kB, on macOS bytes
-    return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)
+    summary.peak_rss_mb = round(peak_memory_mb(), 1)
