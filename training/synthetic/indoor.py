@@ -115,6 +115,12 @@ def shell(b: SceneBuilder, size: tuple[float, float, float]) -> None:
             b.box(place, (0, 0, t / 2), (length, 0.03, t), skirting)
 
 
+def empty_room(b: SceneBuilder, size: tuple[float, float, float]) -> None:
+    """Walls, floor, ceiling, and a lamp."""
+    shell(b, size)
+    indoor_light(b, size)
+
+
 def floor_things(b: SceneBuilder, size: tuple[float, float, float], count: int) -> None:
     """Furniture along the walls and in the middle of a room."""
     d = b.dice
@@ -182,8 +188,7 @@ def desk_scene(b: SceneBuilder, at: Place, count: int) -> None:
 def room(b: SceneBuilder) -> None:
     d = b.dice
     size = (d.log_uniform(2.5, 10), d.log_uniform(2.5, 10), d.uniform(2.3, 3.3))
-    shell(b, size)
-    indoor_light(b, size)
+    empty_room(b, size)
     wall_things(b, size, d.integer(2, 6))
     floor_things(b, size, d.integer(3, 6 + int(size[0] * size[1] / 6)))
     b.volume = inner_volume(size, 0.12, 1.75)
@@ -192,8 +197,7 @@ def room(b: SceneBuilder) -> None:
 def corridor(b: SceneBuilder) -> None:
     d = b.dice
     size = (d.uniform(1.2, 3.2), d.log_uniform(8, 40), d.uniform(2.2, 3.2))
-    shell(b, size)
-    indoor_light(b, size)
+    empty_room(b, size)
     b.lighting["radius"] = (d.uniform(0.2, 0.8),)
     d_frame = b.material(m.lacquer(d))
     doors = b.material(m.furniture(d))
@@ -219,8 +223,7 @@ def tabletop(b: SceneBuilder) -> None:
     """A table with many things on it, seen from near; the room is behind it."""
     d = b.dice
     size = (d.log_uniform(2.8, 8), d.log_uniform(2.8, 8), d.uniform(2.3, 3.2))
-    shell(b, size)
-    indoor_light(b, size)
+    empty_room(b, size)
     w, depth, h = d.uniform(0.9, 2.0), d.uniform(0.6, 1.2), d.uniform(0.68, 0.9)
     if d.chance(0.6):
         at = wall_place(size, d.integer(0, 3), d.uniform(-0.6, 0.6), depth / 2 + 0.02)

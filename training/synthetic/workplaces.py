@@ -8,7 +8,7 @@ from training.synthetic import clutter, things
 from training.synthetic import furniture as f
 from training.synthetic import materials as m
 from training.synthetic.builder import Place, SceneBuilder
-from training.synthetic.indoor import indoor_light, inner_volume, shell, wall_place, wall_things
+from training.synthetic.indoor import empty_room, inner_volume, wall_place, wall_things
 
 
 def desk(b: SceneBuilder, at: Place, width: float) -> None:
@@ -34,8 +34,7 @@ def office(b: SceneBuilder) -> None:
     """Rows of desks with their clutter, cupboards and shelves along the walls."""
     d = b.dice
     size = (d.log_uniform(3.2, 11), d.log_uniform(3.2, 11), d.uniform(2.4, 3.4))
-    shell(b, size)
-    indoor_light(b, size)
+    empty_room(b, size)
     width = d.uniform(1.1, 1.8)
     desks: list[Place] = []
     for _ in range(d.integer(2, 5)):
@@ -71,8 +70,7 @@ def kitchen(b: SceneBuilder) -> None:
     """Counters with cupboards under and over them, things on them, a table with chairs."""
     d = b.dice
     size = (d.log_uniform(2.6, 7), d.log_uniform(2.6, 7), d.uniform(2.3, 3.0))
-    shell(b, size)
-    indoor_light(b, size)
+    empty_room(b, size)
     front_color = m.any_color(d) if d.chance(0.6) else m.wood_color(d)
     seams = m.row(
         *(d, "tiles", front_color, m.shade(front_color, 0.95), m.shade(front_color, 0.3)),
@@ -124,8 +122,7 @@ def jumble(b: SceneBuilder) -> None:
     """A room with heaps of bodies that are nothing in particular: for shape without habit."""
     d = b.dice
     size = (d.log_uniform(2.5, 9), d.log_uniform(2.5, 9), d.uniform(2.3, 3.6))
-    shell(b, size)
-    indoor_light(b, size)
+    empty_room(b, size)
     wall_things(b, size, d.integer(1, 5))
     for _ in range(d.integer(6, 14)):
         x, y = d.uniform(-0.45, 0.45) * size[0], d.uniform(-0.45, 0.45) * size[1]
@@ -137,8 +134,7 @@ def hall(b: SceneBuilder) -> None:
     """A large room with pillars, bright windows, machines and stacks of boxes."""
     d = b.dice
     size = (d.log_uniform(7, 30), d.log_uniform(7, 30), d.uniform(2.8, 7.0))
-    shell(b, size)
-    indoor_light(b, size)
+    empty_room(b, size)
     b.lighting["color"] = tuple(c * max(1.0, size[0] * size[1] / 60) for c in b.lighting["color"])
     wall_things(b, size, d.integer(3, 8))
     skin = b.material(m.wall(d))
