@@ -74,6 +74,18 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_scale_argument(group: argparse._ArgumentGroup) -> None:
+    """The node's parameter scale_correction."""
+    group.add_argument(
+        "--scale-correction",
+        type=number(float, 0.01, 100),
+        default=1.0,
+        metavar="FACTOR",
+        help="on all depth: a distance that was measured, divided by the depth shown for it "
+        "(default: 1)",
+    )
+
+
 def engine_options(options: argparse.Namespace) -> EngineOptions:
     """What `add_engine_arguments` read."""
     return EngineOptions(

@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from depth_estimation_ros.metrics import constant_median, depth_metrics, mean_metrics
+from depth_estimation_ros.metrics import constant_median, depth_metrics, mean_metrics, median_ratio
 
 Depth = npt.NDArray[np.float32]
 Pair = tuple[Depth, Depth]
@@ -35,6 +35,8 @@ class Accuracy:
         constant_per_image: what each image's own median would score: no model, but the truth
             itself, says how large that is.
         constant_m: the median of all truth, metres; NaN where there is none.
+        scale_correction: that would bring the medians of most images to the truth's: the median
+            over images of median(truth) / median(depth); NaN where there is none.
         images: that had a pixel to compare.
         max_depth: metres; truth beyond it was not scored.
     """
@@ -44,6 +46,7 @@ class Accuracy:
     one_constant: dict[str, float]
     constant_per_image: dict[str, float]
     constant_m: float
+    scale_correction: float
     images: int
     max_depth: float
 
@@ -55,14 +58,16 @@ def accuracy(pairs: Callable[[], Iterable[Pair]], max_depth: float) -> Accuracy:
         pairs: called once for each pass; gives depth and truth, (h, w) metres at the same pixels.
         max_depth: the cap, metres.
     """
-    as_predicted, aligned, per_image, samples = [], [], [], []
+    as_predicted, aligned, per_image, samples, ratios = [], [], [], [], []
     for depth, truth in pairs():
         as_predicted.append(depth_metrics(depth, truth, max_depth=max_depth))
         aligned.append(depth_metrics(depth, truth, max_depth=max_depth, align="median"))
         constant = constant_median(truth, max_depth=max_depth)
         per_image.append(depth_metrics(constant, truth, max_depth=max_depth))
-        known = truth[(truth > 1e-3) & (truth < max_depth)]
-        samples.append(known[:: max(1, known.size // SAMPLES)])
+        known = (truth > 1e-3) & (truth < max_depth)
+        samples.append(truth[known][:: max(1, int(known.sum()) // SAMPLES)])
+        if (both := known & ~np.isnan(depth)).any():
+            ratios.append(median_ratio(depth[both], truth[both]))
     everything = np.concatenate(samples) if samples else np.empty(0)
     metres = float(np.median(everything)) if everything.size else math.nan
     one_for_all = [
@@ -75,6 +80,7 @@ def accuracy(pairs: Callable[[], Iterable[Pair]], max_depth: float) -> Accuracy:
         one_constant=mean_metrics(one_for_all),
         constant_per_image=mean_metrics(per_image),
         constant_m=metres,
+        scale_correction=float(np.median(ratios)) if ratios else math.nan,
         images=sum(image["valid_pixels"] > 0 for image in as_predicted),
         max_depth=max_depth,
     )

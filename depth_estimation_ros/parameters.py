@@ -132,6 +132,12 @@ class Parameters:
         "more than 10 % takes its new depth at once. 0 is off; 0.5 is a good start.",
         limits=(0.0, MOST),
     )
+    scale_correction: float = _parameter(
+        1.0,
+        "Factor on all depth, for what the model gets wrong by the same factor everywhere around "
+        "a robot: a distance that was measured, divided by the depth shown for it.",
+        limits=(0.01, 100.0),
+    )
     cloud_stride: int = _parameter(
         1, "Use every n-th row and column of the depth image for the cloud.", limits=(1, 64)
     )
@@ -292,6 +298,7 @@ class Parameters:
             edge_filter=self.edge_filter,
             temporal_filter=self.temporal_filter,
             assumed_hfov_deg=self.assumed_hfov_deg,
+            scale_correction=self.scale_correction,
         )
 
 

@@ -56,6 +56,7 @@ TRUTHS = [np.array([[1.0, 2.0], [4.0, np.nan]], np.float32), np.full((2, 2), 3.0
 def test_errors_as_predicted_and_with_the_scale_taken_out() -> None:
     found = accuracy(lambda: [(1.2 * truth, truth) for truth in TRUTHS], 10.0)
     assert found.images == 2
+    assert found.scale_correction == pytest.approx(1 / 1.2)
     assert found.as_predicted["abs_rel"] == pytest.approx(0.2)
     # 0.2 of 1, 2 and 4 m, and 0.6 m everywhere: the mean over images of each image's root.
     rmse = (0.2 * np.sqrt((1 + 4 + 16) / 3) + 0.6) / 2

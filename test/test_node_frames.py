@@ -80,6 +80,17 @@ def test_depth_and_colours_are_those_of_the_network(
     np.testing.assert_array_equal(picture, colorize(seen, max_depth=10.0, color_map="spectral"))
 
 
+def test_a_scale_correction_counts_from_the_next_image_on(
+    node: NodeProcess, tester: Tester, red_model: str
+) -> None:
+    tester.bring(node, "active", model=red_model, camera_info_timeout=0.0)
+    depth = tester.collect(node, Image, "~/depth/image")
+    for factor in (1.0, 0.7, 2.5):
+        assert tester.set_parameter(node, "scale_correction", factor).successful
+        seen = decode_depth(tester.result_of(node, red_image(51), depth))
+        np.testing.assert_allclose(seen, factor * red_depth(51), rtol=1e-5)
+
+
 def test_image_larger_than_the_network_gives_depth_of_the_images_size(
     node: NodeProcess, tester: Tester, red_model: str
 ) -> None:

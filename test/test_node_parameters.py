@@ -63,6 +63,7 @@ def test_each_parameter_is_described_with_its_type_and_range(
         ("max_depth", 1000.5),
         ("edge_filter", -1.0),
         ("temporal_filter", 1.0),
+        ("scale_correction", 0.0),
         ("cloud_stride", 0),
         ("cloud_stride", 65),
         ("camera_info_timeout", -1.0),

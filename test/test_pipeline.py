@@ -260,6 +260,19 @@ def test_an_uncalibrated_camera_has_the_assumed_field_of_view(tmp_path: Path) ->
         np.testing.assert_allclose(depth, 2.0, rtol=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["metric_depth", "inverse_depth"])
+def test_a_scale_correction_multiplies_depth_and_the_models_limits(
+    tmp_path: Path, kind: str
+) -> None:
+    unit, answer = ("m", 2.0) if kind == "metric_depth" else ("1/m", 0.5)
+    card = tiny_card(kind=kind, unit=unit, max_depth=3.0)
+    for factor, depth in ((1.0, 2.0), (0.25, 0.5), (10.0, 20.0)):
+        pipeline = constant_pipeline(tmp_path, answer, card, scale_correction=factor)
+        frame = pipeline.run(red(np.zeros((H, W))), None)
+        np.testing.assert_allclose(frame.depth, depth, rtol=1e-6)
+        assert frame.far == pytest.approx(3.0 * factor)
+
+
 # --- life ----------------------------------------------------------------------------------------
 
 

@@ -136,6 +136,7 @@ def test_every_option_arrives() -> None:
         "a.mcap -o out --image-topic /l /r --camera-info-topic /li /ri --hfov 70 --rectified "
         "--start 1 --end 9 --rate 5 --every 2 --outputs color depth --copy /imu /tf "
         "--encoding 16UC1 --output-size network --cloud-stride 4 --voxel 0.1 --min-depth 1 "
+        "--scale-correction 0.7 "
         "--max-depth 20 --edge-filter 0.1 --temporal-filter 0.5 --color-map viridis "
         "--color-range percentile --color-min-depth 0.5 --color-max-depth 8 --color-legend "
         "--storage sqlite3 --compression zstd --split-mb 100 --batch 4 --model x.onnx "
@@ -153,6 +154,7 @@ def test_every_option_arrives() -> None:
         output_size="network",
         edge_filter=0.1,
         temporal_filter=0.5,
+        scale_correction=0.7,
         image_topics=("/l", "/r"),
         camera_info_topics=("/li", "/ri"),
         calibration="c.yaml",

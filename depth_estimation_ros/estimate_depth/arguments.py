@@ -6,7 +6,12 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from depth_estimation_ros.arguments import CommandParser, add_engine_arguments, number
+from depth_estimation_ros.arguments import (
+    CommandParser,
+    add_engine_arguments,
+    add_scale_argument,
+    number,
+)
 from depth_estimation_ros.calibration_file import read_calibration
 from depth_estimation_ros.errors import ParameterError
 from depth_estimation_ros.estimate_depth.lens import Lens
@@ -142,6 +147,7 @@ def _add_frames(parser: argparse.ArgumentParser) -> None:
         help="of the frames before in each pixel's depth, in videos and cameras: less flicker; 0.5 "
         "is a good start (default: 0, off)",
     )
+    add_scale_argument(group)
     group.add_argument(
         "--png-scale",
         type=number(float, 1e-3, 65535),

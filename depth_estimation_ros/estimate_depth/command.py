@@ -75,6 +75,7 @@ def _run(options: argparse.Namespace, stop: threading.Event) -> int:
                 options.max_depth,
                 edge_filter=options.edge_filter,
                 temporal_filter=options.temporal_filter,
+                scale_correction=options.scale_correction,
             ),
         )
         settings = _settings(options, tasks, pipeline, lens, outcome)

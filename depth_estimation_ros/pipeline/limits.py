@@ -21,6 +21,11 @@ def depth_limits(
 
     The card's limits are of the network's own output, so they scale with it: a network that ends
     at 80 m in its canonical camera ends at 40 m in a camera of half that focal length.
+
+    Args:
+        output: of the card.
+        settings: of the user.
+        scale: metres per unit of the network's depth.
     """
     near = max(output.min_depth * scale, settings.min_depth)
     far = output.max_depth * scale
@@ -34,7 +39,7 @@ def check_settings(card: ModelCard, settings: PipelineSettings) -> None:
     they say nothing here, and the pipeline checks each frame.
     """
     if card.canonical_focal_px is None:
-        check_limits(card.output, settings)
+        check_limits(card.output, settings, settings.scale_correction)
     elif 0 < settings.max_depth <= settings.min_depth:
         raise ParameterError(
             "min_depth and max_depth leave no depth between them",
@@ -55,7 +60,7 @@ def check_limits(
             "min_depth and max_depth leave no depth between them",
             found=f"{near:g} m to {far:g} m",
             expected=f"a range within the model's {model}"
-            + ("" if scale == 1.0 else " with this camera"),
+            + ("" if scale == 1.0 else " with this camera and scale"),
             fix="Change min_depth or max_depth; 0 stands for the model's own limit",
         )
     return near, far

@@ -86,6 +86,7 @@ class DepthPipeline:
 
         eye = calibrated or CameraModel.from_hfov(width, height, settings.assumed_hfov_deg)
         scale = metric_scale(card, eye.scaled(network_w, network_h).fx)
+        scale *= settings.scale_correction
         near, far = check_limits(card.output, settings, scale)
 
         picture = to_input(resize_image(rgb, network_h, network_w), card.input)

@@ -20,6 +20,8 @@ class PipelineSettings:
             `TemporalFilter`, which `finish` must be given. 0 = off.
         assumed_hfov_deg: horizontal field of view of a camera that is not calibrated; used only
             when the card has a canonical focal length.
+        scale_correction: factor on all depth, and so on the card's limits: true distance divided by
+            the depth shown. 1 = the model's own metres.
     """
 
     min_depth: float = 0.0
@@ -28,3 +30,4 @@ class PipelineSettings:
     edge_filter: float = 0.0
     temporal_filter: float = 0.0
     assumed_hfov_deg: float = 60.0
+    scale_correction: float = 1.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from depth_estimation_ros.arguments import number
+from depth_estimation_ros.arguments import add_scale_argument, number
 from depth_estimation_ros.render import COLOR_MAPS
 from depth_estimation_ros.render.depth_colors import COLOR_RANGES
 from depth_estimation_ros.replay.options import COMPRESSIONS, OUTPUTS, STORAGES, ReplayOptions
@@ -153,6 +153,7 @@ def add_outputs(parser: argparse.ArgumentParser) -> None:
         "Recordings are then not cut into chunks, and --resume begins without a past "
         "(default: 0, off)",
     )
+    add_scale_argument(group)
 
 
 def add_looks(parser: argparse.ArgumentParser) -> None:

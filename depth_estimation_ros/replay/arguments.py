@@ -94,6 +94,7 @@ def replay_options(arguments: argparse.Namespace) -> ReplayOptions:
         output_size=arguments.output_size,
         edge_filter=arguments.edge_filter,
         temporal_filter=arguments.temporal_filter,
+        scale_correction=arguments.scale_correction,
         image_topics=tuple(arguments.image_topic),
         camera_info_topics=tuple(arguments.camera_info_topic),
         calibration=str(arguments.calibration or ""),

@@ -29,8 +29,8 @@ class ReplayOptions:
         model: name of a bundled model or path of a model file.
         backend, device, build_engine, precision, engine_cache, providers, threads: see
             `EngineOptions`.
-        min_depth, max_depth, output_size, edge_filter, temporal_filter, assumed_hfov_deg: see
-            `PipelineSettings`.
+        min_depth, max_depth, output_size, edge_filter, temporal_filter, assumed_hfov_deg,
+        scale_correction: see `PipelineSettings`.
         image_topics: of colour images; empty for all cameras of the recording.
         camera_info_topics: one for each of them, in their order; empty for those beside them.
         calibration: a YAML file of camera_calibration, in place of any CameraInfo; or empty.
@@ -73,6 +73,7 @@ class ReplayOptions:
     edge_filter: float = 0.0
     temporal_filter: float = 0.0
     assumed_hfov_deg: float = 60.0
+    scale_correction: float = 1.0
     image_topics: tuple[str, ...] = ()
     camera_info_topics: tuple[str, ...] = ()
     calibration: str = ""

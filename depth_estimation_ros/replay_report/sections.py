@@ -152,7 +152,8 @@ def accuracy_table(comparison: Comparison, data: str) -> Markup:
         "the replay. Median-scaled: each frame multiplied so that its median is the truth's, which "
         "hides errors of scale. The last two use no picture: the median of all the truth, and of "
         f"each frame's. A frame's truth is the nearest within {PAIR_TOLERANCE_NS // 10**6} ms; of "
-        f"longer recordings {SCORED} frames, evenly over time, are compared."
+        f"longer recordings {SCORED} frames, evenly over time, are compared. scale_correction "
+        f"times {found.scale_correction:.2f} would bring the medians of depth and truth together."
     )
     heads = ["", "abs_rel", "rmse, m", "delta1", "delta2", "delta3"]
     return joined(table(caption, heads, rows), element("p", words, class_="faint"))

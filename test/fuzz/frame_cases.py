@@ -32,6 +32,7 @@ SETTINGS = st.builds(
     output_size=st.sampled_from(["image", "network"]),
     edge_filter=st.sampled_from([0.0, 0.0, 1e-9, 0.1, 10.0]),
     assumed_hfov_deg=st.sampled_from([60.0, 1.0, 179.0]),
+    scale_correction=st.sampled_from([1.0, 0.01, 0.7, 100.0]),
 )
 COLORS = st.builds(
     ColorSettings,
