@@ -33,7 +33,7 @@ if {"bdist_wheel", "sdist"} & set(sys.argv):
 
 setup(
     name=NAME,
-    version="0.1.0",
+    version="0.2.0",
     description="Metric depth images and point clouds from one ordinary camera, for ROS 2.",
     author="The depth_estimation_ros maintainers",
     author_email="maintainers@depth-estimation-ros.example",

@@ -32,7 +32,7 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
         choices=BACKENDS,
         default="auto",
         help="auto takes TensorRT where it has an engine of this model, else ONNX Runtime; "
-        "openvino is the quickest on a processor (default: auto)",
+        "openvino is the quickest on some processors (default: auto)",
     )
     group.add_argument(
         "--device", type=number(int, 0, 63), default=0, help="index of the GPU (default: 0)"

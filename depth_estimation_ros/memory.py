@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import ctypes
 import re
-import resource
 import sys
 from pathlib import Path
 
@@ -42,19 +41,25 @@ def keep_freed_memory() -> bool:
         (_M_TRIM_THRESHOLD, _KEPT_BYTES),
         (_M_ARENA_MAX, 1),
     )
-    return all(mallopt(name, value) for name, value in wanted)
+    taken = [mallopt(name, value) for name, value in wanted]  # each, also after a refusal
+    return all(taken)
 
 
 def peak_memory_mb() -> float:
-    """Memory of this process at its largest so far, in MB of 10^6 bytes.
+    """Memory of this process at its largest so far, in MB of 10^6 bytes; 0 where nobody says.
 
-    From the kernel's account of this very program: what `getrusage` tells on Linux is at least as
-    large as the process was that started it.
+    On Linux from the kernel's account of this very program: what `getrusage` tells there is at
+    least as large as the process was that started it.
     """
     try:
         status = Path("/proc/self/status").read_text()
     except OSError:  # not Linux
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # kB, on macOS bytes
-        return peak / (1e6 if sys.platform == "darwin" else 1e3)
-    (kilobytes,) = re.findall(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
-    return int(kilobytes) * 1024 / 1e6
+        status = ""
+    if found := re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE):
+        return int(found[1]) * 1024 / 1e6
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0.0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # kB, on macOS bytes
+    return peak / (1e6 if sys.platform == "darwin" else 1e3)

@@ -55,8 +55,8 @@ class Parameters:
     backend: str = _parameter(
         "auto",
         "What runs the network. auto takes TensorRT where it is installed and has an engine of "
-        "this model for this GPU, else ONNX Runtime; the log says which and why. openvino is the "
-        "quickest on a processor, and never chosen unasked.",
+        "this model for this GPU, else ONNX Runtime; the log says which and why. openvino is "
+        "the quickest on some processors (docs/speed.md), and never chosen unasked.",
         changes=UNCONFIGURED,
         choices=BACKENDS,
     )

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from depth_estimation_ros.engines import Engine
+from depth_estimation_ros.engines import BreaksOff, Engine
 
 POLL_S = 0.1
 
@@ -74,7 +74,6 @@ class WatchedEngine:
             watched = run
             if 0 < limit < seconds:
                 self._on_hang(limit)
-                break_off = getattr(self._engine, "break_off", None)
-                if break_off is not None:
-                    break_off()
+                if isinstance(self._engine, BreaksOff):
+                    self._engine.break_off()
                 return

@@ -16,6 +16,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from depth_estimation_ros.dds import fastdds_environment
+from depth_estimation_ros.engines.choice import BACKENDS, PRECISIONS
 
 # launch/ and config/ lie side by side, in the sources as in share/depth_estimation_ros.
 CONFIG = Path(__file__).resolve().parent.parent / "config"
@@ -25,6 +26,8 @@ RESPAWN_DELAY_S = 2.0  # as in Nav2; one that cannot start does not fill the log
 AS_IN_FILE = "Empty: as in params_file."
 PARAMETERS = {
     "model": ("", f"Bundled model or path of an ONNX file. {AS_IN_FILE}", None),
+    "backend": ("", f"What runs it. {AS_IN_FILE}", ["", *BACKENDS]),
+    "precision": ("", f"Of TensorRT and OpenVINO. {AS_IN_FILE}", ["", *PRECISIONS]),
     "image_transport": ("", f"Of the images. {AS_IN_FILE}", ["", "raw", "compressed"]),
     "image_is_rectified": ("", f"Whether images are. {AS_IN_FILE}", ["", "true", "false"]),
     "use_sim_time": ("", f"Time from /clock. {AS_IN_FILE}", ["", "true", "false"]),

@@ -14,7 +14,7 @@ from depth_estimation_ros.engines import resolve_model
 onnx = pytest.importorskip("onnx")
 sys.path.insert(0, str(Path(__file__).resolve().parent / "bench"))
 
-from accuracy import read_accuracy, read_equal_budget  # noqa: E402
+from accuracy import read_equal_budget, scores_of_card  # noqa: E402
 from macs import count_macs  # noqa: E402
 
 SCORE = {"dataset": "rooms", "frames": 7, "cap_m": 10.0, "camera": "known", "abs_rel": 0.2}
@@ -67,23 +67,20 @@ def test_the_bundled_network_costs_what_pytorch_counts() -> None:
     assert counted == count_in_pytorch(network, 192, 256)
 
 
-def test_an_evaluation_counts_for_more_than_the_card_and_only_the_networks_own_scores(tmp_path):
+def test_of_a_card_the_networks_own_scores_count_without_alignment() -> None:
     others = [{**SCORE, "alignment": "median"}, {**SCORE, "predictor": "data set's median"}]
     kept = {
         key: SCORE[key] for key in ("dataset", "frames", "cap_m", "camera", "abs_rel", "delta1")
     }
-    assert read_accuracy("small_fp32", [SCORE, *others], tmp_path) == [kept]
-    assert read_accuracy("small_fp32", (), tmp_path) == []
-    (tmp_path / "small_fp32.json").write_text(json.dumps([{**SCORE, "delta1": 0.9}, *others]))
-    assert read_accuracy("small_fp32", [SCORE], tmp_path) == [{**kept, "delta1": 0.9}]
+    assert scores_of_card([SCORE, *others]) == [kept]
 
 
 def test_equal_budget_is_the_ablations_row_with_the_constants_beside_it(tmp_path: Path) -> None:
     rows = [
-        {"predictor": "model", "alignment": "none", "delta1": 0.3},
-        {"predictor": "data set's median", "alignment": "none", "delta1": 0.1},
-        {"predictor": "model", "alignment": "median", "delta1": 0.5},
-        {"predictor": "frame's median", "alignment": "median", "delta1": 0.2},
+        {"predictor": "model", "alignment": "none", "delta1": 0.3, "path": "val"},
+        {"predictor": "data set's median", "alignment": "none", "delta1": 0.1, "path": "val"},
+        {"predictor": "model", "alignment": "median", "delta1": 0.5, "path": "val"},
+        {"predictor": "frame's median", "alignment": "median", "delta1": 0.2, "path": "val"},
     ]
     content = {"candidates": [{"name": "small", "metrics": rows}, {"name": "large", "metrics": []}]}
     assert read_equal_budget("small", tmp_path) == {}
@@ -91,3 +88,7 @@ def test_equal_budget_is_the_ablations_row_with_the_constants_beside_it(tmp_path
     scores = {"none": 0.3, "median": 0.5, "constant, none": 0.1, "constant, median": 0.2}
     assert read_equal_budget("small", tmp_path) == scores
     assert read_equal_budget("unknown", tmp_path) == {}
+    rows.append({**rows[0], "path": "another"})
+    (tmp_path / "equal_budget.json").write_text(json.dumps(content))
+    with pytest.raises(ValueError, match="several data sets"):
+        read_equal_budget("small", tmp_path)

@@ -125,6 +125,7 @@ def run(args: argparse.Namespace) -> int:
         )
     subjects = _subjects(args)
     engine = open_model(args)
+    print(f"measuring {engine.description}")
     pipeline = DepthPipeline(engine, PipelineSettings(assumed_hfov_deg=args.assumed_hfov))
     how = {"cap": args.cap, "crop": args.crop, "flip": args.flip, "distances": args.distances}
     measured = []
@@ -138,7 +139,11 @@ def run(args: argparse.Namespace) -> int:
     if args.csv:
         write_file(args.csv, as_csv(results))
     if args.json:
-        entries = [entry for result, split in results for entry in as_card_entries(result, split)]
+        entries = [
+            {**entry, "engine": engine.description}
+            for result, split in results
+            for entry in as_card_entries(result, split)
+        ]
         write_file(args.json, as_json(entries))
     if args.out:
         sha256 = model_sha256(args.model)

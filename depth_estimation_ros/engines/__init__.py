@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,14 @@ from depth_estimation_ros.engines.choice import EngineOptions, Log, open_chosen
 from depth_estimation_ros.errors import ModelError
 from depth_estimation_ros.model_card import ModelCard
 
-__all__ = ["Engine", "EngineOptions", "bundled_models", "open_engine", "resolve_model"]
+__all__ = [
+    "BreaksOff",
+    "Engine",
+    "EngineOptions",
+    "bundled_models",
+    "open_engine",
+    "resolve_model",
+]
 
 MODELS_DIR = Path(__file__).resolve().parent.parent / "models"
 
@@ -59,6 +66,15 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Frees what the engine holds. Calling it twice is harmless."""
+        ...
+
+
+@runtime_checkable
+class BreaksOff(Protocol):
+    """An engine whose run can be ended from another thread."""
+
+    def break_off(self) -> None:
+        """Ends the present run with an EngineError between two operators, and every later one."""
         ...
 
 

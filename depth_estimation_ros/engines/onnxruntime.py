@@ -113,9 +113,8 @@ def _open_session(ort: Any, path: Path, providers: list[str], threads: int, devi
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.intra_op_num_threads = threads
-    # Idle threads of ORT that spin take the processor from whatever else a robot runs. For a
-    # compact network on two cores, spinning took 13.6 ms instead of 15.2 when nothing else ran,
-    # but 84 instead of 43 beside a busy process, and twice the processor time.
+    # Idle threads of ORT that spin take the processor from whatever else a robot runs: at 10 Hz
+    # more than twice what the network itself takes (docs/speed.md).
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 4  # errors come back as exceptions, and warnings help nobody here
     with_options = [

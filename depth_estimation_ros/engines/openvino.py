@@ -1,7 +1,8 @@
-"""OpenVINO: runs the network on processors, quicker than ONNX Runtime does (docs/speed.md)."""
+"""OpenVINO: runs the network on processors, on some quicker than ONNX Runtime (docs/speed.md)."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from depth_estimation_ros.model_card import METADATA_KEY, InputSpec, card_of_mod
 from depth_estimation_ros.onnx_file import read_onnx_file
 
 _PLACES = ("Exception from ", "Check '")
-_SHORT = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
+_MOST_SHAPES = 4  # with graphs of their own: of cameras, that is, not of a folder of pictures
+_LOOKS_MS = 50  # between two looks of a run whether it is broken off
 
 
 class OpenVinoEngine:
@@ -34,14 +36,14 @@ class OpenVinoEngine:
 
     def __init__(self, path: Path, *, threads: int = 0, exact: bool = False) -> None:
         ov = import_openvino()
-        self._core: Any = ov.Core()
         self._path = path
         metadata = read_onnx_file(path).metadata
         self.card = card_of_model(metadata.get(METADATA_KEY), path)
-        network = self._read()
+        self._core = ov.Core()
+        self._network: Any = _load(path, lambda: self._core.read_model(path))
         self.max_batch: int | None = check_signature(
-            [_port(port) for port in network.inputs],
-            [_port(port) for port in network.outputs],
+            [_port(port) for port in self._network.inputs],
+            [_port(port) for port in self._network.outputs],
             self.card.input,
             path,
         )
@@ -55,31 +57,29 @@ class OpenVinoEngine:
             self._settings["INFERENCE_NUM_THREADS"] = threads
         if exact:
             self._settings["INFERENCE_PRECISION_HINT"] = "f32"
-        # A graph for one shape is 5 to 15 % quicker than one for any. So the card's own size has
-        # its graph, and all others share one, which is made when the first of them comes.
-        self._usual_shape = _usual_shape(self.card.input)
-        network.reshape(list(self._usual_shape))
-        compiled = self._compile(network)
-        self._usual: Any = compiled.create_infer_request()
-        self._any: Any = None
-        self._closed = self._broken_off = False
+        self._requests: dict[tuple[int, ...] | None, Any] = {}
+        usual = self._request_for(_usual_shape(self.card.input))
+        self._broken_off = False
         name = f"{self.card.name} {self.card.model_version}".strip()
-        computed = compiled.get_property("INFERENCE_PRECISION_HINT").to_dtype().name
-        computed = _SHORT.get(computed, computed)
-        self.description = f"{name} on OpenVINO {_version(ov)} (CPU, {computed})"
+        computed = usual.get_compiled_model().get_property("INFERENCE_PRECISION_HINT")
+        words = computed.get_type_name()
+        if any(node.get_type_name() == "FakeQuantize" for node in self._network.get_ops()):
+            words = f"i8 and {words}"
+        self.description = f"{name} on OpenVINO {_version(ov)} (CPU, {words})"
 
     def infer(self, batch: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
-        """Runs the network once: see `engines.Engine.infer`."""
-        if self._closed:
+        """Runs the network once: see `engines.Engine.infer`.
+
+        The first batch of a shape waits for its graph, some tenths of a second.
+        """
+        if self._network is None:
             raise EngineError(f"{self._path.name}: the engine is closed", fix="Open it again")
         check_batch(batch, self.card.input, self._path.name)
         try:
-            (output,) = self._request(batch.shape).infer([batch], share_inputs=True).to_tuple()
+            output = self._run(batch)
         except Exception as error:  # OpenVINO's own exceptions share no base class
-            raise self._failed(batch, _shorten(error)) from error
-        # OpenVINO raises nothing when a run is cancelled, and gives what it has until then.
-        if self._broken_off:
-            raise self._failed(batch, "it was broken off")
+            reason = "it was broken off" if self._broken_off else _shorten(error)
+            raise self._failed(batch, reason) from error
         return to_maps(output, batch.shape[0], self._path.name)
 
     def break_off(self) -> None:
@@ -88,46 +88,43 @@ class OpenVinoEngine:
         From any thread. A loop within the network is one operator: it goes on to its end.
         """
         self._broken_off = True
-        for request in (self._usual, self._any):
-            if request is not None:
-                request.cancel()
 
     def close(self) -> None:
         """Frees the network. Calling it twice is harmless."""
-        self._closed = True
-        self._usual = self._any = None
+        self._network = None
+        self._requests.clear()
 
-    def _read(self) -> Any:
-        try:
-            return self._core.read_model(self._path)
-        except Exception as error:
-            raise self._unusable(error) from error
+    def _request_for(self, shape: tuple[int, ...]) -> Any:
+        """A graph for one shape is up to a third quicker than one for all, which others share."""
+        key = shape if shape in self._requests or len(self._requests) < _MOST_SHAPES else None
+        if key not in self._requests:
+            self._requests[key] = _load(self._path, lambda: self._compiled(key))
+        return self._requests[key]
 
-    def _compile(self, network: Any) -> Any:
-        try:
-            return self._core.compile_model(network, "CPU", self._settings)
-        except Exception as error:
-            raise self._unusable(error) from error
+    def _compiled(self, shape: tuple[int, ...] | None) -> Any:
+        network = self._network.clone()
+        if shape is not None:
+            network.reshape(list(shape))
+        return self._core.compile_model(network, "CPU", self._settings).create_infer_request()
 
-    def _request(self, shape: tuple[int, ...]) -> Any:
-        if shape == self._usual_shape:
-            return self._usual
-        if self._any is None:
-            self._any = self._compile(self._read()).create_infer_request()
-        return self._any
+    def _run(self, batch: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
+        """Raises some exception if the engine is broken off, before or meanwhile."""
+        request = self._request_for(batch.shape)
+        if self._broken_off:
+            raise InterruptedError
+        # Only runs that were started so can be cancelled: `infer` goes on to its end.
+        request.start_async([batch], share_inputs=True)
+        while not request.wait_for(_LOOKS_MS):
+            if self._broken_off:
+                request.cancel()
+        if self._broken_off:  # then the output is what was there until then
+            raise InterruptedError
+        return np.array(request.get_output_tensor(0).data)
 
     def _failed(self, batch: npt.NDArray[np.generic], reason: str) -> EngineError:
         return EngineError(
             f"{self._path.name}: OpenVINO failed on an input of {batch.shape}: {reason}",
             fix="Check 'input' in the model card against the network",
-        )
-
-    def _unusable(self, error: Exception) -> ModelError:
-        return ModelError(
-            f"{self._path}: OpenVINO cannot load this file",
-            found=f"'{_shorten(error)}'",
-            expected="a network in ONNX format, of operators that OpenVINO has",
-            fix="Check that the file is complete, or take backend onnxruntime",
         )
 
 
@@ -156,6 +153,19 @@ def _usual_shape(spec: InputSpec) -> tuple[int, ...]:
     """Of one picture at the card's own size."""
     size = spec.height, spec.width
     return (1, *size, 3) if spec.layout == "NHWC" else (1, 3, *size)
+
+
+def _load(path: Path, step: Callable[[], Any]) -> Any:
+    """What a step of opening the file gives; ModelError for whatever it raises."""
+    try:
+        return step()
+    except Exception as error:
+        raise ModelError(
+            f"{path}: OpenVINO cannot load this file",
+            found=f"'{_shorten(error)}'",
+            expected="a network in ONNX format, of operators that OpenVINO has",
+            fix="Check that the file is complete, or take backend onnxruntime",
+        ) from error
 
 
 def _port(port: Any) -> Port:

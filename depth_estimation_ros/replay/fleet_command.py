@@ -65,8 +65,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="",
         metavar="ADDRESS",
         help="run as tasks of the Ray cluster whose head is at host:port, or of one that is "
-        f"started on this machine ({LOCAL}); needs pip install 'depth_estimation_ros[ray]', and a "
-        "filesystem that all machines share for recordings, chunks and results",
+        f"started on this machine ({LOCAL}); needs pip install ray, and a filesystem "
+        " that all machines share for recordings, chunks and results",
     )
     group.add_argument(
         "--gpus-per-task",

@@ -52,8 +52,7 @@ def require_ray() -> None:
             "--ray needs Ray",
             found="no module named ray",
             expected="Ray in this environment, and in that of every machine of the cluster",
-            fix="Run: pip install 'depth_estimation_ros[ray]'. On one machine --workers N does "
-            "without",
+            fix="Run: pip install ray. On one machine --workers N does without",
         )
 
 
@@ -172,7 +171,7 @@ def portable_task() -> Callable[[dict[str, Any], str, str, str], dict[str, Any]]
                 "exit_code": 1,
                 "problem": f"The machine {platform.node()} cannot replay: found {error}, expected "
                 f"depth_estimation_ros {version} in the environment of its Ray. Run there: pip "
-                "install 'depth_estimation_ros[ray]', as on the machine of the command",
+                "install . in a checkout of it, as on the machine of the command",
             }
         return do_remote_job(job, board, token, version)
 

@@ -1,8 +1,9 @@
-"""What is known of a network's accuracy: from an evaluation's JSON, or from its own card."""
+"""What is known of a network's accuracy: from its card, and from a training beside its rivals."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +11,15 @@ FOLDER = Path(__file__).resolve().parents[2] / "docs" / "benchmarks" / "accuracy
 KEPT = ("dataset", "frames", "cap_m", "camera", "abs_rel", "delta1")
 
 
-def read_accuracy(name: str, card_metrics: Any = (), folder: Path = FOLDER) -> list[dict[str, Any]]:
-    """The network's own scores without alignment, one a data set; none if nobody measured any.
+def scores_of_card(metrics: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The network's own scores without alignment, one a data set.
 
     Args:
-        name: of the network with its precision. ``<name>.json`` in ``folder``, written by ``python
-            -m training evaluate --json``, counts for more than the card.
-        card_metrics: ``metrics`` of the card of this very file.
-        folder: of those files.
+        metrics: of the card inside the network's file.
     """
-    path = folder / f"{name}.json"
-    entries = json.loads(path.read_text()) if path.exists() else card_metrics
     return [
         {key: entry.get(key) for key in KEPT}
-        for entry in entries
+        for entry in metrics
         if entry["predictor"] == "model" and entry["alignment"] == "none"
     ]
 
@@ -42,11 +38,17 @@ def read_equal_budget(network: str, folder: Path = FOLDER) -> dict[str, float]:
     """
     path = folder / "equal_budget.json"
     candidates = json.loads(path.read_text())["candidates"] if path.exists() else []
+    entries = [
+        entry
+        for candidate in candidates
+        if candidate["name"] == network
+        for entry in candidate["metrics"]
+    ]
+    if len({entry["path"] for entry in entries}) > 1:
+        raise ValueError(f"{path} has scores on several data sets; one is expected")
     return {
         ("" if entry["predictor"] == "model" else "constant, ") + entry["alignment"]: entry[
             "delta1"
         ]
-        for candidate in candidates
-        if candidate["name"] == network
-        for entry in candidate["metrics"]
+        for entry in entries
     }

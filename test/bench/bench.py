@@ -99,7 +99,8 @@ def _measure(args: argparse.Namespace, folder: Path, console: Console) -> list[s
 
     from depth_estimation_ros.engines import bundled_models
 
-    options = Options(args.models or bundled_models(), args.quick, folder)
+    in_float32 = [name for name in bundled_models() if not name.endswith("_int8")]
+    options = Options(args.models or in_float32, args.quick, folder)
     about = {"command": f"make bench ARGS={shlex.quote(shlex.join(sys.argv[1:]))}"}
     about |= {"date": time.strftime("%Y-%m-%d"), "quick": args.quick, "machine": facts()}
     failed = []

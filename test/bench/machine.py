@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("numpy", "opencv-python-headless", "onnxruntime", "ros-rclpy")
+PACKAGES = ("numpy", "opencv-python-headless", "onnxruntime", "openvino", "ros-rclpy")
 
 
 def facts() -> dict[str, object]:

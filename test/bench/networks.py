@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from depth_estimation_ros.engines import resolve_model
+from depth_estimation_ros.engines import bundled_models, resolve_model
 
 CALIBRATED_ON = 2  # drawn pictures: speed does not depend on them
 
@@ -32,13 +32,15 @@ def random_network(name: str, folder: Path) -> Path:
 
 
 def in_int8(model: str, folder: Path) -> Path:
-    """The network in int8, as `training export` makes it."""
+    """The network in int8: the bundled file if there is one, else as `training export` makes it."""
     from depth_estimation_ros.engines.tensorrt.model_file import read_model_file
     from depth_estimation_ros.precision.graph import load
     from depth_estimation_ros.precision.pictures import drawn_pictures, network_batch
     from depth_estimation_ros.precision.quantize import to_int8
 
     source = resolve_model(model)
+    if f"{source.stem}_int8" in bundled_models():
+        return resolve_model(f"{source.stem}_int8")
     path = folder / f"{source.stem}_int8.onnx"
     if not path.exists():
         spec = read_model_file(source).card.input

@@ -201,6 +201,8 @@ def test_of_a_set_with_holdout_no_frame_that_was_trained_on_is_scored(
             ["--model", "a.ckpt", "--backend", "openvino"],
             r"found openvino for a checkpoint\. Leave",
         ),
+        (["--model", "a.ckpt", "--precision", "fp32"], r"found fp32 for a checkpoint\. Leave"),
+        (["--backend", "onnxruntime", "--precision", "int8"], r"--precision: found int8 on ONNX"),
         (["--config", "x.yaml", "--layout", "folder"], r"--config with --layout or --option"),
         (["--config", "x.yaml"], r"no training config x\.yaml"),
     ],
@@ -247,9 +249,9 @@ def test_a_checkpoint_scores_as_its_export(room: Path, tmp_path: Path) -> None:
 def test_each_backend_scores_alike(room: Path, tmp_path: Path) -> None:
     pytest.importorskip("openvino", reason="needs OpenVINO")
     out, numbers = tmp_path / "card.json", []
-    for backend in ("onnxruntime", "openvino"):
-        how = ("--backend", backend, "--precision", "fp32", "--json", out)
-        assert evaluate("--model", "compact", "--data", room, *how) == 0
+    for how in (["onnxruntime"], ["openvino", "--precision", "fp32"]):
+        words = ("--model", "compact", "--backend", *how, "--data", room, "--json", out)
+        assert evaluate(*words) == 0
         numbers.append([entry["abs_rel"] for entry in json.loads(out.read_text())])
     assert numbers[0] == pytest.approx(numbers[1], rel=1e-4)
 

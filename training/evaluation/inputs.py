@@ -12,6 +12,7 @@ from typing import Any
 
 from depth_estimation_ros.engines import Engine, EngineOptions, open_engine, resolve_model
 from depth_estimation_ros.engines.choice import BACKENDS, PRECISIONS
+from depth_estimation_ros.engines.onnxruntime import OnnxRuntimeEngine
 from depth_estimation_ros.errors import ParameterError
 from training.config import load_config
 from training.data.layouts import open_dataset
@@ -52,8 +53,8 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--precision",
         choices=PRECISIONS,
-        default="fp16",
-        help="as the node's parameter: of TensorRT's engine, of OpenVINO (default: fp16)",
+        help="as the node's parameter: of TensorRT's engine, of OpenVINO (default: fp16). ONNX "
+        "Runtime computes in what the file says",
     )
 
 
@@ -66,16 +67,26 @@ def open_model(args: argparse.Namespace) -> Engine:
     Raises:
         ModelError: no such file, or not a model.
         EngineError: the engine for this kind of file is not available.
-        ParameterError: a checkpoint with a backend, or a backend that cannot run this file.
+        ParameterError: a checkpoint with a backend, a precision that what runs it does not choose,
+            or a backend that cannot run this file.
     """
     if Path(args.model).suffix != ".ckpt":
-        return open_engine(args.model, EngineOptions(args.backend, precision=args.precision))
-    if args.backend != "auto":
-        raise ParameterError(
-            "--backend",
-            found=f"{args.backend} for a checkpoint",
-            fix="Leave it out, or export the checkpoint: `python -m training export --help`",
-        )
+        precision = args.precision or EngineOptions.precision
+        engine = open_engine(args.model, EngineOptions(args.backend, precision=precision))
+        if args.precision and isinstance(engine, OnnxRuntimeEngine):
+            raise ParameterError(
+                "--precision",
+                found=f"{args.precision} on ONNX Runtime, which computes in what the file says",
+                fix="Leave it out, or export the network with `--precision`",
+            )
+        return engine
+    for name, value in (("--backend", args.backend), ("--precision", args.precision)):
+        if value not in (None, "auto"):
+            raise ParameterError(
+                name,
+                found=f"{value} for a checkpoint",
+                fix="Leave it out, or export the checkpoint: `python -m training export --help`",
+            )
     from training.torch_engine import TorchEngine
 
     return TorchEngine.from_checkpoint(Path(args.model))

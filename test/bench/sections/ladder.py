@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from accuracy import read_accuracy, read_equal_budget
+from accuracy import read_equal_budget, scores_of_card
 from macs import count_macs
 from networks import in_int8, random_network
 from options import Options
@@ -70,9 +70,7 @@ def row(name: str, precision: str, path: Path) -> dict[str, Any]:
         "input": f"{width}x{height}",
         "gmacs": count_macs(path, batch_of_one(card.input, height, width)) / 1e9,
         "mb": path.stat().st_size / 1e6,
-        "accuracy": read_accuracy(
-            f"{name}_{precision}", card.metrics if precision == "fp32" else ()
-        ),
+        "accuracy": scores_of_card(card.metrics),
         "equal_budget": read_equal_budget(name) if precision == "fp32" else {},
     }
 
