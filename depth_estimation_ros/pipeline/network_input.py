@@ -49,16 +49,23 @@ def resize_image(rgb: Rgb, height: int, width: int) -> Rgb:
 
     OpenCV averages 2x2 pixels ten times faster than areas with parts of pixels. So a picture that
     shrinks to half or less is halved while both sides allow it. If less than another half is left,
-    it goes bilinearly, as the halves have taken away what could alias.
+    neighbours are blended: the halves have taken away most of what could alias.
     """
     if rgb.shape[:2] == (height, width):
         return rgb
     halved = _halved(rgb, height, width)
-    rows, columns = halved.shape[:2]
-    grows = rows < height or columns < width
-    smooth = halved is not rgb and rows < 2 * height and columns < 2 * width
-    method = cv2.INTER_LINEAR if grows or smooth else cv2.INTER_AREA
+    method = _method(halved, height, width, is_smooth=halved is not rgb)
     return np.asarray(cv2.resize(halved, (width, height), interpolation=method), np.uint8)
+
+
+def _method(rgb: Rgb, height: int, width: int, is_smooth: bool) -> int:
+    shrinks_by = rgb.shape[0] / height, rgb.shape[1] / width
+    if min(shrinks_by) < 1.0:
+        return cv2.INTER_LINEAR
+    if not is_smooth or max(shrinks_by) >= 2.0:
+        return cv2.INTER_AREA
+    # Bilinear would blur what shrinks by little, bicubic would let alias what shrinks by much.
+    return cv2.INTER_CUBIC if max(shrinks_by) < 1.5 else cv2.INTER_LINEAR
 
 
 def _halved(rgb: Rgb, height: int, width: int) -> Rgb:

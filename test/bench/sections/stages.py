@@ -130,7 +130,8 @@ def steps_of_a_frame(
     past, shown = TemporalFilter(), Shown(0, (height, width), camera, near, far)
     pixels, network_pixels = width * height, network_w * network_h
     have: dict[str, Any] = {}
-    reused = ReusedRosKind()  # as the node has it
+    # As the node has it: one for each output.
+    of_depth, of_millimetres, of_cloud, of_colors = (ReusedRosKind() for _ in range(4))
 
     def keep(name: str, make: Callable[[], Any]) -> Callable[[], None]:
         def run() -> None:
@@ -169,20 +170,20 @@ def steps_of_a_frame(
         ),
         Step(
             "depth message",
-            keep("message", lambda: estimated().depth()),
+            keep("message", lambda: estimated().depth(kind=of_depth)),
             8 * pixels,
             counts=True,
         ),
         Step("publish depth", lambda: publish["depth"](have["message"])),
         Step(
             "cloud and its message",
-            keep("cloud", lambda: estimated().points(kind=reused)),
+            keep("cloud", lambda: estimated().points(kind=of_cloud)),
             (4 + 8 + 3 + 16) * pixels,  # depth, rays, colours; x, y, z, rgb
             counts=True,
         ),
         Step("publish cloud", lambda: publish["points"](have["cloud"])),
-        Step("colours and their message", lambda: estimated().color(colors), 7 * pixels),
-        Step("depth message 16UC1", lambda: estimated().depth("16UC1"), 6 * pixels),
+        Step("colours and their message", lambda: estimated().color(colors, of_colors), 7 * pixels),
+        Step("depth message 16UC1", lambda: estimated().depth("16UC1", of_millimetres), 6 * pixels),
         Step(
             "upsample, limits, edge filter",
             lambda: to_depth(EDGE_FILTER),
