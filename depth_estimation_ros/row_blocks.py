@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-# 320 kB of float32. Half of that would fit better into a second-level cache of 1 MB, yet takes up to
-# 15 % longer for a cloud: every block has calls of Python of its own.
+# 320 kB of float32. Half of that would fit better into a second-level cache of 1 MB, yet a cloud
+# then takes up to 15 % longer: every block has calls of Python of its own.
 _PIXELS = 80_000
 
 
