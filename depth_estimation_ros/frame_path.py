@@ -141,7 +141,8 @@ class FramePath:
         self._logger = logger
         self._past = TemporalFilter()
         self._colors = DepthColors()
-        self._kind = ReusedRosKind()  # of the publishing thread
+        # Of the publishing thread; one for each output, as a message has its size.
+        self._kinds = {output: ReusedRosKind() for output in ("depth", "points", "color")}
         self.camera_info_state = ""
         """calibrated, unsupported (its lens model: no cloud), uncalibrated or missing; empty before
         the first frame."""
@@ -219,15 +220,17 @@ class FramePath:
         # Depth goes first: nothing else delays it.
         outputs = self._outputs
         if "depth" in wanted:
-            outputs.depth.publish(estimated.depth(parameters.depth_encoding))
+            depth = estimated.depth(parameters.depth_encoding, self._kinds["depth"])
+            outputs.depth.publish(depth)
         latency_ms = _since(frame.received_at)
         if "camera_info" in wanted:
             outputs.camera_info.publish(estimated.camera_info())
         if "points" in wanted:
-            outputs.points.publish(estimated.points(parameters.cloud_stride, kind=self._kind))
+            points = estimated.points(parameters.cloud_stride, kind=self._kinds["points"])
+            outputs.points.publish(points)
         if "color" in wanted:
             self._colors.settings = parameters.color_settings()
-            outputs.color.publish(estimated.color(self._colors))
+            outputs.color.publish(estimated.color(self._colors, self._kinds["color"]))
         times["publish"] = _since(begun_at)
         times["end_to_end"] = _since(frame.received_at)
         if frame.stamp_age is not None:

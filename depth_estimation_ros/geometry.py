@@ -153,9 +153,7 @@ class CameraModel:
                 expected="width and height of the image in CameraInfo",
                 fix="Fill in width and height where the CameraInfo is published.",
             )
-        sx, sy = width / self.width, height / self.height
-        change = np.array([[sx, 0.0, 0.5 * sx - 0.5], [0.0, sy, 0.5 * sy - 0.5], [0.0, 0.0, 1.0]])
-        return self._changed(change, width, height)
+        return _scaled(self, width, height)
 
     def rectified(self) -> CameraModel:
         """The camera of the rectified image, that P describes: no distortion, no rotation.
@@ -244,7 +242,7 @@ def deprojected_rows(
 ) -> Iterator[tuple[slice, tuple[FloatImage, FloatImage, FloatImage]]]:
     """The points of `deproject` some rows at a time: which rows, and their x, y and z.
 
-    The three are contiguous, and overwritten by the next ones.
+    The three are contiguous, may share memory with the depth, and are overwritten by the next ones.
 
     Raises:
         CalibrationError: depth and rays differ in size.
@@ -258,17 +256,27 @@ def deprojected_rows(
         )
     room: tuple[FloatImage, ...] = ()
     for rows in row_blocks(*depth.shape):
-        d = np.ascontiguousarray(depth[rows], dtype=np.float32)
+        z = np.ascontiguousarray(depth[rows], dtype=np.float32)
         ray_x, ray_y = (np.ascontiguousarray(rays[rows, :, axis]) for axis in (0, 1))
         if not room:
-            room = tuple(np.empty_like(d) for _ in range(3))
-        x, y, z = (plane[: len(d)] for plane in room)
-        # 0 * a + b is b where a is finite and NaN elsewhere: faster than a mask, without warnings.
-        cv2.scaleAdd(d, 0.0, d, dst=z)
-        cv2.scaleAdd(ray_x, 0.0, z, dst=z)
+            room = tuple(np.empty_like(z) for _ in range(3))
+        x, y, known = (plane[: len(z)] for plane in room)
         cv2.multiply(ray_x, z, dst=x)
+        # A sum is finite only if all that went into it is: much faster than to mask each pixel.
+        if not math.isfinite(cv2.sumElems(x)[0]):
+            # 0 * a + b is b where a is finite and NaN elsewhere: faster than a mask of booleans.
+            cv2.scaleAdd(x, 0.0, z, dst=known)
+            z = known
+            cv2.multiply(ray_x, z, dst=x)
         cv2.multiply(ray_y, z, dst=y)
         yield rows, (x, y, z)
+
+
+@lru_cache(maxsize=32)  # the few sizes of the cameras of a node, frame after frame
+def _scaled(camera: CameraModel, width: int, height: int) -> CameraModel:
+    sx, sy = width / camera.width, height / camera.height
+    change = np.array([[sx, 0.0, 0.5 * sx - 0.5], [0.0, sy, 0.5 * sy - 0.5], [0.0, 0.0, 1.0]])
+    return camera._changed(change, width, height)
 
 
 @lru_cache(maxsize=4)

@@ -50,6 +50,7 @@ def test_steps_bound_by_memory_stand_beside_a_copy_of_as_many_bytes(folder: Path
     for row in counted.values():
         assert row["memcpy_p50"] > 0
         assert 0 < row["p50"] <= row["p99"]
+        assert row["processor_least"] > row["memcpy_processor_least"] > 0
 
 
 def test_tables_are_made_of_the_files_alone(folder: Path) -> None:
@@ -58,6 +59,7 @@ def test_tables_are_made_of_the_files_alone(folder: Path) -> None:
     assert bench("--render", str(folder)).returncode == 0
     assert (folder / "README.md").read_text() == made
     assert "| sum of * (aim 2.5x) |" in made
+    assert "### Processor time of the steps that count, 640x480" in made
 
 
 def test_an_unknown_section_is_refused() -> None:

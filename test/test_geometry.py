@@ -172,6 +172,11 @@ def test_without_p_there_is_no_rectified_camera_and_the_error_says_which_paramet
         camera.rectified()
 
 
+def test_a_camera_is_scaled_once_to_each_size():
+    assert CAMERA.scaled(32, 24) is CAMERA.scaled(32, 24)
+    assert CAMERA.scaled(32, 24) is not CAMERA.scaled(24, 32)
+
+
 def test_rays_are_computed_once_for_the_same_numbers():
     again = CameraModel.from_intrinsics(100.0, 110.0, 33.25, 22.5, 64, 48)
     assert again.rays() is CAMERA.rays()
@@ -228,6 +233,25 @@ def test_depth_that_is_no_number_gives_a_point_that_is_none(invalid):
     points = deproject(depth, CAMERA.rays())
     assert np.array_equal(np.isnan(points).all(axis=2), ~np.isfinite(depth))
     assert np.isnan(points).sum() == 9
+
+
+def test_one_pixel_without_depth_changes_no_other_point():
+    """Rows are worked on in blocks, and only those with such a pixel are masked."""
+    camera = CameraModel.from_hfov(640, 240, 60.0)
+    depth = np.random.default_rng(2).uniform(0.5, 9.0, (240, 640)).astype(np.float32)
+    expected = deproject(depth, camera.rays())
+    assert np.array_equal(expected[..., 2], depth)
+    for row in (0, 130, 239):
+        depth[row, 17] = np.nan
+    expected[[0, 130, 239], 17] = np.nan
+    assert np.array_equal(deproject(depth, camera.rays()), expected, equal_nan=True)
+
+
+def test_infinities_of_both_signs_do_not_cancel_out():
+    depth = np.full((48, 64), 2.0, np.float32)
+    depth[5, :4] = np.inf, -np.inf, np.inf, -np.inf
+    points = deproject(depth, CAMERA.rays())
+    assert np.isnan(points).sum() == 12
 
 
 def test_depth_on_a_ray_of_zero_is_still_a_point():

@@ -58,6 +58,27 @@ def test_roi_then_binning_give_the_delivered_image(do_rectify):
     check_matches(camera, height=100, width=150)
 
 
+CHANGES = {
+    "width": 648,
+    "height": 484,
+    "distortion_model": "rational_polynomial",
+    "d": [0.26, -0.95, -0.005, 0.003, 1.17],
+    "k": [501.0, *K[1:]],
+    "r": [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
+    "p": [451.0, *P[1:]],
+    "binning_x": 2,
+    "binning_y": 2,
+    "roi": sensor_msgs.RegionOfInterest(width=320),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_model_is_made_anew_only_when_a_number_changes(change):
+    before = camera_model(info())
+    assert camera_model(info()) is before
+    assert camera_model(info(**{change: CHANGES[change]})) is not before
+
+
 def test_roi_outside_the_sensor():
     msg = info()
     msg.roi.width, msg.roi.height, msg.roi.x_offset = 640, 480, 1

@@ -9,6 +9,7 @@ import pytest
 
 from depth_estimation_ros.errors import ImageError, ParameterError
 from depth_estimation_ros.messages import decode_depth, depth_image
+from depth_estimation_ros.messages.kinds import ReusedRosKind
 
 sensor_msgs = pytest.importorskip("sensor_msgs.msg", reason="needs ROS 2 (sensor_msgs)")
 std_msgs = pytest.importorskip("std_msgs.msg", reason="needs ROS 2 (std_msgs)")
@@ -181,6 +182,20 @@ def test_16uc1_there_and_back_is_within_half_a_millimetre():
 def test_strided_depth(encoding):
     whole, part = (decode_depth(depth_image(d, HEADER, encoding)) for d in (DEPTH, DEPTH[::2, ::3]))
     assert np.array_equal(part, whole[::2, ::3])
+
+
+@pytest.mark.parametrize("encoding", ["32FC1", "16UC1"])
+def test_reused_room_holds_the_new_depth_and_nothing_of_the_last(encoding):
+    kind = ReusedRosKind()
+    unknown = DEPTH.copy()
+    unknown[2, 3:] = np.nan
+    messages = []
+    for depth, frame_id in ((DEPTH, "one"), (unknown, "two"), (DEPTH[::-1], "three")):
+        header = std_msgs.Header(frame_id=frame_id)
+        messages.append(depth_image(depth, header, encoding, kind))
+        assert messages[-1] == depth_image(depth, header, encoding)
+    assert messages[0] is messages[1] is messages[2]
+    assert len(depth_image(DEPTH[:2], HEADER, encoding, kind).data) * 5 == len(messages[0].data) * 2
 
 
 def test_depth_image_of_another_encoding():

@@ -58,6 +58,23 @@ def test_one_pixel_near_a_limit_is_named_as_if_all_were_looked_through(
     np.testing.assert_array_equal(found, expected)
 
 
+def test_an_unknown_pixel_hides_no_limit() -> None:
+    raw = np.full((24, 32), 5.0, np.float32)
+    raw[0, 0], raw[7, 9], raw[20, 3] = np.nan, 90.0, 0.01
+    found = to_depth(raw, 0.1, 80.0, (24, 32))
+    assert np.isnan(found[0, 0])
+    assert (found[7, 9], found[20, 3]) == (np.inf, -np.inf)
+    assert np.isfinite(found).sum() == 24 * 32 - 3
+
+
+@pytest.mark.parametrize("size", [(24, 32), (97, 131)])
+def test_depth_never_shares_the_engines_memory(size: tuple[int, int]) -> None:
+    raw = np.full((24, 32), 5.0, np.float32)
+    found = to_depth(raw, 0.1, 80.0, size)
+    raw[:] = 0.0
+    np.testing.assert_array_equal(found, np.full(size, 5.0, np.float32))
+
+
 def test_the_tighter_limit_holds(tmp_path: Path) -> None:
     ramp = np.broadcast_to(np.arange(0, 2 * W, 2, dtype=np.uint8), (H, W))
     pipeline = red_pipeline(tmp_path, tiny_card(min_depth=2.0, max_depth=8.0))

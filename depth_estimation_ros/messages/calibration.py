@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
+
+import numpy as np
 
 from depth_estimation_ros.errors import CalibrationError
 from depth_estimation_ros.geometry import CameraModel
@@ -12,29 +15,35 @@ from depth_estimation_ros.messages.kinds import ROS, Kind
 def camera_model(info: Any) -> CameraModel:
     """The camera of the image that comes with this CameraInfo: binning and ROI are applied.
 
-    A CameraInfo that says "not calibrated" (K = 0) gives a model with ``is_calibrated`` False.
+    A CameraInfo that says "not calibrated" (K = 0) gives a model with ``is_calibrated`` False. The
+    same numbers give the same model.
 
     Raises:
         CalibrationError: numbers that no camera can have.
     """
-    full = CameraModel(
-        width=int(info.width),
-        height=int(info.height),
-        K=info.k,
-        D=info.d,
-        distortion_model=info.distortion_model,
-        R=info.r,
-        P=info.p,
-    )
     roi = info.roi
-    return full.reduced(
-        int(roi.x_offset),
-        int(roi.y_offset),
-        int(roi.width),
-        int(roi.height),
-        int(info.binning_x),
-        int(info.binning_y),
+    return _model(
+        int(info.width),
+        int(info.height),
+        str(info.distortion_model),
+        tuple(np.asarray(part, np.float64).tobytes() for part in (info.k, info.d, info.r, info.p)),
+        (int(roi.x_offset), int(roi.y_offset), int(roi.width), int(roi.height)),
+        (int(info.binning_x), int(info.binning_y)),
     )
+
+
+@lru_cache(maxsize=16)  # a camera says the same with each image
+def _model(
+    width: int,
+    height: int,
+    distortion_model: str,
+    matrices: tuple[bytes, ...],
+    roi: tuple[int, int, int, int],
+    binning: tuple[int, int],
+) -> CameraModel:
+    K, D, R, P = (np.frombuffer(matrix) for matrix in matrices)
+    full = CameraModel(width, height, K, D, distortion_model, R, P)
+    return full.reduced(*roi, *binning)
 
 
 def check_matches(camera: CameraModel, height: int, width: int) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -90,16 +92,20 @@ def _with_room(size: tuple[int, ...], header: Any, kind: Kind) -> tuple[Any, NDA
         header=kind.header(header),
         height=height,
         width=width,
-        fields=[
-            kind.new(
-                "sensor_msgs/msg/PointField", name=name, offset=4 * i, datatype=_FLOAT32, count=1
-            )
-            for i, name in enumerate(_FIELDS)
-        ],
+        fields=list(_point_fields(kind.new)),
         is_bigendian=sys.byteorder == "big",
         point_step=16,
         row_step=16 * width,
         is_dense=False,
+    )
+
+
+@lru_cache(maxsize=2)
+def _point_fields(new: Callable[..., Any]) -> tuple[Any, ...]:
+    """The PointFields of every cloud, by `Kind.new`."""
+    return tuple(
+        new("sensor_msgs/msg/PointField", name=name, offset=4 * i, datatype=_FLOAT32, count=1)
+        for i, name in enumerate(_FIELDS)
     )
 
 

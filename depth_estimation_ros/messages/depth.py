@@ -76,27 +76,28 @@ def depth_image(depth: Depth, header: Any, encoding: str, kind: Kind = ROS) -> A
             expected="32FC1 (metres) or 16UC1 (millimetres)",
         )
     height, width = depth.shape
-    pixels = depth if encoding == "32FC1" else _millimetres(depth)
-    return kind.with_data(
-        "sensor_msgs/msg/Image",
-        pixels,
-        header=kind.header(header),
-        height=height,
-        width=width,
-        encoding=encoding,
-        is_bigendian=int(sys.byteorder == "big"),
-        step=pixels.itemsize * width,
-    )
+    fields = {
+        "header": kind.header(header),
+        "height": height,
+        "width": width,
+        "encoding": encoding,
+        "is_bigendian": int(sys.byteorder == "big"),
+        "step": width * (4 if encoding == "32FC1" else 2),
+    }
+    if encoding == "32FC1":
+        return kind.with_data("sensor_msgs/msg/Image", depth, **fields)
+    message, room = kind.with_room("sensor_msgs/msg/Image", depth.shape, np.uint16, **fields)
+    _write_millimetres(depth, room)
+    return message
 
 
-def _millimetres(depth: Depth) -> NDArray[np.uint16]:
-    millimetres = np.zeros(depth.shape, np.uint16)
+def _write_millimetres(depth: Depth, room: NDArray[np.uint16]) -> None:
     for rows in row_blocks(*depth.shape):
         rounded = np.multiply(depth[rows], _MM_PER_M)
         np.rint(rounded, out=rounded)
         fits = (rounded >= 0) & (rounded <= 65535)
-        np.copyto(millimetres[rows], rounded, casting="unsafe", where=fits)
-    return millimetres
+        np.copyto(rounded, 0.0, where=~fits)
+        np.copyto(room[rows], rounded, casting="unsafe")
 
 
 def _metres(millimetres: NDArray[np.uint16]) -> Depth:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import math
 from array import array
+from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,12 +19,13 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 class Kind(Protocol):
     """Makes the messages of one library, by names such as ``sensor_msgs/msg/Image``."""
 
-    def new(self, msgtype: str, /, **fields: Any) -> Any:
+    @staticmethod
+    def new(msgtype: str, /, **fields: Any) -> Any:
         """A message without large data; every field has to be given."""
         ...
 
     def header(self, like: Any) -> Any:
-        """A std_msgs/Header with stamp and frame_id of a header of either kind."""
+        """A std_msgs/Header with stamp and frame_id of a header of either kind, or that header."""
         ...
 
     def doubles(self, values: ArrayLike) -> Any:
@@ -44,11 +46,13 @@ class Kind(Protocol):
 class RosKind:
     """Messages of rclpy: what a node publishes. Their ``data`` is an array of Python."""
 
-    def new(self, msgtype: str, /, **fields: Any) -> Any:
-        package, _, message = msgtype.split("/")
-        return getattr(importlib.import_module(f"{package}.msg"), message)(**fields)
+    @staticmethod
+    def new(msgtype: str, /, **fields: Any) -> Any:
+        return _ros_class(msgtype)(**fields)
 
     def header(self, like: Any) -> Any:
+        if isinstance(like, _ros_class("std_msgs/msg/Header")):
+            return like
         stamp, frame_id = like.stamp, like.frame_id
         time = self.new("builtin_interfaces/msg/Time", sec=int(stamp.sec), nanosec=stamp.nanosec)
         return self.new("std_msgs/msg/Header", stamp=time, frame_id=frame_id)
@@ -84,6 +88,11 @@ class ReusedRosKind(RosKind):
     def __init__(self) -> None:
         self._last: dict[str, Any] = {}
 
+    def with_data(self, msgtype: str, values: NDArray[Any], /, **fields: Any) -> Any:
+        message, room = self.with_room(msgtype, values.shape, values.dtype, **fields)
+        np.copyto(room, values)
+        return message
+
     def with_room(
         self, msgtype: str, shape: tuple[int, ...], dtype: DTypeLike, /, **fields: Any
     ) -> tuple[Any, NDArray[Any]]:
@@ -102,7 +111,8 @@ class RecordedKind:
     ``with_data`` shares the memory of the values if they lie in C order.
     """
 
-    def new(self, msgtype: str, /, **fields: Any) -> Any:
+    @staticmethod
+    def new(msgtype: str, /, **fields: Any) -> Any:
         from depth_estimation_ros.recordings import STORE  # a robot has no need of rosbags
 
         return STORE.types[msgtype](**fields)
@@ -124,6 +134,12 @@ class RecordedKind:
     ) -> tuple[Any, NDArray[Any]]:
         room = np.zeros(shape, dtype)
         return self.with_data(msgtype, room, **fields), room
+
+
+@lru_cache(maxsize=32)
+def _ros_class(msgtype: str) -> Any:
+    package, _, message = msgtype.split("/")
+    return getattr(importlib.import_module(f"{package}.msg"), message)
 
 
 ROS = RosKind()

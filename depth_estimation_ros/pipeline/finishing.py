@@ -17,15 +17,13 @@ def to_depth(
 
     Never shares the memory of `metres`, which may be an engine's.
     """
-    # Clamped before and named after resizing: an infinity would smear over its neighbours. This
-    # makes a new array at the network's size, so nothing has to be copied for its own sake.
-    depth = np.clip(metres, near, far)
+    limited = reaches_limits(metres, near, far)
+    # Clamped before and named after resizing: an infinity would smear over its neighbours. No pixel
+    # in between is nearer or farther than its neighbours: if the small map stays off the limits,
+    # there is nothing to clamp in it nor to name in the large one.
+    depth = np.clip(metres, near, far) if limited else metres
     edges = find_edges(depth, edge_filter) if edge_filter > 0 else None
-    # No pixel in between is nearer or farther than its neighbours: if the small map stays off the
-    # limits, the large one need not be looked through for them.
-    limited = reaches_limits(depth, near, far)
-    if depth.shape != size:
-        depth = _resize_depth(depth, *size)
+    depth = _resized(depth, *size)
     if limited:
         name_limits(depth, near, far)
     if edges is not None:
@@ -33,6 +31,9 @@ def to_depth(
     return depth
 
 
-def _resize_depth(depth: Depth, height: int, width: int) -> Depth:
+def _resized(depth: Depth, height: int, width: int) -> Depth:
+    """At another size, or a copy."""
+    if depth.shape == (height, width):
+        return depth.copy()
     resized = cv2.resize(depth, (width, height), interpolation=cv2.INTER_LINEAR)
     return np.asarray(resized, np.float32)

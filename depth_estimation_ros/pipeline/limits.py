@@ -76,8 +76,10 @@ def name_limits(depth: Depth, near: float, far: float) -> None:
 
 
 def reaches_limits(depth: Depth, near: float, far: float) -> bool:
-    """Whether `name_limits` may find something, here or in what resizing makes of it."""
+    """Whether `name_limits` may find something, here or in what resizing makes of it.
+
+    Also said of a map with a NaN, of which nobody asks often.
+    """
     tolerance = 2 * LIMIT_TOLERANCE  # resizing rounds, by far less than that
-    return bool(
-        (depth >= far * (1.0 - tolerance)).any() or (depth <= near * (1.0 + tolerance)).any()
-    )
+    nearest, farthest = np.minimum.reduce(depth, axis=None), np.maximum.reduce(depth, axis=None)
+    return not (nearest > near * (1.0 + tolerance) and farthest < far * (1.0 - tolerance))

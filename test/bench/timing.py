@@ -28,6 +28,13 @@ def milliseconds(step: Callable[[], Any]) -> float:
     return 1e3 * (time.perf_counter() - start)
 
 
+def both_milliseconds(step: Callable[[], Any]) -> tuple[float, float]:
+    """How long one call takes, and what of the processor, in all threads of this process."""
+    before = time.process_time()
+    passed = milliseconds(step)
+    return passed, 1e3 * (time.process_time() - before)
+
+
 def processor_milliseconds(step: Callable[[], Any], calls: int) -> float:
     """What one call takes of the processor, in all threads of this process: the mean of several."""
     before = time.process_time()
