@@ -48,8 +48,9 @@ class Parameters:
 
     model: str = _parameter(
         "compact",
-        "Network to run: the name of a bundled model (compact, nano), or the path of an ONNX file "
-        "or of a TensorRT engine (.engine, .plan) with its sidecar.",
+        "Network to run: the name of a bundled model (compact, nano; compact_int8 and nano_int8 "
+        "are quicker on ONNX Runtime), or the path of an ONNX file or of a TensorRT engine "
+        "(.engine, .plan) with its sidecar.",
         changes=UNCONFIGURED,
     )
     backend: str = _parameter(

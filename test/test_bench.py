@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -51,6 +52,15 @@ def test_steps_bound_by_memory_stand_beside_a_copy_of_as_many_bytes(folder: Path
         assert row["memcpy_p50"] > 0
         assert 0 < row["p50"] <= row["p99"]
         assert row["processor_least"] > row["memcpy_processor_least"] > 0
+
+
+def test_the_kept_tables_are_those_of_the_kept_files(tmp_path: Path) -> None:
+    kept = Path(__file__).resolve().parents[1] / "docs" / "benchmarks"
+    for path in kept.glob("*.json"):
+        shutil.copy(path, tmp_path)
+    done = bench("--render", str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "README.md").read_text() == (kept / "README.md").read_text()
 
 
 def test_tables_are_made_of_the_files_alone(folder: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from pathlib import Path
 
 import cv2
@@ -14,10 +16,16 @@ from depth_estimation_ros.geometry import CameraModel
 from depth_estimation_ros.metrics import constant_median, depth_metrics, mean_metrics
 from depth_estimation_ros.pipeline import DepthPipeline
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared" / "data"
 
 
-SIZES = {"compact": 12_000_000, "nano": 3_000_000}  # bytes
+SIZES = {  # at most, bytes
+    "compact": 12_000_000,
+    "compact_int8": 6_000_000,
+    "nano": 3_000_000,
+    "nano_int8": 1_500_000,
+}
 
 
 @pytest.fixture(scope="module", params=SIZES)
@@ -30,6 +38,16 @@ def pipeline(request):
 @pytest.mark.parametrize("name", SIZES)
 def test_the_file_is_small_enough_to_come_along(name):
     assert resolve_model(name).stat().st_size <= SIZES[name]
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_the_pages_that_measured_it_measured_this_file(name):
+    sha256 = hashlib.sha256(resolve_model(name).read_bytes()).hexdigest()
+    assert sha256 in (ROOT / "MODEL_CARD.md").read_text()
+    if name == "compact":
+        page = (ROOT / "docs" / "cloud_quality.md").read_text()
+        measured = re.findall(r"^Model: compact .*SHA-256 (\w+)\.$", page, re.MULTILINE)
+        assert measured == [sha256[:12]] * 2
 
 
 def test_there_are_no_others():
@@ -89,7 +107,7 @@ def test_rooms_it_has_never_seen_have_less_than_three_quarters_of_a_flat_ones_er
 
 
 def test_the_model_card_quotes_the_numbers_inside_the_file(pipeline):
-    text = (Path(__file__).resolve().parents[1] / "MODEL_CARD.md").read_text()
+    text = (ROOT / "MODEL_CARD.md").read_text()
     for entry in pipeline.engine.card.metrics:
         if entry["predictor"] == "model":
             assert f"{entry['abs_rel']:.3f}" in text, json.dumps(entry)

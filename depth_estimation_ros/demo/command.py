@@ -181,7 +181,9 @@ def _arguments(argv: list[str] | None) -> tuple[session.DemoOptions, Path]:
         help="play at most N frames (default: 0, all of them)",
     )
     parser.add_argument(
-        "--model", default="compact", help="bundled model (compact, nano) or ONNX file"
+        "--model",
+        default="compact",
+        help="bundled model (compact, nano, compact_int8, nano_int8) or ONNX file",
     )
     parser.add_argument(
         "--output",

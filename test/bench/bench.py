@@ -61,7 +61,9 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--only", nargs="+", choices=SECTIONS, help="these sections")
     parser.add_argument(
-        "--models", nargs="+", help="bundled names or .onnx files (default: every bundled one)"
+        "--models",
+        nargs="+",
+        help="bundled names or .onnx files (default: every bundled one in float32)",
     )
     parser.add_argument(
         "--quick", action="store_true", help="less than two minutes; writes nothing without --out"
