@@ -28,6 +28,9 @@ SIZES = {  # at most, bytes
 }
 
 
+SHARE_OF_A_FLAT_ROOMS_ERROR = {"compact": 0.65, "nano": 0.8}  # in int8, too
+
+
 @pytest.fixture(scope="module", params=SIZES)
 def pipeline(request):
     engine = open_engine(request.param)
@@ -89,9 +92,7 @@ def test_the_same_picture_through_twice_the_focal_length_is_twice_as_far(pipelin
 
 
 @pytest.mark.parametrize("folder", ["val/tum_static", "train/seven_scenes_kitchen"])
-def test_rooms_it_has_never_seen_have_less_than_three_quarters_of_a_flat_ones_error(
-    pipeline, folder
-):
+def test_rooms_it_has_never_seen_have_less_of_an_error_than_a_flat_one(pipeline, folder):
     path = SHARED / "rgbd" / folder
     if not path.is_dir():
         pytest.skip(f"needs the RGB-D frames of {folder}")
@@ -103,7 +104,8 @@ def test_rooms_it_has_never_seen_have_less_than_three_quarters_of_a_flat_ones_er
         depth = pipeline.run(rgb, None).depth
         model.append(depth_metrics(depth, truth, max_depth=10.0, align="median"))
         flat.append(depth_metrics(constant_median(truth, max_depth=10.0), truth, max_depth=10.0))
-    assert mean_metrics(model)["silog"] < 0.75 * mean_metrics(flat)["silog"]
+    share = SHARE_OF_A_FLAT_ROOMS_ERROR[pipeline.engine.card.name]
+    assert mean_metrics(model)["silog"] < share * mean_metrics(flat)["silog"]
 
 
 def test_the_model_card_quotes_the_numbers_inside_the_file(pipeline):

@@ -112,7 +112,7 @@ def equal_budget(rows: list[dict[str, Any]], panel: Any) -> None:
     for row in rows:
         name_line(row["threads_2"]["p50"], row["network"], panel)
     if rows:
-        panel.legend(fontsize=8, loc="lower left")
+        panel.legend(fontsize=8, loc="upper center")
     panel.set_title(
         "the same scenes and steps for all, from random weights; scored at 96x128", fontsize=10
     )
@@ -129,7 +129,9 @@ def bundled(rows: list[dict[str, Any]], panel: Any) -> None:
     for label, points in lines.items():
         panel.plot(*zip(*sorted(points), strict=True), marker="o", label=label.replace("_", " "))
     if lines:
-        panel.legend(title="data set, not aligned", fontsize=8, loc="upper left")
+        panel.legend(
+            title="data set, not aligned", fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0)
+        )
     panel.set_title(
         "the bundled models on data that they have not seen; scored at 192x256", fontsize=10
     )
