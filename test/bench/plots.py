@@ -89,7 +89,7 @@ def ladder(numbers: dict[str, Any], path: Path) -> Path:
     for panel in panels:
         panel.set(
             xscale="log",
-            xlabel="one picture near 320x240 on ONNX Runtime, 2 threads, ms (median, logarithmic)",
+            xlabel="ms a picture near 320x240, ONNX Runtime, 2 threads (median, log)",
             ylim=(0, 100),
         )
         panel.grid(alpha=0.3)
@@ -112,7 +112,7 @@ def equal_budget(rows: list[dict[str, Any]], panel: Any) -> None:
     for row in rows:
         name_line(row["threads_2"]["p50"], row["network"], panel)
     if rows:
-        panel.legend(fontsize=8, loc="upper center")
+        panel.legend(fontsize=8, loc="center", bbox_to_anchor=(0.5, 0.68))
     panel.set_title(
         "the same scenes and steps for all, from random weights; scored at 96x128", fontsize=10
     )
