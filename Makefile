@@ -65,22 +65,22 @@ test: .venv-test/.ready ## all tests, on the CPU
 	@$(TEST_BIN)/python -m pytest $(ARGS)
 
 gpu-check: .venv-test/.ready ## what needs an NVIDIA GPU: tests and a table of times (ARGS=--help)
-	@$(TEST_BIN)/python test/gpu/check.py $(ARGS)
+	@$(TEST_BIN)/python tools/gpu_check/check.py $(ARGS)
 
 fuzz: .venv-test/.ready ## 50,000 cases of noise in all that comes in (ARGS=--help)
-	@$(TEST_BIN)/python test/fuzz/run.py $(ARGS)
+	@$(TEST_BIN)/python tools/fuzz/run.py $(ARGS)
 
 soak: .venv-test/.ready ## 20 minutes of faults; memory and handles must not grow (ARGS=--help)
-	@$(TEST_BIN)/python test/soak/soak.py $(ARGS)
+	@$(TEST_BIN)/python tools/soak/soak.py $(ARGS)
 
 bench: .venv-test/.ready ## the speed of node and replay, into docs/benchmarks (ARGS=--help)
-	@$(TEST_BIN)/python test/bench/bench.py $(ARGS)
+	@$(TEST_BIN)/python benchmarks/bench.py $(ARGS)
 
 bench-peers: .venv-test/.ready .venv-peers/.ready ## the same through OpenVINO, Open3D and others
-	@$(TEST_BIN)/python test/bench/bench.py --only peers $(ARGS)
+	@$(TEST_BIN)/python benchmarks/bench.py --only peers $(ARGS)
 
 bench-training: .venv-test/.ready ## the speed of training steps (ARGS=--help)
-	@$(TEST_BIN)/python test/bench/training_speed.py $(ARGS)
+	@$(TEST_BIN)/python benchmarks/training_speed.py $(ARGS)
 
 lint: .venv-test/.ready ## ruff and mypy
 	@$(TEST_BIN)/python -m ruff check .

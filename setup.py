@@ -7,11 +7,11 @@ from setuptools import find_packages, setup
 
 NAME = "depth_estimation_ros"
 EXECUTABLES = {
-    "depth_estimation_node": f"{NAME}.cli:node",
-    "depth_estimation_demo": f"{NAME}.cli:demo",
-    "build_engine": f"{NAME}.cli:build_engine",
-    "replay": f"{NAME}.cli:replay",
-    "estimate_depth": f"{NAME}.cli:estimate_depth",
+    "depth_estimation_node": f"{NAME}.apps.cli:node",
+    "depth_estimation_demo": f"{NAME}.apps.cli:demo",
+    "build_engine": f"{NAME}.apps.cli:build_engine",
+    "replay": f"{NAME}.apps.cli:replay",
+    "estimate_depth": f"{NAME}.apps.cli:estimate_depth",
 }
 # Rosbags are read and written by rosbags; mcap reads those that were cut off.
 RECORDINGS = ["rosbags", "mcap", "rich"]
@@ -42,7 +42,7 @@ setup(
     license="MIT",
     python_requires=">=3.10",
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
-    package_data={NAME: ["py.typed", "models/*", "demo/bag/*"]},
+    package_data={NAME: ["py.typed", "models/*", "apps/demo/bag/*"]},
     data_files=data_files,
     zip_safe=False,
     entry_points={

@@ -2,7 +2,7 @@
 
 import sys
 
-from depth_estimation_ros.cli import node
+from depth_estimation_ros.apps.cli import node
 
 if __name__ == "__main__":
     sys.exit(node())

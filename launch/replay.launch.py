@@ -24,8 +24,8 @@ from launch.actions import (
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 
-from depth_estimation_ros.dds import fastdds_environment
 from depth_estimation_ros.errors import BagError, ParameterError
+from depth_estimation_ros.node.dds import fastdds_environment
 
 DEPTH_ESTIMATION = Path(__file__).resolve().parent / "depth_estimation.launch.py"
 

@@ -11,26 +11,32 @@ import warnings
 from depth_estimation_ros.errors import DepthEstimationError
 
 COMMANDS = {
-    "synthesize": ("training.synthetic.write", "render random scenes with exact depth"),
+    "synthesize": ("training.scenes.write", "render random scenes with exact depth"),
     "check-data": ("training.check_data", "look at data sets before training on them"),
     "train": ("training.train", "train a network from a YAML configuration"),
     "export": ("training.export", "turn a checkpoint into an ONNX file with its model card"),
     "curve": ("training.curve", "draw the loss and validation curves of a run"),
     "evaluate": ("training.evaluate", "measure any model as a robot runs it, on any data set"),
     "cloud-quality": (
-        "training.cloud_quality.command",
+        "training.research.cloud_quality.command",
         "measure flying points and the flatness of planes, with and without the edge filter",
     ),
     "stability": (
-        "training.stability.command",
+        "training.research.stability.command",
         "measure how depth flickers while the camera moves, with and without smoothing",
     ),
-    "ablation": ("training.ablation", "train several configurations and set them side by side"),
+    "ablation": (
+        "training.research.ablation",
+        "train several configurations and set them side by side",
+    ),
     "factor-worth": (
-        "training.factor_worth",
+        "training.research.factor_worth",
         "measure on real frames what each factor of the synthetic scenes is worth",
     ),
-    "leave-one-out": ("training.leave_one_out", "score a recipe on sets it was trained without"),
+    "leave-one-out": (
+        "training.research.leave_one_out",
+        "score a recipe on sets it was trained without",
+    ),
     "bag": ("training.bags", "write rosbags with ground truth, rendered or from a recording"),
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from depth_estimation_ros.model_card import InputSpec, ModelCard, OutputSpec
+from depth_estimation_ros.engines.model_card import InputSpec, ModelCard, OutputSpec
 from training.config import TrainingConfig
 from training.networks import DepthNetwork
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 
 from depth_estimation_ros.errors import ParameterError
-from depth_estimation_ros.pipeline import DepthPipeline, PipelineSettings
+from depth_estimation_ros.estimation import DepthPipeline, PipelineSettings
 from training.crops import CROPS
 from training.data.layouts import LAYOUTS
 from training.evaluation.files import as_card_entries, as_csv, as_json, write_file

@@ -3,7 +3,7 @@
 The graph takes camera bytes, ``image`` (N, H, W, 3) uint8 RGB, and gives ``depth`` (N, H, W)
 float32 metres; normalisation is inside, and so is the model card. Before the file gets its name,
 ONNX Runtime runs it against PyTorch on pictures of two sizes, and it is not written if they differ
-by more than the limits in `depth_estimation_ros.precision.parity`.
+by more than the limits in `depth_estimation_ros.apps.build_engine.parity`.
 
 fp32 computes in float32 but stores its weights as float16, half the size; fp16 and int8 compute in
 fewer bits. int8 needs --calibration, a folder with pictures that look like what the robot will see
@@ -27,13 +27,17 @@ import torch
 from rich.progress import track
 from torch import nn
 
+from depth_estimation_ros.apps.build_engine.calibration_images import (
+    drawn_pictures,
+    network_batch,
+    read_pictures,
+)
+from depth_estimation_ros.apps.build_engine.parity import LIMITS, Parity
+from depth_estimation_ros.engines.model_card import ModelCard
+from depth_estimation_ros.engines.precision.half import to_half
+from depth_estimation_ros.engines.precision.quantize import to_int8
 from depth_estimation_ros.errors import ParameterError
-from depth_estimation_ros.model_card import ModelCard
-from depth_estimation_ros.pipeline import Rgb
-from depth_estimation_ros.precision.half import to_half
-from depth_estimation_ros.precision.parity import LIMITS, Parity
-from depth_estimation_ros.precision.pictures import drawn_pictures, network_batch, read_pictures
-from depth_estimation_ros.precision.quantize import to_int8
+from depth_estimation_ros.estimation import Rgb
 from training.card import make_card
 from training.checkpoint import load_checkpoint
 from training.export_parity import compare_with_torch, report

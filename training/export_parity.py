@@ -8,11 +8,11 @@ from pathlib import Path
 
 from rich.progress import track
 
+from depth_estimation_ros.apps.build_engine.parity import LIMITS, Parity, check_parity, compare
+from depth_estimation_ros.engines.model_card import ModelCard
 from depth_estimation_ros.engines.onnxruntime import OnnxRuntimeEngine
 from depth_estimation_ros.errors import ModelError
-from depth_estimation_ros.model_card import ModelCard
-from depth_estimation_ros.pipeline import Rgb
-from depth_estimation_ros.precision.parity import LIMITS, Parity, check_parity, compare
+from depth_estimation_ros.estimation import Rgb
 from training.networks import DepthNetwork
 from training.torch_engine import TorchEngine
 

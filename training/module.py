@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from depth_estimation_ros.errors import DatasetError, ParameterError
-from depth_estimation_ros.metrics import depth_metrics, mean_metrics
+from depth_estimation_ros.estimation.metrics import depth_metrics, mean_metrics
 from training.build import build_named
 from training.config import TrainingConfig, to_mapping
 from training.encoder_weights import LITE0_PACKAGE, SOURCES, load_packaged_weights

@@ -12,8 +12,8 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
+from depth_estimation_ros.engines.model_card import METADATA_KEY, ModelCard
 from depth_estimation_ros.errors import ModelError
-from depth_estimation_ros.model_card import METADATA_KEY, ModelCard
 from training.networks import DepthNetwork
 
 # What TensorRT 8.6 to 11, TensorRT-RTX and ONNX Runtime from 1.12 on all read.

@@ -9,7 +9,7 @@ import yaml
 
 from depth_estimation_ros.engines.onnxruntime import OnnxRuntimeEngine
 from depth_estimation_ros.errors import ParameterError
-from depth_estimation_ros.pipeline import DepthPipeline
+from depth_estimation_ros.estimation import DepthPipeline
 from training import export, train
 from training.call import call
 from training.config import DataSetConfig, TrainingConfig, to_mapping

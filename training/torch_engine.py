@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from depth_estimation_ros.engines.model_card import ModelCard
 from depth_estimation_ros.errors import EngineError
-from depth_estimation_ros.model_card import ModelCard
 from training.card import make_card
 from training.checkpoint import load_checkpoint
 from training.networks import DepthNetwork

@@ -13,9 +13,9 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from depth_estimation_ros.engines.choice import EngineOptions, Log, open_chosen
+from depth_estimation_ros.engines.factory import EngineOptions, Log, open_chosen
+from depth_estimation_ros.engines.model_card import ModelCard
 from depth_estimation_ros.errors import ModelError
-from depth_estimation_ros.model_card import ModelCard
 
 __all__ = [
     "BreaksOff",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from depth_estimation_ros.engines.model_card import InputSpec
 from depth_estimation_ros.errors import EngineError
-from depth_estimation_ros.model_card import InputSpec
 
 
 def check_batch(batch: npt.NDArray[np.generic], spec: InputSpec, name: str) -> None:

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from depth_estimation_ros.engines.batches import check_batch, to_maps
+from depth_estimation_ros.engines.model_card import METADATA_KEY, InputSpec, card_of_model
+from depth_estimation_ros.engines.onnx_file import read_onnx_file
 from depth_estimation_ros.engines.signature import Port, check_signature
 from depth_estimation_ros.errors import EngineError, ModelError
-from depth_estimation_ros.model_card import METADATA_KEY, InputSpec, card_of_model
-from depth_estimation_ros.onnx_file import read_onnx_file
 
 _PLACES = ("Exception from ", "Check '")
 _MOST_SHAPES = 4  # with graphs of their own: of cameras, that is, not of a folder of pictures

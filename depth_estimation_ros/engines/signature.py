@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from depth_estimation_ros.engines.model_card import InputSpec
 from depth_estimation_ros.errors import ModelError
-from depth_estimation_ros.model_card import InputSpec
 
 
 @dataclass(frozen=True)

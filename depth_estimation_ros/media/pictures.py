@@ -13,7 +13,7 @@ import numpy as np
 from depth_estimation_ros.errors import MediaError
 from depth_estimation_ros.media.exif import focal_in_35mm
 from depth_estimation_ros.media.media import Kind, MediaFrame, Rgb
-from depth_estimation_ros.picture_header import NEITHER, why_not_decodable
+from depth_estimation_ros.media.picture_header import NEITHER, why_not_decodable
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from depth_estimation_ros.errors import CalibrationError
-from depth_estimation_ros.geometry import CameraModel
+from depth_estimation_ros.geometry.camera_model import CameraModel
 from depth_estimation_ros.messages.kinds import ROS, Kind
 
 

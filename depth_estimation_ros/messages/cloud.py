@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depth_estimation_ros.errors import ImageError
-from depth_estimation_ros.geometry import deprojected_rows
+from depth_estimation_ros.geometry.camera_model import deprojected_rows
 from depth_estimation_ros.messages.kinds import ROS, Kind
-from depth_estimation_ros.row_blocks import row_blocks
+from depth_estimation_ros.utils.row_blocks import row_blocks
 
 _FIELDS = ("x", "y", "z", "rgb")
 _FLOAT32 = 7  # sensor_msgs/PointField.FLOAT32

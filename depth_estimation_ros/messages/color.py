@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depth_estimation_ros.errors import ImageError
+from depth_estimation_ros.media.picture_header import LARGEST_PIXELS
 from depth_estimation_ros.messages.buffers import image_bytes, image_rows
 from depth_estimation_ros.messages.kinds import ROS, Kind
-from depth_estimation_ros.picture_header import LARGEST_PIXELS
 
 Picture = NDArray[np.uint8]
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depth_estimation_ros.errors import ImageError
-from depth_estimation_ros.picture_header import LARGEST_PIXELS, why_not_decodable
+from depth_estimation_ros.media.picture_header import LARGEST_PIXELS, why_not_decodable
 
 # The orientation that a phone or action camera writes beside a JPEG is for people; calibration and
 # the camera's frame belong to the pixels as the sensor delivered them.

@@ -13,7 +13,7 @@ from depth_estimation_ros.errors import ImageError, ParameterError
 from depth_estimation_ros.messages.buffers import image_rows
 from depth_estimation_ros.messages.compressed import decode_bytes
 from depth_estimation_ros.messages.kinds import ROS, Kind
-from depth_estimation_ros.row_blocks import row_blocks
+from depth_estimation_ros.utils.row_blocks import row_blocks
 
 Depth = NDArray[np.float32]
 

@@ -113,7 +113,7 @@ class RecordedKind:
 
     @staticmethod
     def new(msgtype: str, /, **fields: Any) -> Any:
-        from depth_estimation_ros.recordings import STORE  # a robot has no need of rosbags
+        from depth_estimation_ros.bags import STORE  # a robot has no need of rosbags
 
         return STORE.types[msgtype](**fields)
 

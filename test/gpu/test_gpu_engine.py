@@ -14,10 +14,10 @@ from builds import build
 from present import why_no_tensorrt
 from test_gpu_cuda import MEGABYTE, free_memory
 
-from depth_estimation_ros.diagnostics import rss_mb
 from depth_estimation_ros.engines import Engine, EngineOptions, open_engine, resolve_model
 from depth_estimation_ros.errors import EngineError
-from depth_estimation_ros.worker import Worker
+from depth_estimation_ros.node.diagnostics.statistics import rss_mb
+from depth_estimation_ros.node.worker import Worker
 
 pytestmark = [
     pytest.mark.gpu,

@@ -7,9 +7,9 @@ import statistics
 
 import numpy as np
 
+from depth_estimation_ros.engines.model_card import InputSpec, ModelCard, OutputSpec
 from depth_estimation_ros.errors import DatasetError
-from depth_estimation_ros.model_card import InputSpec, ModelCard, OutputSpec
-from depth_estimation_ros.pipeline import DepthPipeline
+from depth_estimation_ros.estimation import DepthPipeline
 from training.data.sample import Sample, SampleSet
 
 CAMERA = (50.0, 50.0, 20.0, 12.0)

@@ -10,10 +10,10 @@ import pytest
 import yaml
 from rosbags.highlevel import AnyReader
 
-import depth_estimation_ros.demo
+import depth_estimation_ros.apps.demo
 from depth_estimation_ros import messages
 from depth_estimation_ros.errors import BagError
-from depth_estimation_ros.geometry import CameraModel
+from depth_estimation_ros.geometry.camera_model import CameraModel
 from training import bags
 from training.__main__ import main
 from training.bags.writer import (
@@ -72,7 +72,7 @@ def test_every_frame_has_picture_camera_and_depth_under_its_stamp(recording):
 
 @pytest.mark.parametrize("bundled", [False, True])
 def test_the_metadata_are_of_a_version_that_humble_reads(recording, bundled):
-    path = Path(depth_estimation_ros.demo.__file__).parent / "bag" if bundled else recording
+    path = Path(depth_estimation_ros.apps.demo.__file__).parent / "bag" if bundled else recording
     metadata = yaml.safe_load((path / "metadata.yaml").read_text())["rosbag2_bagfile_information"]
     assert metadata["version"] == 8
     for topic in metadata["topics_with_message_count"]:  # a list since version 9
@@ -179,7 +179,7 @@ def test_the_real_sequence_becomes_a_bag(tmp_path):
 
 
 def test_the_demo_recording_is_what_the_demo_expects():
-    path = Path(depth_estimation_ros.demo.__file__).parent / "bag"
+    path = Path(depth_estimation_ros.apps.demo.__file__).parent / "bag"
     assert sum(file.stat().st_size for file in path.iterdir()) < 4e6
     found = read(path)
     stamps = [stamp for stamp, _ in found[COMPRESSED_TOPIC]]
@@ -195,7 +195,7 @@ def test_the_demo_recording_is_what_the_demo_expects():
 
 def test_the_floor_of_the_demo_recording_lies_below_the_camera():
     """Depth, intrinsics and picture size belong together: the floor is flat 0.75 m below."""
-    path = Path(depth_estimation_ros.demo.__file__).parent / "bag"
+    path = Path(depth_estimation_ros.apps.demo.__file__).parent / "bag"
     found = read(path)
     camera = messages.camera_model(found[CAMERA_INFO_TOPIC][0][1]).scaled(320, 240)
     metres = messages.decode_depth(found[DEPTH_TOPIC][0][1])[-20:, 60:260]

@@ -5,9 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from depth_estimation_ros.geometry import CameraModel
-from training.cloud_quality.edges import edge_radius, find_edge_pixels, flying, jumps_and_smears
-from training.cloud_quality.planes import angle_deg, fit_plane
+from depth_estimation_ros.geometry.camera_model import CameraModel
+from training.research.cloud_quality.edges import (
+    edge_radius,
+    find_edge_pixels,
+    flying,
+    jumps_and_smears,
+)
+from training.research.cloud_quality.planes import angle_deg, fit_plane
 
 NEAR, FAR = 1.0, 2.0  # metres
 HEIGHT, WIDTH, EDGE = 48, 256, 100  # the step lies between columns 99 and 100

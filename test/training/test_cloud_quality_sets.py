@@ -10,13 +10,13 @@ import pytest
 from evaluation_cases import red_pipeline
 
 from depth_estimation_ros.errors import DatasetError, ParameterError
-from depth_estimation_ros.geometry import CameraModel
+from depth_estimation_ros.geometry.camera_model import CameraModel
 from training.__main__ import main
-from training.cloud_quality.candidates import CANDIDATES
-from training.cloud_quality.measure import measure_set
-from training.cloud_quality.tables import as_entries, cloud_row
-from training.cloud_quality.views import FIRST_SEED, Faces, TrueView, ViewSet, render_view
 from training.page_block import replace_block
+from training.research.cloud_quality.candidates import CANDIDATES
+from training.research.cloud_quality.measure import measure_set
+from training.research.cloud_quality.tables import as_entries, cloud_row
+from training.research.cloud_quality.views import FIRST_SEED, Faces, TrueView, ViewSet, render_view
 
 HEIGHT, WIDTH, EDGE = 24, 40, 16  # as the network takes it; the radius is 1, the median far
 CAMERA = CameraModel.from_intrinsics(50.0, 50.0, 20.0, 12.0, WIDTH, HEIGHT)
@@ -111,7 +111,7 @@ def test_a_rendered_view_knows_its_faces() -> None:
     assert view.faces is not None
     assert view.camera is not None
     # A flat face's true points lie on a plane, to float32.
-    from training.cloud_quality.planes import fit_plane
+    from training.research.cloud_quality.planes import fit_plane
 
     numbers, counts = np.unique(view.faces.surface[view.faces.flat], return_counts=True)
     assert counts.max() > 1000

@@ -9,14 +9,14 @@ import pytest
 import torch
 from engine_layers import convolution_types
 
+from depth_estimation_ros.apps.build_engine.calibration_images import drawn_pictures, network_batch
+from depth_estimation_ros.engines.model_card import InputSpec, ModelCard, OutputSpec
+from depth_estimation_ros.engines.precision.graph import load
+from depth_estimation_ros.engines.precision.quantize import to_int8
 from depth_estimation_ros.engines.tensorrt.api import TensorRT
 from depth_estimation_ros.engines.tensorrt.make import in_precision, wanted_engine
 from depth_estimation_ros.engines.tensorrt.model_file import ModelFile, read_model_file
 from depth_estimation_ros.engines.tensorrt.request import make_profile
-from depth_estimation_ros.model_card import InputSpec, ModelCard, OutputSpec
-from depth_estimation_ros.precision.graph import load
-from depth_estimation_ros.precision.pictures import drawn_pictures, network_batch
-from depth_estimation_ros.precision.quantize import to_int8
 from training.export import export
 from training.networks import build_network
 

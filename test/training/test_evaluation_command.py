@@ -14,7 +14,7 @@ from tiny_models import red_depth
 from training_checkpoints import CONFIG, tiny_checkpoint
 
 from depth_estimation_ros.engines import open_engine
-from depth_estimation_ros.model_card import METADATA_KEY
+from depth_estimation_ros.engines.model_card import METADATA_KEY
 from training.__main__ import main
 from training.config import load_config
 from training.evaluation.inputs import parse_options

@@ -9,7 +9,7 @@ from evaluation_cases import ListedSamples, assert_same, plain_metrics, random_s
 from torchmetrics.functional import mean_absolute_percentage_error, mean_squared_error
 from torchmetrics.functional.regression import mean_squared_log_error
 
-from depth_estimation_ros.metrics import METRICS, depth_metrics
+from depth_estimation_ros.estimation.metrics import METRICS, depth_metrics
 from training.crops import CROPS, crop_box
 from training.evaluation import evaluate_set
 

@@ -15,8 +15,8 @@ from evaluation_cases import (
 )
 
 from depth_estimation_ros.errors import DatasetError, ParameterError
-from depth_estimation_ros.metrics import mean_metrics
-from depth_estimation_ros.pipeline import DepthPipeline
+from depth_estimation_ros.estimation import DepthPipeline
+from depth_estimation_ros.estimation.metrics import mean_metrics
 from training.evaluation import evaluate_set
 from training.evaluation.by_distance import band_edges
 from training.evaluation.predict import camera_of, predict

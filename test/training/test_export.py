@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import nn
 
+from depth_estimation_ros.apps.build_engine.calibration_images import read_pictures
+from depth_estimation_ros.engines.model_card import InputSpec, ModelCard, OutputSpec
 from depth_estimation_ros.engines.onnxruntime import OnnxRuntimeEngine
 from depth_estimation_ros.errors import ModelError, ParameterError
-from depth_estimation_ros.model_card import InputSpec, ModelCard, OutputSpec
-from depth_estimation_ros.precision.pictures import read_pictures
 from training.export import export, round_weights
 from training.networks import DepthNetwork
 from training.networks.head import DepthHead

@@ -5,7 +5,7 @@ import onnxruntime
 import pytest
 import torch
 
-from depth_estimation_ros.model_card import InputSpec, ModelCard, OutputSpec
+from depth_estimation_ros.engines.model_card import InputSpec, ModelCard, OutputSpec
 from training.export import export, round_weights
 from training.networks import build_network
 

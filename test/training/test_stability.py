@@ -9,15 +9,15 @@ import pytest
 from pipeline_cases import constant_pipeline
 
 from depth_estimation_ros.errors import ParameterError
-from depth_estimation_ros.geometry import CameraModel
-from training.cloud_quality.views import trace_faces
-from training.stability.measure import Run, add_lag, add_step
-from training.stability.motion import Moment, changes, common_points, flicker, project
-from training.stability.odometry import estimate_motion
-from training.stability.sequences import APPEARS_AT, rendered_moments, with_obstacle
-from training.stability.smoothing import CANDIDATES, shared_factor, where_nothing_moves
-from training.synthetic.cameras import sample_cameras
-from training.synthetic.scenes import sample_scenes
+from depth_estimation_ros.geometry.camera_model import CameraModel
+from training.research.cloud_quality.views import trace_faces
+from training.research.stability.measure import Run, add_lag, add_step
+from training.research.stability.motion import Moment, changes, common_points, flicker, project
+from training.research.stability.odometry import estimate_motion
+from training.research.stability.sequences import APPEARS_AT, rendered_moments, with_obstacle
+from training.research.stability.smoothing import CANDIDATES, shared_factor, where_nothing_moves
+from training.scenes.cameras import sample_cameras
+from training.scenes.scenes import sample_scenes
 
 HEIGHT, WIDTH = 96, 128
 CAMERA = CameraModel.from_intrinsics(100.0, 100.0, 63.5, 47.5, WIDTH, HEIGHT)

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from training.synthetic.builder import Place, SceneBuilder
-from training.synthetic.cameras import Cameras, look, pixel_rays
-from training.synthetic.dice import Dice
-from training.synthetic.paths import camera_path
-from training.synthetic.render import render
-from training.synthetic.scenes import assemble, sample_scenes
+from training.scenes.builder import Place, SceneBuilder
+from training.scenes.cameras import Cameras, look, pixel_rays
+from training.scenes.dice import Dice
+from training.scenes.paths import camera_path
+from training.scenes.render import render
+from training.scenes.scenes import assemble, sample_scenes
 
 HEIGHT, WIDTH = 48, 64
 FOCAL = 40.0

@@ -5,13 +5,13 @@ import math
 import pytest
 import torch
 
-from training.synthetic import materials, write
-from training.synthetic.builder import Place, SceneBuilder
-from training.synthetic.cameras import Cameras, look, sample_cameras
-from training.synthetic.dice import Dice
-from training.synthetic.factors import FACTORS
-from training.synthetic.render import render
-from training.synthetic.scenes import DEFAULT_MIXTURE, assemble, sample_scenes
+from training.scenes import materials, write
+from training.scenes.builder import Place, SceneBuilder
+from training.scenes.cameras import Cameras, look, sample_cameras
+from training.scenes.dice import Dice
+from training.scenes.factors import FACTORS
+from training.scenes.render import render
+from training.scenes.scenes import DEFAULT_MIXTURE, assemble, sample_scenes
 
 SIZE = {"height": 36, "width": 48}
 SEEDS = range(40, 52)

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from training.synthetic.cameras import clearance, sample_cameras, within
-from training.synthetic.dice import Dice
-from training.synthetic.paths import MARGIN, camera_path
-from training.synthetic.render import render
-from training.synthetic.scenes import KINDS, sample_scenes
-from training.synthetic.sensor import sensor
-from training.synthetic.textures import PATTERNS, Surface
+from training.scenes.cameras import clearance, sample_cameras, within
+from training.scenes.dice import Dice
+from training.scenes.paths import MARGIN, camera_path
+from training.scenes.render import render
+from training.scenes.scenes import KINDS, sample_scenes
+from training.scenes.sensor import sensor
+from training.scenes.textures import PATTERNS, Surface
 
 HEIGHT, WIDTH = 36, 48
 

@@ -9,7 +9,7 @@ import pytest
 
 from depth_estimation_ros.errors import ParameterError
 from training.__main__ import main
-from training.synthetic import write
+from training.scenes import write
 
 SIZE = {"height": 36, "width": 48}
 

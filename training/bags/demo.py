@@ -6,11 +6,11 @@ from pathlib import Path
 
 from rich.progress import track
 
-from depth_estimation_ros.geometry import CameraModel
+from depth_estimation_ros.geometry.camera_model import CameraModel
 from training.bags.writer import Frame, write_bag
-from training.synthetic.paths import camera_path
-from training.synthetic.scenes import sample_scenes
-from training.synthetic.sequence import record
+from training.scenes.paths import camera_path
+from training.scenes.scenes import sample_scenes
+from training.scenes.sequence import record
 
 DEMO_SEED = 7_000_186
 DEMO_SENSOR = 7_000_003

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from depth_estimation_ros.errors import BagError
-from depth_estimation_ros.geometry import CameraModel
+from depth_estimation_ros.geometry.camera_model import CameraModel
 from training.bags.writer import Frame, Transport, write_bag
 
 

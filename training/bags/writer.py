@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Writer
 
+from depth_estimation_ros.bags import STORE, bag_writer
 from depth_estimation_ros.errors import BagError
-from depth_estimation_ros.geometry import CameraModel
+from depth_estimation_ros.geometry.camera_model import CameraModel
 from depth_estimation_ros.messages import RECORDED, camera_info
-from depth_estimation_ros.recordings import STORE, bag_writer
 
 IMAGE_TOPIC = "/camera/image"
 COMPRESSED_TOPIC = "/camera/image/compressed"

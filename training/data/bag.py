@@ -11,17 +11,17 @@ import numpy as np
 import numpy.typing as npt
 
 from depth_estimation_ros import messages
-from depth_estimation_ros.comparison import PAIR_TOLERANCE_NS, registered, sampled
-from depth_estimation_ros.errors import CalibrationError, DatasetError, ImageError
-from depth_estimation_ros.recordings import Recording, Topic, nearest
-from depth_estimation_ros.recordings.cameras import (
+from depth_estimation_ros.bags import Recording, Topic, nearest
+from depth_estimation_ros.bags.cameras import (
     IMAGE_TYPES,
     OWN_DEPTH,
     camera_info_beside,
     find_topics,
     first_message,
 )
-from depth_estimation_ros.recordings.topic import listed, named_topic
+from depth_estimation_ros.bags.topic import listed, named_topic
+from depth_estimation_ros.errors import CalibrationError, DatasetError, ImageError
+from depth_estimation_ros.estimation.comparison import PAIR_TOLERANCE_NS, registered, sampled
 from training.data.bag_pack import Topics, packed
 from training.data.sample import Sample, SampleSet
 

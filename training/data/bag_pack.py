@@ -19,8 +19,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from rich.progress import track
 
+from depth_estimation_ros.bags import STORE, Recording, open_recording, stamp_of
 from depth_estimation_ros.errors import DatasetError
-from depth_estimation_ros.recordings import STORE, Recording, open_recording, stamp_of
 
 _VERSION = "1"
 _MESSAGES, _INDEX, _ABOUT = "messages.bin", "index.npy", "about.json"

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from depth_estimation_ros.render import colorize
+from depth_estimation_ros.visualization import colorize
 from training.data.sample import Sample
 from training.data_check.survey import SetSurvey
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from depth_estimation_ros.errors import ParameterError
-from depth_estimation_ros.metrics import Array, depth_metrics
+from depth_estimation_ros.estimation.metrics import Array, depth_metrics
 from training.evaluation.running import Metrics, RunningMean
 
 INDOOR_EDGES = (0.0, 1.0, 2.0, 4.0, 7.0)  # metres; used up to a cap of 20 m

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from depth_estimation_ros.metrics import METRICS
+from depth_estimation_ros.estimation.metrics import METRICS
 from training.evaluation.bootstrap import Interval
 from training.evaluation.score import SetResult
 from training.evaluation.words import intervals, known, main_rows

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from depth_estimation_ros.engines import Engine, EngineOptions, open_engine, resolve_model
-from depth_estimation_ros.engines.choice import BACKENDS, PRECISIONS
+from depth_estimation_ros.engines.factory import BACKENDS, PRECISIONS
 from depth_estimation_ros.engines.onnxruntime import OnnxRuntimeEngine
 from depth_estimation_ros.errors import ParameterError
 from training.config import load_config

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from depth_estimation_ros.model_card import ModelCard
+from depth_estimation_ros.engines.model_card import ModelCard
 from training.evaluation.inputs import Subject
 from training.evaluation.pictures import shown_alignment
 from training.evaluation.score import NEAREST_M, SetResult

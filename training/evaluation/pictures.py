@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from depth_estimation_ros.metrics import median_ratio
-from depth_estimation_ros.pipeline import DepthPipeline
-from depth_estimation_ros.render import PreviewRow, preview
+from depth_estimation_ros.estimation import DepthPipeline
+from depth_estimation_ros.estimation.metrics import median_ratio
+from depth_estimation_ros.visualization import PreviewRow, preview
 from training.crops import crop_mask
 from training.data.sample import SampleSet
 from training.evaluation.predict import predict

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from depth_estimation_ros.geometry import CameraModel
-from depth_estimation_ros.pipeline import DepthFrame, DepthPipeline, name_limits
+from depth_estimation_ros.estimation import DepthFrame, DepthPipeline, name_limits
+from depth_estimation_ros.geometry.camera_model import CameraModel
 from training.data.sample import Sample
 
 

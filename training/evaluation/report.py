@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from depth_estimation_ros.metrics import METRICS
-from depth_estimation_ros.model_card import ModelCard
+from depth_estimation_ros.engines.model_card import ModelCard
+from depth_estimation_ros.estimation.metrics import METRICS
 from training.evaluation.files import as_csv, as_json, write_file
 from training.evaluation.inputs import Subject
 from training.evaluation.markdown import HOW_TO_READ, model_lines, set_lines

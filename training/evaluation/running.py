@@ -12,7 +12,7 @@ Metrics = dict[str, float]
 
 
 class RunningMean:
-    """`depth_estimation_ros.metrics.mean_metrics`, one image at a time.
+    """`depth_estimation_ros.estimation.metrics.mean_metrics`, one image at a time.
 
     Attributes:
         images: how many had a pixel to score.

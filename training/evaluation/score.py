@@ -15,14 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from depth_estimation_ros.errors import DatasetError, ParameterError
-from depth_estimation_ros.metrics import (
+from depth_estimation_ros.estimation import DepthFrame, DepthPipeline
+from depth_estimation_ros.estimation.metrics import (
     Array,
     constant_median,
     depth_metrics,
     mean_metrics,
     median_ratio,
 )
-from depth_estimation_ros.pipeline import DepthFrame, DepthPipeline
 from training.crops import crop_mask
 from training.data.sample import SampleSet
 from training.evaluation.by_distance import Band, ByDistance, band_edges

@@ -12,7 +12,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
 from depth_estimation_ros.errors import ParameterError
-from depth_estimation_ros.render import PreviewRow, preview
+from depth_estimation_ros.visualization import PreviewRow, preview
 from training.data.order import evenly_spaced
 
 CHECK_EVERY = 10  # steps between looks at the loss, each of which waits for the GPU

@@ -1,8 +1,8 @@
 """From an ONNX network to the bytes of an engine.
 
 The network is strongly typed: every layer computes in the types of the ONNX file, so precision is
-decided there (see `depth_estimation_ros.precision`) and no flag of the builder changes it. float32
-is float32: TF32, which keeps only 10 bits of a factor, is off.
+decided there (see `depth_estimation_ros.engines.precision`) and no flag of the builder changes it.
+float32 is float32: TF32, which keeps only 10 bits of a factor, is off.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from depth_estimation_ros.engines.model_card import InputSpec
 from depth_estimation_ros.engines.tensorrt.api import TensorRT
 from depth_estimation_ros.engines.tensorrt.engine_file import replace_file
 from depth_estimation_ros.engines.tensorrt.progress import LogProgress, Progress, make_monitor
 from depth_estimation_ros.engines.tensorrt.shapes import Profile
 from depth_estimation_ros.errors import EngineError, ModelError
-from depth_estimation_ros.model_card import InputSpec
 
 logger = logging.getLogger(__name__)
 _TYPES = {"uint8": "UINT8", "float32": "FLOAT"}

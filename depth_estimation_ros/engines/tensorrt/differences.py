@@ -8,11 +8,11 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from depth_estimation_ros.engines.model_card import ModelCard
 from depth_estimation_ros.engines.tensorrt.api import TITLES, Flavour, TensorRT
 from depth_estimation_ros.engines.tensorrt.shapes import Profile, Shape
 from depth_estimation_ros.engines.tensorrt.sidecar import Sidecar
 from depth_estimation_ros.errors import EngineError
-from depth_estimation_ros.model_card import ModelCard
 
 
 @dataclass(frozen=True)

@@ -37,8 +37,8 @@ def in_precision(model: ModelFile, wanted: Wanted) -> bytes:
         )
     if wanted.precision == "fp32":
         return model.path.read_bytes()
-    from depth_estimation_ros.precision.graph import load
-    from depth_estimation_ros.precision.half import to_half
+    from depth_estimation_ros.engines.precision.graph import load
+    from depth_estimation_ros.engines.precision.half import to_half
 
     return to_half(load(model.path)).SerializeToString()
 

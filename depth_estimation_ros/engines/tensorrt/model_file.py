@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from depth_estimation_ros.engines.model_card import METADATA_KEY, ModelCard, card_of_model
+from depth_estimation_ros.engines.onnx_file import read_onnx_file
 from depth_estimation_ros.errors import ModelError
-from depth_estimation_ros.model_card import METADATA_KEY, ModelCard, card_of_model
-from depth_estimation_ros.onnx_file import read_onnx_file
 
 _CHUNK = 1 << 20
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from depth_estimation_ros.engines.model_card import InputSpec
 from depth_estimation_ros.engines.tensorrt.shapes import Profile, Shape
 from depth_estimation_ros.errors import ParameterError
-from depth_estimation_ros.model_card import InputSpec
 
 Size = tuple[int, int]  # height, width
 

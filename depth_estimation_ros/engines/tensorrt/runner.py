@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from depth_estimation_ros.engines.batches import check_batch, to_maps
+from depth_estimation_ros.engines.model_card import ModelCard
 from depth_estimation_ros.engines.tensorrt.api import TensorRT
 from depth_estimation_ros.engines.tensorrt.cuda import Gpu
 from depth_estimation_ros.engines.tensorrt.execution import Execution
@@ -18,7 +19,6 @@ from depth_estimation_ros.engines.tensorrt.runtime_cache import runtime_cache_pa
 from depth_estimation_ros.engines.tensorrt.shapes import input_of_engine
 from depth_estimation_ros.engines.tensorrt.sidecar import Sidecar
 from depth_estimation_ros.errors import EngineError
-from depth_estimation_ros.model_card import ModelCard
 
 
 class TensorRtEngine:

@@ -6,8 +6,8 @@ import dataclasses
 import math
 from dataclasses import dataclass
 
+from depth_estimation_ros.engines.model_card import InputSpec
 from depth_estimation_ros.errors import EngineError
-from depth_estimation_ros.model_card import InputSpec
 
 Shape = tuple[int, ...]
 

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from depth_estimation_ros import __version__
-from depth_estimation_ros import field_rules as rules
+from depth_estimation_ros.engines.model_card import ModelCard
 from depth_estimation_ros.engines.tensorrt.api import FLAVOURS, Flavour
 from depth_estimation_ros.engines.tensorrt.shapes import Profile
 from depth_estimation_ros.errors import EngineError, ModelError
-from depth_estimation_ros.model_card import ModelCard
+from depth_estimation_ros.utils import field_rules as rules
 
 SIDECAR_VERSION = 1
 LARGEST = 1 << 20  # bytes; a sidecar has about 2000

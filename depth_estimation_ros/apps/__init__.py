@@ -1,0 +1,1 @@
+"""The command lines: replay, estimate_depth, demo, build_engine."""

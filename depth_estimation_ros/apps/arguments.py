@@ -1,0 +1,117 @@
+"""What the command lines share: limits of numbers, and what runs the network."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable
+from typing import NoReturn
+
+from depth_estimation_ros.engines import EngineOptions
+from depth_estimation_ros.engines.factory import AUTO, BACKENDS, PRECISIONS
+
+
+class CommandParser(argparse.ArgumentParser):
+    """Says in two lines what is wrong with a command line, and ends with 1: 2 is for results."""
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the process; the usage, a screenful, would hide the message."""
+        self.exit(1, f"error: {message}\n{self.prog} --help shows all arguments and examples\n")
+
+
+def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
+    """What runs the network, under the names of the node's parameters."""
+    group = parser.add_argument_group("network")
+    group.add_argument(
+        "--model",
+        default="compact",
+        help="bundled model (compact, nano, compact_int8, nano_int8), ONNX file or TensorRT "
+        "engine (default: compact)",
+    )
+    group.add_argument(
+        "--backend",
+        choices=BACKENDS,
+        default="auto",
+        help="auto takes TensorRT where it has an engine of this model, else ONNX Runtime; "
+        "openvino is the quickest on some processors (default: auto)",
+    )
+    group.add_argument(
+        "--device", type=number(int, 0, 63), default=0, help="index of the GPU (default: 0)"
+    )
+    group.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="fp16",
+        help="of the TensorRT engine that is looked for or built; with openvino fp32, or fp16 for "
+        "16 bits where the processor has them (default: fp16)",
+    )
+    group.add_argument(
+        "--build-engine",
+        action="store_true",
+        help="build a TensorRT engine if none fits; takes minutes, once",
+    )
+    group.add_argument(
+        "--engine-cache",
+        default="",
+        metavar="DIR",
+        help="folder of TensorRT engines (default: $DEPTH_ESTIMATION_ENGINE_CACHE, else "
+        "~/.cache/depth_estimation_ros/engines)",
+    )
+    group.add_argument(
+        "--onnxruntime-providers",
+        "--providers",
+        nargs="+",
+        default=list(AUTO),
+        metavar="NAME",
+        help="such as CUDAExecutionProvider, best first (default: auto, CUDA where it starts)",
+    )
+    group.add_argument(
+        "--inference-threads",
+        "--threads",
+        type=number(int, 0, 256),
+        default=0,
+        metavar="N",
+        help="of the network on the processor (default: 0, one per core)",
+    )
+
+
+def add_scale_argument(group: argparse._ArgumentGroup) -> None:
+    """The node's parameter scale_correction."""
+    group.add_argument(
+        "--scale-correction",
+        type=number(float, 0.01, 100),
+        default=1.0,
+        metavar="FACTOR",
+        help="on all depth: a distance that was measured, divided by the depth shown for it "
+        "(default: 1)",
+    )
+
+
+def engine_options(options: argparse.Namespace) -> EngineOptions:
+    """What `add_engine_arguments` read."""
+    return EngineOptions(
+        backend=options.backend,
+        device=options.device,
+        build_engine=options.build_engine,
+        precision=options.precision,
+        engine_cache=options.engine_cache,
+        providers=tuple(options.onnxruntime_providers),
+        threads=options.inference_threads,
+    )
+
+
+def number(kind: type[float], low: float, high: float = math.inf) -> Callable[[str], float]:
+    """For argparse: a finite number of this kind from low to high, both included."""
+
+    def read(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = math.nan
+        if not (low <= value <= high and math.isfinite(value)):
+            what = "a whole number" if kind is int else "a number"
+            limits = f"{low:g} or more" if high == math.inf else f"{low:g} to {high:g}"
+            raise argparse.ArgumentTypeError(f"found {text}, expected {what}, {limits}")
+        return value
+
+    return read

@@ -1,0 +1,121 @@
+"""The network in the wanted precision, and how far its depth is from that of float32."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from depth_estimation_ros.apps.build_engine.calibration_images import drawn_pictures, network_batch
+from depth_estimation_ros.apps.build_engine.parity import Parity, check_parity, compare
+from depth_estimation_ros.apps.build_engine.pictures import own_pictures, split
+from depth_estimation_ros.engines.model_card import InputSpec
+from depth_estimation_ros.engines.onnxruntime import OnnxRuntimeEngine
+from depth_estimation_ros.engines.precision.graph import load
+from depth_estimation_ros.engines.precision.quantize import to_int8
+from depth_estimation_ros.engines.tensorrt.differences import Wanted, build_command
+from depth_estimation_ros.engines.tensorrt.make import in_precision
+from depth_estimation_ros.engines.tensorrt.model_file import ModelFile
+from depth_estimation_ros.engines.tensorrt.shapes import input_of_engine
+from depth_estimation_ros.errors import ParameterError
+from depth_estimation_ros.estimation import Rgb
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A network ready for the builder.
+
+    Attributes:
+        onnx: the file's bytes, in the wanted precision.
+        parity: against float32, both on ONNX Runtime; None: it is float32.
+        compared_on: the pictures that parity was measured on, in words.
+    """
+
+    onnx: bytes
+    parity: Parity | None
+    compared_on: str
+
+
+def convert(
+    model: ModelFile, wanted: Wanted, calibration: str | None, image_topic: str = ""
+) -> Converted:
+    """Converts a model, at the size that the engine is best at, and measures what it costs.
+
+    Args:
+        model: float32.
+        wanted: the engine that shall be built of it.
+        calibration: folder or recording of the robot's camera; int8 needs it, float16 is compared
+            on it. Without it float16 is compared on drawn pictures.
+        image_topic: of the recording, where it has several.
+
+    Raises:
+        ParameterError: int8 without pictures, or pictures that cannot be used.
+        BagError: the recording cannot be read.
+        ModelError: the network cannot be converted.
+        EngineError: the package onnx is missing, or ONNX Runtime fails on the network.
+    """
+    if wanted.precision == "fp32":
+        return Converted(in_precision(model, wanted), None, "")
+    spec = input_of_engine(wanted.card.input, wanted.profile)
+    if calibration is not None:
+        for_calibration, for_comparison = split(own_pictures(calibration, image_topic))
+        compared_on = f"{len(for_comparison)} pictures of {calibration}"
+    elif wanted.precision == "int8":
+        raise ParameterError(
+            "--calibration",
+            found="nothing",
+            expected="a folder or a recording with about 100 pictures of the robot's camera",
+            fix="int8 needs them to measure the range of every layer",
+        )
+    else:
+        for_calibration, for_comparison = [], drawn_pictures(spec)
+        compared_on = "drawn pictures; give --calibration for those of the robot's camera"
+    if wanted.precision == "int8":
+        batches = (network_batch(rgb, spec) for rgb in for_calibration)
+        onnx = to_int8(load(model.path), batches).SerializeToString()
+    else:
+        onnx = in_precision(model, wanted)
+    return Converted(onnx, _parity(model, onnx, spec, for_comparison), compared_on)
+
+
+def convert_unattended(model: ModelFile, wanted: Wanted, say: Callable[[str], object]) -> bytes:
+    """The network in the wanted precision, for a node that builds by itself.
+
+    Args:
+        model: float32.
+        wanted: the engine that shall be built of it: fp32 or fp16.
+        say: told how far float16's depth is from float32's.
+
+    Raises:
+        EngineError: int8, which needs pictures; the package onnx is missing.
+        ModelError: the network cannot be converted, or float16 is too far from float32.
+    """
+    if wanted.precision == "int8":
+        return in_precision(model, wanted)  # says what to do instead
+    converted = convert(model, wanted, None)
+    if (parity := converted.parity) is not None:
+        say(
+            f"{wanted.precision} against fp32 on {parity.pictures} drawn pictures: "
+            f"abs_rel {parity.abs_rel:.2g}, delta1 {parity.delta1:.4f}"
+        )
+        fix = f"Set 'precision' to fp32, or force it: {build_command(wanted, None, None)} --force"
+        check_parity(parity, wanted.precision, wanted.model, fix)
+    return converted.onnx
+
+
+def _parity(model: ModelFile, onnx: bytes, spec: InputSpec, pictures: Sequence[Rgb]) -> Parity:
+    with tempfile.TemporaryDirectory(prefix="build_engine_") as folder:
+        path = Path(folder) / "converted.onnx"
+        path.write_bytes(onnx)
+        # Where the card is not in the network itself; JSON is YAML too.
+        path.with_suffix(".card.yaml").write_text(model.card.to_json())
+        reference, candidate = OnnxRuntimeEngine(model.path), OnnxRuntimeEngine(path)
+        try:
+            reference.card = dataclasses.replace(reference.card, input=spec)
+            candidate.card = dataclasses.replace(candidate.card, input=spec)
+            return compare(reference, candidate, pictures)
+        finally:
+            reference.close()
+            candidate.close()

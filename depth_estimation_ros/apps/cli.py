@@ -1,0 +1,88 @@
+"""The console commands. What a machine lacks for one is said before an import of it fails."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+
+from depth_estimation_ros.utils.memory import keep_freed_memory
+
+ROS = (
+    "Source ROS 2 (source /opt/ros/<distribution>/setup.bash), or, on x86-64 without one, install "
+    'it from a checkout of this package: pip install ".[ros]"'
+)
+
+
+NODE_USAGE = """\
+usage: depth_estimation_node [--ros-args -p PARAMETER:=VALUE ... -r FROM:=TO ...]
+
+Metric depth and point clouds from the images on `image` and the CameraInfo on `camera_info`.
+
+  depth_estimation_node --ros-args -r image:=/front/image_raw -r camera_info:=/front/camera_info
+  depth_estimation_node --ros-args --params-file depth_estimation.yaml
+
+Parameters: python -m depth_estimation_ros.node.parameters
+Parameters of the running node: ros2 param describe
+"""
+
+
+def node() -> int:
+    """depth_estimation_node: the node, until SIGINT or SIGTERM."""
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        print(NODE_USAGE, end="")
+        return 0
+    if _lacks("depth_estimation_node", "rclpy"):
+        return 1
+    keep_freed_memory()  # before rclpy is loaded, which starts threads
+    from depth_estimation_ros.node.lifecycle_node import main
+
+    return main()
+
+
+def demo() -> int:
+    """depth_estimation_demo; robots that never run it need not have what only it needs."""
+    if _lacks("depth_estimation_demo", "rclpy", "rich", "rosbags", "mcap"):
+        return 1
+    from depth_estimation_ros.apps.demo.command import main
+
+    return main()
+
+
+def build_engine() -> int:
+    """build_engine: a TensorRT engine from an ONNX file."""
+    if _lacks("build_engine", "rich"):
+        return 1
+    from depth_estimation_ros.apps.build_engine.command import main
+
+    return main()
+
+
+def replay() -> int:
+    """replay: depth and clouds for every frame of a recording, without ROS."""
+    if _lacks("replay", "rich", "rosbags", "mcap"):
+        return 1
+    from depth_estimation_ros.apps.replay.command import main
+
+    return main()
+
+
+def estimate_depth() -> int:
+    """estimate_depth: pictures, videos and cameras to depth files, without ROS."""
+    if _lacks("estimate_depth", "rich"):
+        return 1
+    from depth_estimation_ros.apps.estimate_depth.command import main
+
+    return main()
+
+
+def _lacks(command: str, *modules: str) -> bool:
+    """Whether one of the modules is missing; then says so, and what to do."""
+    missing = [name for name in modules if find_spec(name) is None]
+    if not missing:
+        return False
+    print(f"error: {command} needs {', '.join(missing)}: not installed", file=sys.stderr)
+    if "rclpy" in missing:
+        print(ROS, file=sys.stderr)
+    if others := " ".join(name for name in missing if name != "rclpy"):
+        print(f"Install with: pip install {others}", file=sys.stderr)
+    return True

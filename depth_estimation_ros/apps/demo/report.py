@@ -1,0 +1,177 @@
+"""What the demo leaves to look at: numbers, a sheet of pictures, and a cloud."""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from depth_estimation_ros.apps.demo.environment import ros_name
+from depth_estimation_ros.apps.demo.recording import Recording
+from depth_estimation_ros.apps.demo.session import DemoOptions, Outcome
+from depth_estimation_ros.apps.demo.sources import Source
+from depth_estimation_ros.engines import open_engine, resolve_model
+from depth_estimation_ros.engines.model_card import ModelCard
+from depth_estimation_ros.estimation import comparison
+from depth_estimation_ros.estimation.comparison import Pair, paired, sampled
+from depth_estimation_ros.estimation.metrics import depth_metrics
+from depth_estimation_ros.visualization import PreviewRow, cloud_picture, preview
+
+ROWS = 5  # of the preview
+
+Depth = npt.NDArray[np.float32]
+
+
+def model_card(model: str) -> ModelCard:
+    """The card of a bundled model or an ONNX file."""
+    engine = open_engine(resolve_model(model))
+    try:
+        return engine.card
+    finally:
+        engine.close()
+
+
+def summarize(
+    recording: Recording, source: Source, options: DemoOptions, outcome: Outcome, card: ModelCard
+) -> dict[str, Any]:
+    """All numbers of a run, as they go into summary.json. What is not known is None."""
+    diagnostics = recording.diagnostics()
+    frames_in, frames_out = len(outcome.answers), len(recording.depth_stamps())
+    return {
+        "input": source.name,
+        "frames_in": frames_in,
+        "frames_out": frames_out,
+        "dropped": frames_in - frames_out,
+        "interrupted": outcome.interrupted,
+        "problem": outcome.problem or None,
+        "latency_ms": {
+            "p50": _number(diagnostics.get("latency_ms_p50")),
+            "p99": _number(diagnostics.get("latency_ms_p99")),
+        },
+        "engine_ms_p50": _number(diagnostics.get("engine_ms_p50")),
+        "duration_s": round(outcome.seconds, 2),
+        **accuracy(recording, source, card.output.max_depth),
+        "rss_mb": _number(diagnostics.get("rss_mb")),
+        "model": f"{card.name} {card.model_version}",
+        "engine": diagnostics.get("engine"),
+        "last_error": diagnostics.get("last_error") or None,
+        "cloud_stride": options.cloud_stride,
+        "host": {
+            "ros": ros_name(),
+            "python": platform.python_version(),
+            "machine": platform.machine(),
+            "cpus": os.cpu_count(),
+        },
+    }
+
+
+def accuracy(recording: Recording, source: Source, max_depth: float) -> dict[str, Any]:
+    """Errors against the ground truth, as `comparison.Accuracy` explains them, for JSON.
+
+    Args:
+        recording: what the node answered.
+        source: has the ground truth.
+        max_depth: metres; truth beyond it is not scored.
+
+    Returns:
+        abs_rel and delta1 as predicted, median-scaled, and of the two constants; None where there
+        is nothing to score.
+    """
+
+    def pairs() -> Iterator[Pair]:
+        for _, depth, truth in paired(recording.depths(), source.ground_truth()):
+            yield sampled(depth, truth.shape), truth
+
+    found = comparison.accuracy(pairs, max_depth)
+    aligned = _scores(found.median_scaled)
+    return {
+        **_scores(found.as_predicted),
+        **{f"{name}_median_scaled": value for name, value in aligned.items()},
+        "constant_median": {**_scores(found.one_constant), "metres": _number(found.constant_m)},
+        "constant_median_per_image": _scores(found.constant_per_image),
+        "ground_truth_frames": found.images,
+        "ground_truth_coverage": _number(found.as_predicted.get("coverage")),
+        "ground_truth_cap_m": max_depth if found.images else None,
+    }
+
+
+def write_pictures(
+    recording: Recording, source: Source, max_depth: float, directory: Path
+) -> list[str]:
+    """preview.png and, if there are clouds, cloud.png; returns the names written.
+
+    The preview has no row for an image that the recorder missed, but the node did not.
+    """
+    stamps = recording.depth_stamps()
+    if not stamps:
+        return []
+    chosen = [stamps[round(i)] for i in np.linspace(0, len(stamps) - 1, min(ROWS, len(stamps)))]
+    pairs = paired(((stamp, None) for stamp in stamps), source.ground_truth())
+    truths = {stamp: truth for stamp, _, truth in pairs if stamp in chosen}
+    rows = [
+        PreviewRow(
+            rgb=image,
+            depth=recording.depth_at(stamp),
+            truth=truths.get(stamp),
+            caption=_caption(recording, stamp, stamps[0], truths.get(stamp), max_depth),
+        )
+        for stamp in chosen
+        if (image := recording.image_at(stamp)) is not None
+    ]
+    written = []
+    if rows:
+        near, far = _shown_range(rows, max_depth)
+        _write(directory / "preview.png", preview(rows, min_depth=near, max_depth=far))
+        written.append("preview.png")
+    cloud = recording.cloud_at(chosen[len(chosen) // 2])
+    if cloud is not None:
+        _write(directory / "cloud.png", cloud_picture(*cloud))
+        written.append("cloud.png")
+    return written
+
+
+def _shown_range(rows: Sequence[PreviewRow], max_depth: float) -> tuple[float, float]:
+    """Metres at the two ends of the colours: round numbers with nearly all of the pictures between.
+
+    A room in the colours of 0.3 to 80 m would be all one colour. 0 is where colours always begin.
+    """
+    depths = [depth for row in rows for depth in (row.depth, row.truth) if depth is not None]
+    finite = np.concatenate([depth[np.isfinite(depth)] for depth in depths])
+    nearest, farthest = np.percentile(finite, (2, 98)) if finite.size else (0.0, max_depth)
+    near = max([m for m in (0.5, 1.0, 2.0, 5.0) if m <= nearest], default=0.0)
+    far = min([m for m in (1.0, 2.0, 5.0, 10.0, 20.0, 50.0) if m >= farthest] + [max_depth])
+    return (near if near < far else 0.0), far
+
+
+def _caption(
+    recording: Recording, stamp: int, first: int, truth: Depth | None, max_depth: float
+) -> str:
+    time = f"{(stamp - first) / 1e9:.2f} s"
+    if truth is None:
+        return time
+    depth = sampled(recording.depth_at(stamp), truth.shape)
+    scores = depth_metrics(depth, truth, max_depth=max_depth)
+    return f"{time}   AbsRel {scores['abs_rel']:.3f}   delta1 {scores['delta1']:.3f}"
+
+
+def _scores(means: dict[str, float]) -> dict[str, float | None]:
+    return {name: _number(means.get(name)) for name in ("abs_rel", "delta1")}
+
+
+def _number(value: str | float | None) -> float | None:
+    """Four decimals; None for what is missing, empty or not a number (JSON has no NaN)."""
+    if value is None or value == "":
+        return None
+    number = round(float(value), 4)
+    return number if math.isfinite(number) else None
+
+
+def _write(path: Path, picture: npt.NDArray[np.uint8]) -> None:
+    cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))

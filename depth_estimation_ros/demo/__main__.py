@@ -1,8 +1,0 @@
-"""`python -m depth_estimation_ros.demo` is the command depth_estimation_demo."""
-
-import sys
-
-from depth_estimation_ros.cli import demo
-
-if __name__ == "__main__":
-    sys.exit(demo())

@@ -1,0 +1,1 @@
+"""Camera models, lens distortion, calibration files and point clouds."""

@@ -1,0 +1,322 @@
+"""The camera as geometry: intrinsics, pixel rays, and depth turned into points.
+
+Pixel (u, v) means the centre of column u and row v, counted from 0; a camera looks along +Z with X
+to the right and Y down (the optical frame of REP 103). Depth is in metres along Z (REP 118).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from depth_estimation_ros.errors import CalibrationError
+from depth_estimation_ros.geometry.distortion import is_distorted, undistort
+from depth_estimation_ros.utils.row_blocks import row_blocks
+
+FloatImage = NDArray[np.float32]
+Matrix = NDArray[np.float64]
+
+_SHORTEST_PX, _LONGEST_PX = 1e-6, 1e12  # far beyond any lens, also one of a picture scaled down
+
+
+@dataclass(frozen=True, eq=False)
+class CameraModel:
+    """A pinhole camera with distortion: the numbers of a CameraInfo, for one image size.
+
+    K (3, 3) maps rays to pixels of the raw image, after the distortion D (n,) that
+    ``distortion_model`` names; P (3, 4) maps points to pixels of the rectified image; R (3, 3)
+    turns the raw camera into the rectified one. All float64 and read-only; K and P in pixels. An
+    uncalibrated camera has K = 0.
+
+    Raises:
+        CalibrationError: a matrix of another size, not finite, or with fx > 0 but fy <= 0; focal
+            lengths and a principal point beyond 1e-6 to 1e12 pixels, where no lens is.
+    """
+
+    width: int
+    height: int
+    K: Matrix
+    D: Matrix = field(default_factory=lambda: np.zeros(0))
+    distortion_model: str = ""
+    R: Matrix = field(default_factory=lambda: np.eye(3))
+    P: Matrix = field(default_factory=lambda: np.zeros((3, 4)))
+
+    def __post_init__(self) -> None:
+        for name, shape in (("K", (3, 3)), ("D", (-1,)), ("R", (3, 3)), ("P", (3, 4))):
+            object.__setattr__(self, name, _matrix(name, getattr(self, name), shape))
+        if self.is_calibrated and self.fy <= 0:
+            raise CalibrationError(
+                "The camera matrix K has no focal length along y",
+                found=f"fx = {self.fx:g}, fy = {self.fy:g}",
+                expected="fy > 0",
+                fix="Calibrate the camera, or publish K = 0 if it is not calibrated.",
+            )
+        if self.is_calibrated and not self._can_be():
+            raise CalibrationError(
+                "The camera matrix K is of no camera",
+                found=f"fx = {self.fx:g}, fy = {self.fy:g}, cx = {self.cx:g}, cy = {self.cy:g}",
+                expected=f"focal lengths of {_SHORTEST_PX:g} to {_LONGEST_PX:g} pixels, and a "
+                "principal point not farther off",
+                fix="Calibrate the camera, or publish K = 0 if it is not calibrated.",
+            )
+
+    @classmethod
+    def from_intrinsics(
+        cls, fx: float, fy: float, cx: float, cy: float, width: int, height: int
+    ) -> CameraModel:
+        """A camera without distortion; fx, fy, cx, cy in pixels."""
+        K = np.array([[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]])
+        return cls(width, height, K, P=np.hstack([K, np.zeros((3, 1))]))
+
+    @classmethod
+    def from_hfov(cls, width: int, height: int, hfov_deg: float) -> CameraModel:
+        """A camera of a horizontal field of view: square pixels, principal point in the centre."""
+        focal = width / (2.0 * math.tan(math.radians(hfov_deg) / 2.0))
+        return cls.from_intrinsics(
+            focal, focal, (width - 1) / 2.0, (height - 1) / 2.0, width, height
+        )
+
+    @property
+    def fx(self) -> float:
+        return float(self.K[0, 0])
+
+    @property
+    def fy(self) -> float:
+        return float(self.K[1, 1])
+
+    @property
+    def cx(self) -> float:
+        return float(self.K[0, 2])
+
+    @property
+    def cy(self) -> float:
+        return float(self.K[1, 2])
+
+    @property
+    def is_calibrated(self) -> bool:
+        """False for the K = 0 by which a CameraInfo says "not calibrated"."""
+        return bool(self.K[0, 0] > 0)
+
+    def reduced(
+        self,
+        roi_x: int,
+        roi_y: int,
+        roi_width: int,
+        roi_height: int,
+        binning_x: int,
+        binning_y: int,
+    ) -> CameraModel:
+        """The camera of the delivered image, when this one is of the full sensor.
+
+        As sensor_msgs/CameraInfo has it: the ROI is in full-resolution pixels, a ROI width or
+        height of 0 is the full one, a binning of 0 is 1. The principal point moves and scales as
+        in image_geometry (c' = (c - offset) / binning), so that this package agrees with the
+        other ROS nodes on the same CameraInfo.
+
+        Raises:
+            CalibrationError: the ROI does not lie inside the image.
+        """
+        binning_x, binning_y = max(binning_x, 1), max(binning_y, 1)
+        roi_width, roi_height = roi_width or self.width, roi_height or self.height
+        if roi_x + roi_width > self.width or roi_y + roi_height > self.height:
+            raise CalibrationError(
+                "CameraInfo.roi does not lie inside the image",
+                found=f"{roi_width} x {roi_height} at ({roi_x}, {roi_y})",
+                expected=f"a part of {self.width} x {self.height}",
+                fix="width and height of a CameraInfo are those of the full sensor at calibration.",
+            )
+        change = np.array(
+            [
+                [1.0 / binning_x, 0.0, -roi_x / binning_x],
+                [0.0, 1.0 / binning_y, -roi_y / binning_y],
+                [0.0, 0.0, 1.0],
+            ]
+        )
+        return self._changed(change, roi_width // binning_x, roi_height // binning_y)
+
+    def scaled(self, width: int, height: int) -> CameraModel:
+        """The camera of the image that cv2.resize makes of this one's: pixel centres, not corners.
+
+        Raises:
+            CalibrationError: this camera has no size (a CameraInfo left empty).
+        """
+        if self.width <= 0 or self.height <= 0:
+            raise CalibrationError(
+                "A camera without a size cannot be scaled",
+                found=f"{self.width} x {self.height}",
+                expected="width and height of the image in CameraInfo",
+                fix="Fill in width and height where the CameraInfo is published.",
+            )
+        return _scaled(self, width, height)
+
+    def rectified(self) -> CameraModel:
+        """The camera of the rectified image, that P describes: no distortion, no rotation.
+
+        P[0, 3] of a stereo pair stays in P; it is no part of a ray.
+
+        Raises:
+            CalibrationError: P is empty.
+        """
+        if self.P[0, 0] <= 0:
+            raise CalibrationError(
+                "CameraInfo has no P, which describes the rectified image",
+                found=f"P[0] = {self.P[0, 0]:g}",
+                expected="a focal length above 0",
+                fix="Publish P, or set image_is_rectified to false.",
+            )
+        return replace(
+            self, K=self.P[:, :3], D=np.zeros(5), distortion_model="plumb_bob", R=np.eye(3)
+        )
+
+    def rays(self, stride: int = 1) -> FloatImage:
+        """x / z and y / z of pixels 0, stride, 2 * stride, ... in both directions, from K and D.
+
+        (ceil(H / stride), ceil(W / stride), 2) float32, read-only; NaN where the distortion model
+        has no inverse. Computed once for the same numbers, also in another instance, so a
+        CameraInfo with each frame costs nothing. In memory all x come before all y, which makes
+        ``deproject`` fast.
+
+        Raises:
+            CalibrationError: no calibration, or a distortion model that is not known.
+        """
+        if not self.is_calibrated or self.fy <= 0:
+            raise CalibrationError(
+                "No rays without a calibration: K of the CameraInfo is empty",
+                found=f"fx = {self.fx:g}, fy = {self.fy:g}",
+                expected="focal lengths above 0",
+                fix="Calibrate the camera (camera_calibration) and publish the result.",
+            )
+        distorted = is_distorted(self.distortion_model, self.D)
+        return _rays(
+            self.width,
+            self.height,
+            stride,
+            (self.fx, self.fy, self.cx, self.cy),
+            self.distortion_model if distorted else "",
+            tuple(self.D) if distorted else (),
+        )
+
+    def _can_be(self) -> bool:
+        """Whether scaling and rays stay within what floats can say."""
+        lengths, centre = np.array([self.fx, self.fy]), np.array([self.cx, self.cy])
+        return bool(
+            (lengths >= _SHORTEST_PX).all()
+            and (lengths <= _LONGEST_PX).all()
+            and (np.abs(centre) <= _LONGEST_PX).all()
+        )
+
+    def _changed(self, change: Matrix, width: int, height: int) -> CameraModel:
+        # D and R act on rays, before K and P: a change of pixels leaves them as they are.
+        K, P = self.K.copy(), self.P.copy()
+        # Some drivers leave the last row empty; it takes part in the change.
+        if self.is_calibrated:
+            K[2] = 0.0, 0.0, 1.0
+        if P[0, 0] > 0:
+            P[2] = 0.0, 0.0, 1.0, 0.0
+        return replace(self, width=width, height=height, K=change @ K, P=change @ P)
+
+
+def deproject(depth: FloatImage, rays: FloatImage) -> FloatImage:
+    """Points (H, W, 3) float32 in metres of depth (H, W) float32 metres along Z and rays (H, W, 2).
+
+    A depth that is not finite (unknown, beyond range, too close) or a ray without a value gives a
+    point that is NaN in x, y and z.
+
+    Raises:
+        CalibrationError: depth and rays differ in size.
+    """
+    points = np.empty((*depth.shape, 3), np.float32)
+    for rows, planes in deprojected_rows(depth, rays):
+        cv2.merge(planes, dst=points[rows])
+    return points
+
+
+def deprojected_rows(
+    depth: FloatImage, rays: FloatImage
+) -> Iterator[tuple[slice, tuple[FloatImage, FloatImage, FloatImage]]]:
+    """The points of `deproject` some rows at a time: which rows, and their x, y and z.
+
+    The three are contiguous, may share memory with the depth, and are overwritten by the next ones.
+
+    Raises:
+        CalibrationError: depth and rays differ in size.
+    """
+    if depth.shape != rays.shape[:2]:
+        raise CalibrationError(
+            "The rays belong to another camera than the depth",
+            found=f"rays {rays.shape[1]} x {rays.shape[0]}",
+            expected=f"{depth.shape[1]} x {depth.shape[0]}",
+            fix="Scale the CameraModel to the size of the depth first.",
+        )
+    room: tuple[FloatImage, ...] = ()
+    for rows in row_blocks(*depth.shape):
+        z = np.ascontiguousarray(depth[rows], dtype=np.float32)
+        ray_x, ray_y = (np.ascontiguousarray(rays[rows, :, axis]) for axis in (0, 1))
+        if not room:
+            room = tuple(np.empty_like(z) for _ in range(3))
+        x, y, known = (plane[: len(z)] for plane in room)
+        cv2.multiply(ray_x, z, dst=x)
+        # A sum is finite only if all that went into it is: much faster than to mask each pixel.
+        if not math.isfinite(cv2.sumElems(x)[0]):
+            # 0 * a + b is b where a is finite and NaN elsewhere: faster than a mask of booleans.
+            cv2.scaleAdd(x, 0.0, z, dst=known)
+            z = known
+            cv2.multiply(ray_x, z, dst=x)
+        cv2.multiply(ray_y, z, dst=y)
+        yield rows, (x, y, z)
+
+
+@lru_cache(maxsize=32)  # the few sizes of the cameras of a node, frame after frame
+def _scaled(camera: CameraModel, width: int, height: int) -> CameraModel:
+    sx, sy = width / camera.width, height / camera.height
+    change = np.array([[sx, 0.0, 0.5 * sx - 0.5], [0.0, sy, 0.5 * sy - 0.5], [0.0, 0.0, 1.0]])
+    return camera._changed(change, width, height)
+
+
+@lru_cache(maxsize=4)
+def _rays(
+    width: int,
+    height: int,
+    stride: int,
+    intrinsics: tuple[float, float, float, float],
+    distortion_model: str,
+    coefficients: tuple[float, ...],
+) -> FloatImage:
+    fx, fy, cx, cy = intrinsics
+    columns = (np.arange(0, width, stride) - cx) / fx
+    lines = (np.arange(0, height, stride) - cy) / fy
+    rays = np.empty((2, len(lines), len(columns)), np.float32)
+    for rows in row_blocks(*rays.shape[1:]):
+        x, y = np.meshgrid(columns, lines[rows])
+        if distortion_model:
+            x, y = undistort(x, y, distortion_model, np.array(coefficients))
+        rays[:, rows] = x, y
+    rays.flags.writeable = False
+    return rays.transpose(1, 2, 0)
+
+
+def _matrix(name: str, values: object, shape: tuple[int, ...]) -> Matrix:
+    matrix = np.array(values, dtype=np.float64)
+    expected = math.prod(shape)
+    if expected > 0 and matrix.size != expected:
+        raise CalibrationError(
+            f"The camera's {name} has the wrong size",
+            found=f"{matrix.size} numbers",
+            expected=f"{expected} numbers",
+        )
+    if not np.isfinite(matrix).all():
+        raise CalibrationError(
+            f"The camera's {name} is not finite",
+            found=matrix.ravel().tolist(),
+            expected="numbers",
+            fix="Repeat the calibration, or publish K = 0 if the camera is not calibrated.",
+        )
+    matrix = matrix.reshape(shape)
+    matrix.flags.writeable = False
+    return matrix

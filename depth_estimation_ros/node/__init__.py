@@ -1,0 +1,1 @@
+"""The lifecycle node: parameters, subscriptions, the path of a frame, publishers."""

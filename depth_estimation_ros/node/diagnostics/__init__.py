@@ -1,0 +1,1 @@
+"""What the node counts, what it finds wrong with images, and what /diagnostics shows."""

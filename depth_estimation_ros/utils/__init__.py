@@ -1,0 +1,1 @@
+"""Helpers below every room: files, typed files, memory."""

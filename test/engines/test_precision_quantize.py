@@ -1,0 +1,156 @@
+"""int8: what is quantised, how, and how close the depth stays."""
+
+from collections import Counter
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, numpy_helper
+from onnx_nets import network, run
+
+from depth_estimation_ros.apps.build_engine.calibration_images import (
+    drawn_pictures,
+    network_batch,
+    read_pictures,
+)
+from depth_estimation_ros.apps.build_engine.parity import check_parity, compare
+from depth_estimation_ros.engines import resolve_model
+from depth_estimation_ros.engines.onnxruntime import OnnxRuntimeEngine
+from depth_estimation_ros.engines.precision.graph import load
+from depth_estimation_ros.engines.precision.quantize import FIRST_LAYERS, to_int8
+from depth_estimation_ros.errors import ParameterError
+
+
+def quantised(pictures, path, runtime="tensorrt"):
+    reference = OnnxRuntimeEngine(resolve_model("compact"))
+    spec = reference.card.input
+    batches = (network_batch(rgb, spec, nominal=True) for rgb in pictures(spec))
+    onnx.save(to_int8(load(resolve_model("compact")), batches, runtime=runtime), path)
+    return reference, OnnxRuntimeEngine(path)
+
+
+@pytest.fixture(scope="module")
+def compact_int8(tmp_path_factory):
+    path = tmp_path_factory.mktemp("int8") / "compact.onnx"
+    quantised(lambda spec: drawn_pictures(spec, 2), path)
+    return path
+
+
+def test_every_layer_but_the_first_and_the_last_reads_int8(compact_int8):
+    model = load(compact_int8)
+    made_by = {name: node.op_type for node in model.graph.node for name in node.output}
+    layers = [node for node in model.graph.node if node.op_type == "Conv"]
+    read = [{made_by.get(name) for name in node.input[:2]} for node in layers]
+    assert len(read) == 61
+    assert all("DequantizeLinear" not in kinds for kinds in (*read[:FIRST_LAYERS], read[-1]))
+    assert all(kinds == {"DequantizeLinear"} for kinds in read[FIRST_LAYERS:-1])
+    # An activation follows its layer directly; a residual or a skip reads what the layer reads.
+    rounded = {name for name, kind in made_by.items() if kind == "DequantizeLinear"}
+    readers = {node.op_type for node in model.graph.node if rounded & set(node.input)}
+    assert readers == {"Conv", "Add", "Concat"}
+
+
+def test_zero_points_are_zero_and_weights_have_a_scale_a_channel(compact_int8):
+    model = load(compact_int8)
+    weights = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
+    kinds = {t.name: t.data_type for t in model.graph.initializer}
+    of_weights = 0
+    for node in model.graph.node:
+        if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
+            assert kinds[node.input[2]] == TensorProto.INT8
+            assert not weights[node.input[2]].any()
+            if node.input[0] in weights:
+                of_weights += 1
+                assert kinds[node.input[0]] == TensorProto.INT8
+                assert weights[node.input[1]].shape == (weights[node.input[0]].shape[0],)
+    assert of_weights == 61 - FIRST_LAYERS - 1
+    assert compact_int8.stat().st_size < 4.5e6
+
+
+def computed_by_onnxruntime(path, folder):
+    """The operators that ONNX Runtime makes of a file."""
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    options.optimized_model_filepath = str(folder / "optimised.onnx")
+    options.log_severity_level = 4
+    onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return Counter(node.op_type for node in onnx.load(folder / "optimised.onnx").graph.node)
+
+
+def test_onnxruntime_computes_in_int8_what_is_written_for_it(compact_int8, tmp_path):
+    path = tmp_path / "compact.onnx"
+    quantised(lambda spec: drawn_pictures(spec, 2), path, "onnxruntime")
+    made = computed_by_onnxruntime(path, tmp_path)
+    assert made["QLinearConv"] == 61 - FIRST_LAYERS - 1  # and the head
+    assert made["Conv"] + made["FusedConv"] == FIRST_LAYERS + 1
+    assert computed_by_onnxruntime(compact_int8, tmp_path)["QLinearConv"] == 0  # for TensorRT
+
+
+def test_the_card_comes_along_and_says_int8(compact_int8):
+    model = load(compact_int8)
+    assert [entry.key for entry in model.metadata_props] == ["depth_estimation_ros.model_card"]
+    card = OnnxRuntimeEngine(compact_int8).card
+    assert card.model_version.endswith(" int8")
+    assert card.input.multiple_of == 32
+
+
+@pytest.mark.parametrize("runtime", ["tensorrt", "onnxruntime"])
+def test_on_real_frames_delta1_to_float32_is_above_0_99(tmp_path, shared_data, runtime):
+    """Calibrated on other recordings than it is measured on."""
+    train = shared_data("rgbd/train")
+    engines = quantised(lambda spec: read_pictures(train, 12), tmp_path / "int8.onnx", runtime)
+    parity = compare(*engines, read_pictures(shared_data("rgbd/val"), 20))
+    assert parity.pictures == 20
+    check_parity(parity, "int8", "compact", "")
+    assert parity.delta1 >= 0.995
+    assert parity.abs_rel < 0.06
+
+
+def products(count):
+    """Matrix products in a row, each with weights, then one of two activations."""
+    rng = np.random.default_rng(0)
+    names = ["image", *(f"m{i}" for i in range(count))]
+    nodes = [("MatMul", [names[i], f"w{i}"], names[i + 1], {}) for i in range(count)] + [
+        ("Transpose", [names[-1]], "turned", {"perm": [0, 2, 1]}),
+        ("MatMul", [names[-1], "turned"], "attention", {}),
+        ("MatMul", ["attention", names[-1]], "mixed", {}),
+        ("MatMul", ["mixed", "v"], "depth", {}),
+    ]
+    weights = {f"w{i}": rng.normal(0, 0.5, (4, 4)).astype(np.float32) for i in range(count)}
+    weights["v"] = np.ones((4, 1), np.float32)
+    return network(nodes, weights, shape=("n", 5, 4), output=("n", 5, 1))
+
+
+def test_products_with_weights_are_quantised_a_column_and_those_of_attention_are_not():
+    model = products(FIRST_LAYERS + 2)
+    batches = np.random.default_rng(1).normal(0, 1, (8, 1, 5, 4)).astype(np.float32)
+    int8 = to_int8(model, batches)
+    made_by = {name: node.op_type for node in int8.graph.node for name in node.output}
+    reads = {
+        node.name: made_by.get(node.input[1])
+        for node in int8.graph.node
+        if node.op_type == "MatMul"
+    }
+    quantised_ones = {name for name, kind in reads.items() if kind == "DequantizeLinear"}
+    assert quantised_ones == {f"m{i}" for i in range(FIRST_LAYERS, FIRST_LAYERS + 2)}
+    axes = {
+        attribute.i
+        for node in int8.graph.node
+        for attribute in node.attribute
+        if node.op_type == "DequantizeLinear" and attribute.name == "axis"
+    }
+    assert axes == {1}
+    reference = run(model, batches[0])
+    assert np.abs(run(int8, batches[0]) - reference).max() < 0.05 * np.abs(reference).max()
+
+
+def test_layers_can_be_kept_in_float32():
+    batches = np.random.default_rng(1).normal(0, 1, (4, 1, 5, 4)).astype(np.float32)
+    int8 = to_int8(products(FIRST_LAYERS + 2), batches, keep_fp32=["MatMul"])
+    assert not any(node.op_type == "QuantizeLinear" for node in int8.graph.node)
+
+
+def test_no_picture_is_an_error():
+    with pytest.raises(ParameterError, match=r"calibration for int8: found no picture"):
+        to_int8(products(4), [])

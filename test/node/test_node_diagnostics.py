@@ -1,0 +1,277 @@
+"""What /diagnostics says: counters, percentiles, and the level of each situation."""
+
+from __future__ import annotations
+
+import mmap
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="needs ROS 2 (rclpy)")
+
+from diagnostic_msgs.msg import DiagnosticStatus
+
+from depth_estimation_ros.engines.model_info import NetworkFacts
+from depth_estimation_ros.node.diagnostics.image_findings import Finding
+from depth_estimation_ros.node.diagnostics.image_monitor import Clock, ImageWatch
+from depth_estimation_ros.node.diagnostics.rates import RATE_S
+from depth_estimation_ros.node.diagnostics.stage_times import STAGES, WINDOW
+from depth_estimation_ros.node.diagnostics.statistics import BAD_FRAME_S, Statistics, rss_mb
+from depth_estimation_ros.node.diagnostics.status import output_findings, status, statuses
+from depth_estimation_ros.node.parameters import Parameters
+
+
+def status_of(statistics: Statistics, **situation: Any) -> DiagnosticStatus:
+    usual = {
+        "name": "/robot/depth_estimation: depth",
+        "state": "active",
+        "engine": "tiny on ONNX Runtime",
+        "camera_info": "calibrated",
+    }
+    return status(statistics, **{**usual, **situation})
+
+
+def test_percentiles_are_over_all_frames_of_the_window() -> None:
+    statistics = Statistics()
+    latencies = np.random.default_rng(1).uniform(1.0, 100.0, 2 * WINDOW)
+    for latency in latencies:
+        statistics.engine_ran(latency / 2.0)
+        statistics.published(latency)
+    values = statistics.values()
+    last = latencies[-WINDOW:]
+    assert float(values["latency_ms_p50"]) == pytest.approx(np.percentile(last, 50), abs=0.01)
+    assert float(values["latency_ms_p99"]) == pytest.approx(np.percentile(last, 99), abs=0.01)
+    assert float(values["engine_ms_p50"]) == pytest.approx(np.percentile(last, 50) / 2, abs=0.01)
+    assert values["frames_published"] == values["engine_runs"] == str(2 * WINDOW)
+
+
+def test_ok_while_frames_flow() -> None:
+    message = status_of(Statistics())
+    assert message.level == DiagnosticStatus.OK
+    assert message.message == "active"
+    assert message.name == "/robot/depth_estimation: depth"
+    assert message.hardware_id == "tiny on ONNX Runtime"
+
+
+@pytest.mark.parametrize("camera_info", ["missing", "uncalibrated", "unsupported"])
+def test_warns_of_a_camera_without_a_cloud(camera_info: str) -> None:
+    message = status_of(Statistics(), camera_info=camera_info)
+    assert message.level == DiagnosticStatus.WARN
+    assert message.message == f"CameraInfo {camera_info}: no point cloud"
+
+
+def test_all_that_is_wrong_is_merged_at_the_worst_level_and_said_once() -> None:
+    statistics = Statistics()
+    black, slow = Finding("the images are black", is_error=True), Finding("too slow")
+    message = status_of(statistics, findings=[slow], camera_info="missing")
+    assert message.level == DiagnosticStatus.WARN
+    assert message.message == "too slow; CameraInfo missing: no point cloud"
+    statistics.bad_frame("image encoding: found rgb9")
+    message = status_of(statistics, findings=[black, slow, black])
+    assert message.level == DiagnosticStatus.ERROR
+    assert message.message == "image encoding: found rgb9; the images are black; too slow"
+
+
+def test_inactive_and_paused_are_no_faults() -> None:
+    message = status_of(Statistics(), state="inactive")
+    assert (message.level, message.message) == (DiagnosticStatus.OK, "inactive")
+    message = status_of(Statistics(), enabled=False)
+    assert (message.level, message.message) == (DiagnosticStatus.OK, "active, paused")
+
+
+@pytest.mark.parametrize(
+    "handle",
+    [
+        lambda statistics: statistics.published(3.0),
+        lambda statistics: statistics.skipped("skipped_no_subscriber"),
+    ],
+)
+def test_bad_frame_is_an_error_until_the_next_frame_is_handled_and_its_text_stays(
+    handle: Callable[[Statistics], None],
+) -> None:
+    statistics = Statistics()
+    statistics.bad_frame("image encoding: found rgb9")
+    message = status_of(statistics)
+    assert message.level == DiagnosticStatus.ERROR
+    assert message.message == "image encoding: found rgb9"
+    handle(statistics)
+    message = status_of(statistics)
+    assert message.level == DiagnosticStatus.OK
+    assert {v.key: v.value for v in message.values}["last_error"] == "image encoding: found rgb9"
+
+
+def test_bad_frame_is_an_error_for_a_while_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    statistics = Statistics()
+    statistics.bad_frame("image encoding: found rgb9")
+    now = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: now() + BAD_FRAME_S - 1.0)
+    assert status_of(statistics).level == DiagnosticStatus.ERROR
+    monkeypatch.setattr(time, "monotonic", lambda: now() + BAD_FRAME_S)
+    assert status_of(statistics).level == DiagnosticStatus.OK
+
+
+def test_failure_is_an_error_until_the_node_has_recovered(monkeypatch: pytest.MonkeyPatch) -> None:
+    statistics, now = Statistics(), time.monotonic
+    statistics.failed("cannot configure: no such file")
+    statistics.bad_frame("image encoding: found rgb9")
+    statistics.published(3.0)
+    monkeypatch.setattr(time, "monotonic", lambda: now() + 1000.0)
+    message = status_of(statistics)
+    assert message.level == DiagnosticStatus.ERROR
+    assert message.message == "cannot configure: no such file"
+    statistics.recovered()
+    assert status_of(statistics).level == DiagnosticStatus.OK
+
+
+def test_memory_of_this_process() -> None:
+    before = rss_mb()
+    block = mmap.mmap(-1, 50_000_000)  # from the kernel: malloc may have as much left over
+    np.frombuffer(block, np.uint8)[:] = 1
+    assert 45.0 < rss_mb() - before < 60.0
+
+
+class At:
+    """time.monotonic() as a test sets it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
+
+
+def image() -> Any:
+    header = SimpleNamespace(stamp=SimpleNamespace(sec=1, nanosec=0), frame_id="camera_optical")
+    rgb = np.random.default_rng(1).integers(0, 256, (4, 4, 3), np.uint8)
+    return SimpleNamespace(header=header, data=rgb.tobytes(), height=4, width=4)
+
+
+def values_of(message: DiagnosticStatus) -> dict[str, str]:
+    return {pair.key: pair.value for pair in message.values}
+
+
+def all_of(statistics: Statistics, **situation: Any) -> dict[str, DiagnosticStatus]:
+    usual: dict[str, Any] = {
+        "state": "active",
+        "network": None,
+        "camera_info": "calibrated",
+        "watch": None,
+    }
+    parameters = situation.pop("parameters", Parameters())
+    messages = statuses("/robot/depth", statistics, parameters, **{**usual, **situation})
+    return {message.name.removeprefix("/robot/depth: "): message for message in messages}
+
+
+def test_without_anything_recent_to_say_the_parts_are_stale_and_the_node_is_not() -> None:
+    messages = all_of(Statistics(), state="unconfigured")
+    assert list(messages) == ["depth", "camera", "timing", "network"]
+    assert messages.pop("depth").level == DiagnosticStatus.OK
+    assert {message.level for message in messages.values()} == {DiagnosticStatus.STALE}
+    assert {message.hardware_id for message in messages.values()} == {"none"}
+    assert messages["timing"].message == "nothing is published yet"
+
+
+def test_the_camera_has_its_own_status_and_its_faults_are_the_nodes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    at = At(monkeypatch)
+    watch = ImageWatch(at.now)
+    watch.image(image(), at.now + 0.5, Clock(1.25))
+    at.now += 1.0
+    camera = all_of(Statistics(), watch=watch)["camera"]
+    assert (camera.level, camera.message) == (DiagnosticStatus.OK, "OK")
+    assert camera.hardware_id == "camera_optical"
+    values = values_of(camera)
+    assert values["stamp_age_s"] == "0.250"
+    assert values["input_rate_hz"] == "1.00"
+    assert values["camera_info"] == "calibrated"
+    at.now += 6.0
+    messages = all_of(Statistics(), watch=watch)
+    for name in ("camera", "depth"):
+        assert messages[name].level == DiagnosticStatus.ERROR
+        assert messages[name].message == "no image for 6 s: the camera has stalled"
+
+
+def test_stages_are_timed_and_forgotten_when_time_jumps() -> None:
+    statistics = Statistics()
+    for number in range(100):
+        times = dict.fromkeys(STAGES, 1.0 + number)
+        if number % 2:
+            del times["receive"]  # the clocks did not allow to tell
+        statistics.stages.note(times)
+    values = statistics.stages.values()
+    assert set(values) == {f"{name}_ms_p{p}" for name in STAGES for p in (50, 99)}
+    assert (values["infer_ms_p50"], values["infer_ms_p99"]) == ("50.50", "99.01")
+    assert values["receive_ms_p50"] == "50.00"
+    statistics.time_jumped()
+    assert set(statistics.stages.values().values()) == {""}
+
+
+def test_depth_that_comes_too_late_or_too_rarely_is_a_warning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    at = At(monkeypatch)
+    statistics, watch = Statistics(), ImageWatch(at.now)
+    for _ in range(20):
+        at.now += 0.5
+        watch.image(image(), at.now, Clock(0.0))
+        statistics.stages.note({"end_to_end": 80.0})
+        statistics.published(60.0)
+    assert output_findings(statistics, watch, 0.0, 0.0) == []
+    assert output_findings(statistics, watch, 1.9, 90.0) == []
+    slow, late = output_findings(statistics, watch, 10.0, 50.0)
+    assert slow.text == "depth goes out at 2.0 Hz, less than 10"
+    assert late.text == "depth comes 80 ms late (p99), more than 50"
+    limits = Parameters(diagnostics_min_rate=10.0, diagnostics_max_latency=50.0)
+    timing = all_of(statistics, watch=watch, parameters=limits)["timing"]
+    assert timing.level == DiagnosticStatus.WARN
+    assert timing.message == f"{slow.text}; {late.text}"
+    assert values_of(timing)["output_rate_hz"] == "2.00"
+    # Of frames that nobody wants, nothing goes out, and that is right.
+    statistics.skipped("skipped_no_subscriber")
+    assert output_findings(statistics, watch, 10.0, 0.0) == []
+    at.now += RATE_S
+    watch.image(image(), at.now, Clock(0.0))
+    (none,) = output_findings(statistics, watch, 10.0, 50.0)  # dropped, all of them
+    assert none.text == "depth goes out at 0.0 Hz, less than 10"
+
+
+class FakeEngine:
+    card = SimpleNamespace(name="compact", model_version="1.0")
+    description = "compact 1.0 on a fake"
+    plan_sha256 = "ab" * 32
+    asked = 0
+
+    def gpu_memory(self) -> tuple[int, int]:
+        self.asked += 1
+        return 6_000_000_000, 8_000_000_000
+
+
+def test_the_network_is_named_with_its_hashes_and_the_memory_of_its_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at, engine, path = At(monkeypatch), FakeEngine(), tmp_path / "compact.onnx"
+    path.write_bytes(b"abc")
+    facts = NetworkFacts(engine, path)  # type: ignore[arg-type]
+    assert "gpu_memory_used_mb" not in facts.values()
+    for _ in range(3):
+        facts.refresh()
+    assert engine.asked == 1
+    message = all_of(Statistics(), network=facts)["network"]
+    assert (message.level, message.hardware_id) == (DiagnosticStatus.OK, "compact 1.0 on a fake")
+    assert values_of(message) == {
+        "model": "compact 1.0",
+        "model_file": str(path),
+        # of "abc", FIPS 180-2, appendix B.1
+        "model_sha256": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+        "engine_sha256": "ab" * 32,
+        "engine": "compact 1.0 on a fake",
+        "gpu_memory_used_mb": "2000",
+        "gpu_memory_total_mb": "8000",
+    }
+    at.now += 1.0
+    facts.refresh()
+    assert engine.asked == 2

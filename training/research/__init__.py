@@ -1,0 +1,1 @@
+"""Experiments on what the training learns: ablations, scores of left-out sets, stability."""
