@@ -45,9 +45,9 @@ def cloud_here(width: int, height: int) -> tuple[str, Round]:
     from std_msgs.msg import Header
 
     from depth_estimation_ros.messages import depth_cloud
-    from depth_estimation_ros.messages.kinds import ReusedRosKind
+    from depth_estimation_ros.messages.kinds import ReusingMessageFactory
 
-    (depth, rgb, camera), kind = scene(width, height), ReusedRosKind()
+    (depth, rgb, camera), kind = scene(width, height), ReusingMessageFactory()
     header = Header(frame_id="camera")
     return "", lambda: depth_cloud(depth, camera.rays(), rgb, header, kind)
 

@@ -57,7 +57,7 @@ class EngineError(DepthEstimationError):
     """An inference engine cannot be made or failed while running."""
 
 
-class AnswerError(DepthEstimationError):
+class PredictionError(DepthEstimationError):
     """What a network answered to a picture is no depth."""
 
 

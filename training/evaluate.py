@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 
 from depth_estimation_ros.errors import ParameterError
-from depth_estimation_ros.estimation import DepthPipeline, PipelineSettings
+from depth_estimation_ros.estimation import DepthEstimator, EstimatorSettings
 from training.crops import CROPS
 from training.data.layouts import LAYOUTS
 from training.evaluation.files import as_card_entries, as_csv, as_json, write_file
@@ -75,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--assumed-hfov",
         type=float,
-        default=PipelineSettings().assumed_hfov_deg,
+        default=EstimatorSettings().assumed_hfov_deg,
         help="field of view in degrees for data without intrinsics (default: %(default)s)",
     )
     parser.add_argument(
@@ -126,7 +126,7 @@ def run(args: argparse.Namespace) -> int:
     subjects = _subjects(args)
     engine = open_model(args)
     print(f"measuring {engine.description}")
-    pipeline = DepthPipeline(engine, PipelineSettings(assumed_hfov_deg=args.assumed_hfov))
+    pipeline = DepthEstimator(engine, EstimatorSettings(assumed_hfov_deg=args.assumed_hfov))
     how = {"cap": args.cap, "crop": args.crop, "flip": args.flip, "distances": args.distances}
     measured = []
     for subject in subjects:

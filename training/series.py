@@ -9,7 +9,7 @@ import yaml
 
 from depth_estimation_ros.engines.onnxruntime import OnnxRuntimeEngine
 from depth_estimation_ros.errors import ParameterError
-from depth_estimation_ros.estimation import DepthPipeline
+from depth_estimation_ros.estimation import DepthEstimator
 from training import export, train
 from training.call import call
 from training.config import DataSetConfig, TrainingConfig, to_mapping
@@ -49,6 +49,6 @@ def score_on(model: Path, entry: DataSetConfig, data: Path) -> SetResult:
     """A model scored on all frames of one data set."""
     (samples,) = open_sets([replace(entry, holdout=0.0)], data, validation=True)
     engine = OnnxRuntimeEngine(model)
-    result = evaluate_set(DepthPipeline(engine), samples)
+    result = evaluate_set(DepthEstimator(engine), samples)
     engine.close()
     return result

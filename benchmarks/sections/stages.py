@@ -32,9 +32,9 @@ from depth_estimation_ros import estimation as pipeline
 from depth_estimation_ros import messages
 from depth_estimation_ros.engines import open_engine
 from depth_estimation_ros.engines.model_card import ModelCard
-from depth_estimation_ros.estimation.temporal_filter import Shown, TemporalFilter
+from depth_estimation_ros.estimation.temporal_filter import FilterContext, TemporalFilter
 from depth_estimation_ros.geometry.camera_model import CameraModel
-from depth_estimation_ros.messages.kinds import ReusedRosKind
+from depth_estimation_ros.messages.kinds import ReusingMessageFactory
 from depth_estimation_ros.node.frames import EstimatedFrame, PreparedFrame
 from depth_estimation_ros.visualization import ColorSettings, DepthColors
 
@@ -131,15 +131,15 @@ def steps_of_a_frame(
 
     camera = CameraModel.from_hfov(width, height, 60.0)
     network_h, network_w = pipeline.network_size(height, width, card.input)
-    near, far = pipeline.depth_limits(card.output, pipeline.PipelineSettings())
+    near, far = pipeline.depth_limits(card.output, pipeline.EstimatorSettings())
     soft = np.random.default_rng(0).uniform(max(near, 1.0), min(far, 9.0), (9, 12))
     raw = cv2.resize(soft.astype(np.float32), (network_w, network_h))
     colors = DepthColors(ColorSettings())
-    past, shown = TemporalFilter(), Shown(0, (height, width), camera, near, far)
+    past, shown = TemporalFilter(), FilterContext(0, (height, width), camera, near, far)
     pixels, network_pixels = width * height, network_w * network_h
     have: dict[str, Any] = {}
     # As the node has it: one for each output.
-    of_depth, of_millimetres, of_cloud, of_colors = (ReusedRosKind() for _ in range(4))
+    of_depth, of_millimetres, of_cloud, of_colors = (ReusingMessageFactory() for _ in range(4))
 
     def keep(name: str, make: Callable[[], Any]) -> Callable[[], None]:
         def run() -> None:
@@ -148,7 +148,7 @@ def steps_of_a_frame(
         return run
 
     def estimated() -> EstimatedFrame:
-        result = pipeline.DepthFrame(have["depth"], camera, 0.0, near, far)
+        result = pipeline.DepthResult(have["depth"], camera, 0.0, near, far)
         return EstimatedFrame(PreparedFrame(header, have["rgb"], camera, "calibrated"), result)
 
     def to_depth(edge_filter: float) -> np.ndarray:

@@ -31,7 +31,7 @@ FORMATS: dict[str, Callable[[Path], MessageFile]] = {
 
 
 @dataclass(frozen=True)
-class Promise:
+class BagMetadata:
     """What metadata.yaml says.
 
     Attributes:
@@ -76,7 +76,7 @@ def opened(path: Path) -> Iterator[MessageFile]:
         yield file
 
 
-def files_of(path: Path) -> Promise:
+def files_of(path: Path) -> BagMetadata:
     """The files of a recording: of a rosbag2 directory with or without metadata.yaml, or itself.
 
     Raises:
@@ -92,10 +92,10 @@ def files_of(path: Path) -> Promise:
                 expected="a rosbag2 directory, .mcap, .db3 or ROS 1 .bag",
                 fix="Pictures and videos are for the command estimate_depth",
             )
-        return Promise([path])
+        return BagMetadata([path])
     there = storage_files(path)
     metadata = path / METADATA
-    promise = _promise(metadata, there) if metadata.exists() else Promise(there)
+    promise = _promise(metadata, there) if metadata.exists() else BagMetadata(there)
     if not promise.files:
         raise BagError(
             f"The directory {path}",
@@ -118,7 +118,7 @@ def is_storage(path: Path) -> bool:
     return plain.suffix in FORMATS and not path.name.startswith(".")
 
 
-def _promise(metadata: Path, there: list[Path]) -> Promise:
+def _promise(metadata: Path, there: list[Path]) -> BagMetadata:
     folder = metadata.parent
     try:
         information = yaml.safe_load(metadata.read_text(encoding="utf-8"))[INFORMATION]
@@ -138,14 +138,14 @@ def _promise(metadata: Path, there: list[Path]) -> Promise:
                 times[path] = (start, start + int(about["duration"]["nanoseconds"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
         what = f"it is damaged, so the files beside it are read without it: {error!r}"
-        return Promise(there, damages=[Damage(what, str(metadata), 0)])
+        return BagMetadata(there, damages=[Damage(what, str(metadata), 0)])
     missing = [
         Damage("metadata.yaml names this file, but it is missing", str(name), counts.get(name))
         for name in named
         if not name.exists()
     ]
     files = [name for name in named if name.exists() and is_storage(name)]
-    return Promise(files, counts, times, topics, count, missing)
+    return BagMetadata(files, counts, times, topics, count, missing)
 
 
 def _existing(path: Path) -> Path:

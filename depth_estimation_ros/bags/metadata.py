@@ -15,7 +15,7 @@ from rosbags.rosbag2.metadata import dump_qos_v8
 from depth_estimation_ros.bags.bag_files import INFORMATION, METADATA, opened
 from depth_estimation_ros.bags.topic import Topic
 from depth_estimation_ros.bags.types import definition_of
-from depth_estimation_ros.utils.files import written_whole
+from depth_estimation_ros.utils.files import atomic_write
 
 VERSION = 8
 _NO_START = 2**63 - 1  # what rosbag2 writes for a recording without messages
@@ -105,7 +105,7 @@ def write_metadata(folder: Path, splits: Sequence[Split], storage: str, compress
         "ros_distro": "rosbags",
     }
     text = yaml.safe_dump({INFORMATION: information}, sort_keys=False)
-    with written_whole(folder / METADATA) as unfinished:
+    with atomic_write(folder / METADATA) as unfinished:
         unfinished.write_text(text, "utf-8")
 
 

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from depth_estimation_ros.bags.bag_files import ZSTD, Promise, files_of, opened
+from depth_estimation_ros.bags.bag_files import ZSTD, BagMetadata, files_of, opened
 from depth_estimation_ros.bags.chunks import Contents, MessageFile, Raw, in_order, messages_of
 from depth_estimation_ros.bags.damage import Damage, settled, total
 from depth_estimation_ros.bags.decompression import plain
@@ -132,7 +132,7 @@ class Recording:
                 fix="`mcap recover` or `ros2 bag reindex` may make a whole one of what is left",
             )
 
-    def _open(self, promise: Promise, path: Path) -> list[BagError]:
+    def _open(self, promise: BagMetadata, path: Path) -> list[BagError]:
         """Opens the files of a recording; the errors of those that cannot be opened."""
         errors: list[BagError] = []
         found: int | None = 0
@@ -190,7 +190,7 @@ class Recording:
             here = None if by_number is None else by_number.get(number, 0)
             counts[key] = None if before is None or here is None else before + here
 
-    def _add_topics(self, promise: Promise, counts: dict[_Key, int | None]) -> None:
+    def _add_topics(self, promise: BagMetadata, counts: dict[_Key, int | None]) -> None:
         promised = {(topic.name, topic.msgtype): topic for topic in promise.topics}
         for key, topic in promised.items():
             self._topics.setdefault(key, replace(topic, count=None))

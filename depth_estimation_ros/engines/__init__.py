@@ -18,7 +18,7 @@ from depth_estimation_ros.engines.model_card import ModelCard
 from depth_estimation_ros.errors import ModelError
 
 __all__ = [
-    "BreaksOff",
+    "Cancellable",
     "Engine",
     "EngineOptions",
     "bundled_models",
@@ -70,7 +70,7 @@ class Engine(Protocol):
 
 
 @runtime_checkable
-class BreaksOff(Protocol):
+class Cancellable(Protocol):
     """An engine whose run can be ended from another thread."""
 
     def break_off(self) -> None:

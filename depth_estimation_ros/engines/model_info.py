@@ -13,7 +13,7 @@ from depth_estimation_ros.errors import EngineError
 MEMORY_PERIOD_S = 1.0
 
 
-class NetworkFacts:
+class ModelInfo:
     """What is known of an open engine. Made and refreshed in the engine's thread, read in any.
 
     Args:

@@ -1,7 +1,7 @@
 """The mathematics of one frame: a colour image and its camera in, depth in metres out.
 
 No ROS here. An image is prepared, goes through the network, and its depth is finished: three steps
-of `DepthPipeline`, which may run in three threads. What each does is in the modules beside it.
+of `DepthEstimator`, which may run in three threads. What each does is in the modules beside it.
 """
 
 from __future__ import annotations
@@ -14,43 +14,43 @@ import numpy as np
 from depth_estimation_ros.engines import Engine
 from depth_estimation_ros.engines.model_card import ModelCard, OutputSpec
 from depth_estimation_ros.estimation.finishing import to_depth
-from depth_estimation_ros.estimation.frame import Depth, DepthFrame, NetworkDepth, Rgb, View
+from depth_estimation_ros.estimation.frame import Depth, DepthResult, ModelInput, Prediction, Rgb
 from depth_estimation_ros.estimation.limits import LIMIT_TOLERANCE, check_limits, check_settings
 from depth_estimation_ros.estimation.metres import check_metric, metric_scale, to_metres
 from depth_estimation_ros.estimation.preprocessing import network_size, resize_image, to_input
-from depth_estimation_ros.estimation.settings import PipelineSettings
-from depth_estimation_ros.estimation.temporal_filter import Shown, TemporalFilter
+from depth_estimation_ros.estimation.settings import EstimatorSettings
+from depth_estimation_ros.estimation.temporal_filter import FilterContext, TemporalFilter
 from depth_estimation_ros.geometry.camera_model import CameraModel
 
 
-class DepthPipeline:
+class DepthEstimator:
     """Turns images into metric depth with one engine.
 
     Args:
         engine: an open engine; it stays the caller's to close.
-        settings: see `PipelineSettings`; may be replaced at any time through `.settings`.
+        settings: see `EstimatorSettings`; may be replaced at any time through `.settings`.
 
     Raises:
         ModelError: the network's output has no metric scale.
         ParameterError: see `check_settings`.
     """
 
-    def __init__(self, engine: Engine, settings: PipelineSettings | None = None) -> None:
+    def __init__(self, engine: Engine, settings: EstimatorSettings | None = None) -> None:
         check_metric(engine.card)
         self.engine = engine
-        self.settings = settings or PipelineSettings()
+        self.settings = settings or EstimatorSettings()
 
     @property
-    def settings(self) -> PipelineSettings:
+    def settings(self) -> EstimatorSettings:
         """The settings of the next frame; `check_settings` refuses some with a ParameterError."""
         return self._settings
 
     @settings.setter
-    def settings(self, settings: PipelineSettings) -> None:
+    def settings(self, settings: EstimatorSettings) -> None:
         check_settings(self.engine.card, settings)
         self._settings = settings
 
-    def run(self, rgb: Rgb, camera: CameraModel | None) -> DepthFrame:
+    def run(self, rgb: Rgb, camera: CameraModel | None) -> DepthResult:
         """Depth of one image: `run_batch` of one.
 
         Args:
@@ -59,7 +59,7 @@ class DepthPipeline:
         """
         return self.run_batch([(rgb, camera)])[0]
 
-    def run_batch(self, images: Sequence[tuple[Rgb, CameraModel | None]]) -> list[DepthFrame]:
+    def run_batch(self, images: Sequence[tuple[Rgb, CameraModel | None]]) -> list[DepthResult]:
         """Depth of several images, which may differ in size and camera: the three steps below.
 
         Args:
@@ -73,7 +73,7 @@ class DepthPipeline:
         views = [self.prepare(rgb, camera) for rgb, camera in images]
         return [self.finish(output) for output in self.infer(views)]
 
-    def prepare(self, rgb: Rgb, camera: CameraModel | None) -> View:
+    def prepare(self, rgb: Rgb, camera: CameraModel | None) -> ModelInput:
         """What goes to the network for one image, with the settings of this moment; in any thread.
 
         Raises:
@@ -90,9 +90,9 @@ class DepthPipeline:
         near, far = check_limits(card.output, settings, scale)
 
         picture = to_input(resize_image(rgb, network_h, network_w), card.input)
-        return View(picture, (height, width), calibrated, settings, scale, near, far)
+        return ModelInput(picture, (height, width), calibrated, settings, scale, near, far)
 
-    def infer(self, views: Sequence[View]) -> list[NetworkDepth]:
+    def infer(self, views: Sequence[ModelInput]) -> list[Prediction]:
         """The network's answers, in the order of the views; in the engine's thread.
 
         Views of the same size go together, up to the engine's `max_batch` at a time. The answers
@@ -101,7 +101,7 @@ class DepthPipeline:
         Raises:
             EngineError: the network failed.
         """
-        answers: dict[int, NetworkDepth] = {}
+        answers: dict[int, Prediction] = {}
         for places in _batches([view.input.shape for view in views], self.engine.max_batch):
             inputs = [views[place].input for place in places]
             batch = inputs[0] if len(inputs) == 1 else np.concatenate(inputs)
@@ -111,12 +111,12 @@ class DepthPipeline:
             engine_ms = 1e3 * (time.perf_counter() - start) / len(places)
 
             for place, numbers in zip(places, raw, strict=True):
-                answers[place] = NetworkDepth(views[place], numbers.copy(), engine_ms)
+                answers[place] = Prediction(views[place], numbers.copy(), engine_ms)
         return [answers[place] for place in range(len(views))]
 
     def finish(
-        self, answer: NetworkDepth, past: TemporalFilter | None = None, stamp_ns: int = 0
-    ) -> DepthFrame:
+        self, answer: Prediction, past: TemporalFilter | None = None, stamp_ns: int = 0
+    ) -> DepthResult:
         """The network's answer as depth in metres at the size that was asked for; in any thread.
 
         Args:
@@ -133,7 +133,7 @@ class DepthPipeline:
             depth = _smoothed(depth, view, card.output, past, stamp_ns)
         depth = to_depth(depth, near, far, (height, width), view.settings.edge_filter)
         camera = view.camera.scaled(width, height) if view.camera is not None else None
-        return DepthFrame(depth, camera, answer.engine_ms, near, far)
+        return DepthResult(depth, camera, answer.engine_ms, near, far)
 
     def output_size(self, image_h: int, image_w: int) -> tuple[int, int]:
         """The height and width of the depth of an image of this size, with the present settings."""
@@ -158,7 +158,7 @@ def _batches(shapes: Sequence[tuple[int, ...]], largest: int | None) -> Iterator
 
 
 def _output_size(
-    image_h: int, image_w: int, card: ModelCard, settings: PipelineSettings
+    image_h: int, image_w: int, card: ModelCard, settings: EstimatorSettings
 ) -> tuple[int, int]:
     if settings.output_size == "image":
         return image_h, image_w
@@ -166,7 +166,7 @@ def _output_size(
 
 
 def _smoothed(
-    metres: Depth, view: View, output: OutputSpec, past: TemporalFilter, stamp_ns: int
+    metres: Depth, view: ModelInput, output: OutputSpec, past: TemporalFilter, stamp_ns: int
 ) -> Depth:
     """At the network's size and before the limits of the settings: cheap, and free of their edges.
 
@@ -178,4 +178,4 @@ def _smoothed(
         return metres
     near = output.min_depth * view.scale * (1.0 + LIMIT_TOLERANCE)
     far = output.max_depth * view.scale * (1.0 - LIMIT_TOLERANCE)
-    return past.smooth(metres, weight, Shown(stamp_ns, view.size, view.camera, near, far))
+    return past.smooth(metres, weight, FilterContext(stamp_ns, view.size, view.camera, near, far))

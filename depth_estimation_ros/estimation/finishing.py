@@ -13,7 +13,7 @@ from depth_estimation_ros.estimation.limits import name_limits, reaches_limits
 def to_depth(
     metres: Depth, near: float, far: float, size: tuple[int, int], edge_filter: float = 0.0
 ) -> Depth:
-    """Metres, (h, w), as depth of a `size` (H, W): see `DepthFrame.depth`.
+    """Metres, (h, w), as depth of a `size` (H, W): see `DepthResult.depth`.
 
     Never shares the memory of `metres`, which may be an engine's.
     """

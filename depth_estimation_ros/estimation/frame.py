@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from depth_estimation_ros.estimation.settings import PipelineSettings
+from depth_estimation_ros.estimation.settings import EstimatorSettings
 from depth_estimation_ros.geometry.camera_model import CameraModel
 
 Depth = npt.NDArray[np.float32]
@@ -15,7 +15,7 @@ Rgb = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
-class DepthFrame:
+class DepthResult:
     """Depth of one image.
 
     Attributes:
@@ -35,7 +35,7 @@ class DepthFrame:
 
 
 @dataclass(frozen=True, eq=False)
-class View:
+class ModelInput:
     """One image on its way to the network.
 
     Attributes:
@@ -49,14 +49,14 @@ class View:
     input: npt.NDArray[np.generic]
     size: tuple[int, int]
     camera: CameraModel | None
-    settings: PipelineSettings
+    settings: EstimatorSettings
     scale: float
     near: float
     far: float
 
 
 @dataclass(frozen=True, eq=False)
-class NetworkDepth:
+class Prediction:
     """What the network answered.
 
     Attributes:
@@ -65,6 +65,6 @@ class NetworkDepth:
         engine_ms: time inside the engine, milliseconds; of a batch, this image's share.
     """
 
-    view: View
+    view: ModelInput
     numbers: Depth
     engine_ms: float

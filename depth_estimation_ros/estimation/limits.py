@@ -7,7 +7,7 @@ import numpy as np
 from depth_estimation_ros.engines.model_card import ModelCard, OutputSpec
 from depth_estimation_ros.errors import ParameterError
 from depth_estimation_ros.estimation.frame import Depth
-from depth_estimation_ros.estimation.settings import PipelineSettings
+from depth_estimation_ros.estimation.settings import EstimatorSettings
 
 # A network that clamps its output says "max_depth" for all that lies beyond. Resizing and float32
 # move that value by a few ulps; so near the limit counts as at the limit.
@@ -15,7 +15,7 @@ LIMIT_TOLERANCE = 1e-4
 
 
 def depth_limits(
-    output: OutputSpec, settings: PipelineSettings, scale: float = 1.0
+    output: OutputSpec, settings: EstimatorSettings, scale: float = 1.0
 ) -> tuple[float, float]:
     """The near and the far limit in metres: the tighter of the card's and the settings'.
 
@@ -32,7 +32,7 @@ def depth_limits(
     return near, min(far, settings.max_depth) if settings.max_depth > 0 else far
 
 
-def check_settings(card: ModelCard, settings: PipelineSettings) -> None:
+def check_settings(card: ModelCard, settings: EstimatorSettings) -> None:
     """Raises ParameterError for limits that leave no depth between them, whatever the camera.
 
     With a canonical focal length the model's own limits depend on the camera (`metric_scale`), so
@@ -50,7 +50,7 @@ def check_settings(card: ModelCard, settings: PipelineSettings) -> None:
 
 
 def check_limits(
-    output: OutputSpec, settings: PipelineSettings, scale: float = 1.0
+    output: OutputSpec, settings: EstimatorSettings, scale: float = 1.0
 ) -> tuple[float, float]:
     """`depth_limits`; raises ParameterError if nothing lies between them."""
     near, far = depth_limits(output, settings, scale)

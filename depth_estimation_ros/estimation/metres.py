@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from depth_estimation_ros.engines.model_card import ModelCard, OutputSpec
-from depth_estimation_ros.errors import AnswerError, ModelError
+from depth_estimation_ros.errors import ModelError, PredictionError
 from depth_estimation_ros.estimation.frame import Depth
 
 
@@ -32,8 +32,8 @@ def metric_scale(card: ModelCard, focal_px: float) -> float:
     return 1.0 if card.canonical_focal_px is None else focal_px / card.canonical_focal_px
 
 
-def check_answer(raw: Depth, output: OutputSpec) -> None:
-    """Raises AnswerError for numbers, (h, w), that no scene can have.
+def check_prediction(raw: Depth, output: OutputSpec) -> None:
+    """Raises PredictionError for numbers, (h, w), that no scene can have.
 
     A few numbers may be wrong: NaN is published as unknown. But if not one is finite, or of metric
     depth not one above zero, something is broken, and publishing "unknown" or "too near" for the
@@ -46,7 +46,7 @@ def check_answer(raw: Depth, output: OutputSpec) -> None:
         found = f"nothing above 0 (largest {raw[finite].max():g})"
     else:
         return
-    raise AnswerError(
+    raise PredictionError(
         "the network's answer is no depth",
         found=found,
         expected=f"finite {output.kind} in {output.unit}",

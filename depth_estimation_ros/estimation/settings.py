@@ -7,7 +7,7 @@ from typing import Literal
 
 
 @dataclass(frozen=True)
-class PipelineSettings:
+class EstimatorSettings:
     """What the user may change between two frames.
 
     Attributes:

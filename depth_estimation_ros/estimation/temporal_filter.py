@@ -21,7 +21,7 @@ MOST = 0.99  # the weight of 1 would publish the first frame for ever
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
+class FilterContext:
     """What a frame shows: of another camera, size or scale, the past says nothing.
 
     Attributes:
@@ -37,7 +37,7 @@ class Shown:
     near: float
     far: float
 
-    def continues(self, before: Shown) -> bool:
+    def continues(self, before: FilterContext) -> bool:
         """Whether this is the same camera, at most `MAX_GAP_S` later."""
         return (
             0 <= self.stamp_ns - before.stamp_ns <= MAX_GAP_S * 1e9
@@ -56,13 +56,13 @@ class TemporalFilter:
     """
 
     def __init__(self) -> None:
-        self._before: tuple[Shown, Depth] | None = None  # and the log of what was published
+        self._before: tuple[FilterContext, Depth] | None = None  # and the log of what was published
 
     def forget(self) -> None:
         """The next frame is published as it is; may be called while one is smoothed."""
         self._before = None
 
-    def smooth(self, depth: Depth, weight: float, shown: Shown) -> Depth:
+    def smooth(self, depth: Depth, weight: float, shown: FilterContext) -> Depth:
         """The next frame.
 
         Args:
@@ -84,7 +84,7 @@ class TemporalFilter:
         return np.where(small, np.exp(logs), depth)
 
 
-def _logarithm(depth: Depth, shown: Shown) -> Depth:
+def _logarithm(depth: Depth, shown: FilterContext) -> Depth:
     """NaN where there is no depth."""
     told = (depth > shown.near) & (depth < shown.far)
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from depth_estimation_ros.errors import CalibrationError
 from depth_estimation_ros.geometry.distortion import is_distorted, undistort
-from depth_estimation_ros.utils.row_blocks import row_blocks
+from depth_estimation_ros.utils.row_chunks import iter_row_chunks
 
 FloatImage = NDArray[np.float32]
 Matrix = NDArray[np.float64]
@@ -255,7 +255,7 @@ def deprojected_rows(
             fix="Scale the CameraModel to the size of the depth first.",
         )
     room: tuple[FloatImage, ...] = ()
-    for rows in row_blocks(*depth.shape):
+    for rows in iter_row_chunks(*depth.shape):
         z = np.ascontiguousarray(depth[rows], dtype=np.float32)
         ray_x, ray_y = (np.ascontiguousarray(rays[rows, :, axis]) for axis in (0, 1))
         if not room:
@@ -292,7 +292,7 @@ def _rays(
     columns = (np.arange(0, width, stride) - cx) / fx
     lines = (np.arange(0, height, stride) - cy) / fy
     rays = np.empty((2, len(lines), len(columns)), np.float32)
-    for rows in row_blocks(*rays.shape[1:]):
+    for rows in iter_row_chunks(*rays.shape[1:]):
         x, y = np.meshgrid(columns, lines[rows])
         if distortion_model:
             x, y = undistort(x, y, distortion_model, np.array(coefficients))

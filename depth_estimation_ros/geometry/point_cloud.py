@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depth_estimation_ros.errors import ImageError, ParameterError
-from depth_estimation_ros.utils.files import written_whole
+from depth_estimation_ros.utils.files import atomic_write
 
 _VERTEX = np.dtype(
     [
@@ -104,7 +104,7 @@ def write_ply(path: str | Path, points: NDArray[np.float32], rgb: NDArray[np.uin
         *(f"property uchar {color}" for color in ("red", "green", "blue")),
         "end_header\n",
     ]
-    with written_whole(Path(path)) as unfinished:
+    with atomic_write(Path(path)) as unfinished:
         unfinished.write_bytes("\n".join(header).encode("ascii") + vertices.tobytes())
     return len(vertices)
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import struct
 
-LARGEST_PIXELS = 1 << 26
+MAX_PIXELS = 1 << 26
 """8192 x 8192; twice the picture of an 8K camera."""
 
-CAMERA_PIXELS = 4096 * 3072
+DEFAULT_MAX_PIXELS = 4096 * 3072
 """Half as much again as a 4K camera has. What a node takes unless it is told otherwise: so much as
 half a gigabyte is enough for, with depth, cloud and colours of that size."""
 
@@ -32,7 +32,7 @@ _DEFLATE_RATIO = 1032  # RFC 1951: 258 bytes by two codes of one bit
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
 
-def why_not_decodable(content: bytes, largest: int = LARGEST_PIXELS) -> str:
+def why_not_decodable(content: bytes, largest: int = MAX_PIXELS) -> str:
     """What is wrong with a JPEG or PNG as far as its header tells; empty if nothing.
 
     It is another format, it declares more than `largest` pixels or more than its bytes can hold,

@@ -10,12 +10,12 @@ from depth_estimation_ros.messages.cloud import depth_cloud, point_cloud, read_p
 from depth_estimation_ros.messages.color import color_image, decode_image
 from depth_estimation_ros.messages.compressed import decode_compressed
 from depth_estimation_ros.messages.depth import decode_depth, depth_image
-from depth_estimation_ros.messages.kinds import RECORDED, ROS, Kind
+from depth_estimation_ros.messages.kinds import RECORDED, ROS, MessageFactory
 
 __all__ = [
     "RECORDED",
     "ROS",
-    "Kind",
+    "MessageFactory",
     "camera_info",
     "camera_model",
     "check_matches",

@@ -9,7 +9,7 @@ import numpy as np
 
 from depth_estimation_ros.errors import CalibrationError
 from depth_estimation_ros.geometry.camera_model import CameraModel
-from depth_estimation_ros.messages.kinds import ROS, Kind
+from depth_estimation_ros.messages.kinds import ROS, MessageFactory
 
 
 def camera_model(info: Any) -> CameraModel:
@@ -67,7 +67,7 @@ def check_matches(camera: CameraModel, height: int, width: int) -> None:
     )
 
 
-def camera_info(camera: CameraModel, header: Any, kind: Kind = ROS) -> Any:
+def camera_info(camera: CameraModel, header: Any, kind: MessageFactory = ROS) -> Any:
     """A sensor_msgs/CameraInfo of exactly this camera: full size, no ROI, no binning."""
     full = {"x_offset": 0, "y_offset": 0, "height": 0, "width": 0, "do_rectify": False}
     return kind.new(

@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depth_estimation_ros.errors import ImageError
-from depth_estimation_ros.media.picture_header import LARGEST_PIXELS
+from depth_estimation_ros.media.picture_header import MAX_PIXELS
 from depth_estimation_ros.messages.buffers import image_bytes, image_rows
-from depth_estimation_ros.messages.kinds import ROS, Kind
+from depth_estimation_ros.messages.kinds import ROS, MessageFactory
 
 Picture = NDArray[np.uint8]
 
 
-def decode_image(msg: Any, largest: int = LARGEST_PIXELS) -> Picture:
+def decode_image(msg: Any, largest: int = MAX_PIXELS) -> Picture:
     """The picture of a sensor_msgs/Image as (H, W, 3) uint8 RGB, C-contiguous.
 
     An rgb8 image without padding is not copied: the picture shares the message's memory, so do not
@@ -48,7 +48,7 @@ def decode_image(msg: Any, largest: int = LARGEST_PIXELS) -> Picture:
     return decoder(msg)
 
 
-def color_image(rgb: Picture, header: Any, kind: Kind = ROS) -> Any:
+def color_image(rgb: Picture, header: Any, kind: MessageFactory = ROS) -> Any:
     """An rgb8 sensor_msgs/Image of (H, W, 3) uint8 RGB, with this stamp and frame_id."""
     height, width = rgb.shape[:2]
     return kind.with_data(

@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depth_estimation_ros.errors import ImageError
-from depth_estimation_ros.media.picture_header import LARGEST_PIXELS, why_not_decodable
+from depth_estimation_ros.media.picture_header import MAX_PIXELS, why_not_decodable
 
 # The orientation that a phone or action camera writes beside a JPEG is for people; calibration and
 # the camera's frame belong to the pixels as the sensor delivered them.
 _COLOR = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
 
 
-def decode_compressed(msg: Any, largest: int = LARGEST_PIXELS) -> NDArray[np.uint8]:
+def decode_compressed(msg: Any, largest: int = MAX_PIXELS) -> NDArray[np.uint8]:
     """The picture of a sensor_msgs/CompressedImage (JPEG, PNG) as (H, W, 3) uint8 RGB, contiguous.
 
     Gray becomes RGB, 16 bits become 8. The format field is not asked: the bytes say what they are.
@@ -29,9 +29,7 @@ def decode_compressed(msg: Any, largest: int = LARGEST_PIXELS) -> NDArray[np.uin
     return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
 
 
-def decode_bytes(
-    msg: Any, flags: int, start: int = 0, largest: int = LARGEST_PIXELS
-) -> NDArray[Any]:
+def decode_bytes(msg: Any, flags: int, start: int = 0, largest: int = MAX_PIXELS) -> NDArray[Any]:
     """The picture of a CompressedImage, from byte `start`, as cv2.imdecode gives it.
 
     Raises:

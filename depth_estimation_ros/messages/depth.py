@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from depth_estimation_ros.errors import ImageError, ParameterError
 from depth_estimation_ros.messages.buffers import image_rows
 from depth_estimation_ros.messages.compressed import decode_bytes
-from depth_estimation_ros.messages.kinds import ROS, Kind
-from depth_estimation_ros.utils.row_blocks import row_blocks
+from depth_estimation_ros.messages.kinds import ROS, MessageFactory
+from depth_estimation_ros.utils.row_chunks import iter_row_chunks
 
 Depth = NDArray[np.float32]
 
@@ -60,7 +60,7 @@ def decode_depth(msg: Any) -> Depth:
     )
 
 
-def depth_image(depth: Depth, header: Any, encoding: str, kind: Kind = ROS) -> Any:
+def depth_image(depth: Depth, header: Any, encoding: str, kind: MessageFactory = ROS) -> Any:
     """A sensor_msgs/Image of metres (H, W) float32: as they are (32FC1) or in millimetres (16UC1).
 
     16UC1 is rounded to the nearest millimetre; what it cannot say (NaN, +-Inf, negative, more than
@@ -92,7 +92,7 @@ def depth_image(depth: Depth, header: Any, encoding: str, kind: Kind = ROS) -> A
 
 
 def _write_millimetres(depth: Depth, room: NDArray[np.uint16]) -> None:
-    for rows in row_blocks(*depth.shape):
+    for rows in iter_row_chunks(*depth.shape):
         rounded = np.multiply(depth[rows], _MM_PER_M)
         np.rint(rounded, out=rounded)
         fits = (rounded >= 0) & (rounded <= 65535)

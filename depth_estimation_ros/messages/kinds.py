@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 
-class Kind(Protocol):
+class MessageFactory(Protocol):
     """Makes the messages of one library, by names such as ``sensor_msgs/msg/Image``."""
 
     @staticmethod
@@ -43,7 +43,7 @@ class Kind(Protocol):
         ...
 
 
-class RosKind:
+class RosMessageFactory:
     """Messages of rclpy: what a node publishes. Their ``data`` is an array of Python."""
 
     @staticmethod
@@ -78,7 +78,7 @@ class RosKind:
         return message, np.frombuffer(data, dtype).reshape(shape)
 
 
-class ReusedRosKind(RosKind):
+class ReusingMessageFactory(RosMessageFactory):
     """Messages of rclpy whose large ``data`` is that of the last one of the same type and size.
 
     For a thread that publishes each message before it makes the next one: `publish` takes a copy.
@@ -105,7 +105,7 @@ class ReusedRosKind(RosKind):
         return last, np.frombuffer(last.data, dtype).reshape(shape)
 
 
-class RecordedKind:
+class BagMessageFactory:
     """Messages of the rosbags library: what a recording holds. Their ``data`` is an ndarray.
 
     ``with_data`` shares the memory of the values if they lie in C order.
@@ -142,5 +142,5 @@ def _ros_class(msgtype: str) -> Any:
     return getattr(importlib.import_module(f"{package}.msg"), message)
 
 
-ROS = RosKind()
-RECORDED = RecordedKind()
+ROS = RosMessageFactory()
+RECORDED = BagMessageFactory()

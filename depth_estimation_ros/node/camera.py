@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from rclpy.lifecycle import LifecycleNode
 
 from depth_estimation_ros.node.diagnostics.statistics import Statistics
-from depth_estimation_ros.node.frame_processor import FramePath, Outputs
+from depth_estimation_ros.node.frame_processor import FrameProcessor, Outputs
 from depth_estimation_ros.node.parameters import ONE_CAMERA, Parameters
 from depth_estimation_ros.node.subscriptions import CameraInputs, Frame
 from depth_estimation_ros.node.time_jumps import TimeJumps
@@ -40,7 +40,7 @@ class Camera:
         self.time_jumps = TimeJumps(node, lambda what: on_time_jump(self, what))
         self.inputs: CameraInputs | None = None
         """While the node is active."""
-        self.path: FramePath | None = None
+        self.path: FrameProcessor | None = None
         """While the worker's session is open."""
 
     def listen(

@@ -17,16 +17,16 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from depth_estimation_ros import messages
 from depth_estimation_ros.apps.build_engine.unattended import open_or_build
 from depth_estimation_ros.engines import resolve_model
-from depth_estimation_ros.engines.model_info import NetworkFacts
+from depth_estimation_ros.engines.model_info import ModelInfo
 from depth_estimation_ros.errors import (
-    AnswerError,
     CalibrationError,
     ImageError,
     ParameterError,
+    PredictionError,
 )
-from depth_estimation_ros.estimation import DepthPipeline, check_answer
+from depth_estimation_ros.estimation import DepthEstimator, check_prediction
 from depth_estimation_ros.estimation.temporal_filter import TemporalFilter
-from depth_estimation_ros.messages.kinds import ReusedRosKind
+from depth_estimation_ros.messages.kinds import ReusingMessageFactory
 from depth_estimation_ros.node.diagnostics.statistics import Statistics
 from depth_estimation_ros.node.frames import (
     OUTPUTS,
@@ -39,7 +39,7 @@ from depth_estimation_ros.node.parameters import Parameters
 from depth_estimation_ros.node.qos_events import publisher_events
 from depth_estimation_ros.node.subscriptions import Frame, topic_of
 from depth_estimation_ros.node.watchdog import WatchedEngine
-from depth_estimation_ros.node.worker import Rest
+from depth_estimation_ros.node.worker import PublishJob
 from depth_estimation_ros.visualization import DepthColors
 
 OUTPUT_QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
@@ -75,17 +75,17 @@ class Outputs:
 
 
 @contextmanager
-def open_frame_paths(
+def open_frame_processors(
     cameras: Mapping[str, tuple[Outputs, Statistics]],
     parameters: Callable[[], Parameters],
     logger: RcutilsLogger,
     on_hang: Callable[[float], None],
-) -> Iterator[dict[str, FramePath]]:
+) -> Iterator[dict[str, FrameProcessor]]:
     """Open the engine that the parameters name, warm it up, and close it at the end.
 
     Args:
         cameras: outputs and statistics of each, by its name; they share the engine.
-        parameters, logger: see `FramePath`.
+        parameters, logger: see `FrameProcessor`.
         on_hang: see `WatchedEngine`; the limit is the parameter engine_timeout.
 
     Raises:
@@ -96,19 +96,19 @@ def open_frame_paths(
     opened = open_or_build(at_start.model, at_start.engine_options(), logger.info)
     engine = WatchedEngine(opened, lambda: parameters().engine_timeout, on_hang)
     try:
-        pipeline = DepthPipeline(engine, at_start.pipeline_settings())
+        pipeline = DepthEstimator(engine, at_start.pipeline_settings())
         pipeline.warm_up()
         logger.info(f"model ready: {engine.description}")
-        facts = NetworkFacts(opened, resolve_model(at_start.model))
+        facts = ModelInfo(opened, resolve_model(at_start.model))
         yield {
-            name: FramePath(pipeline, outputs, parameters, statistics, logger, facts, name)
+            name: FrameProcessor(pipeline, outputs, parameters, statistics, logger, facts, name)
             for name, (outputs, statistics) in cameras.items()
         }
     finally:
         engine.close()
 
 
-class FramePath:
+class FrameProcessor:
     """Takes frames to depth, cloud and colour messages.
 
     Args:
@@ -123,12 +123,12 @@ class FramePath:
 
     def __init__(
         self,
-        pipeline: DepthPipeline,
+        pipeline: DepthEstimator,
         outputs: Outputs,
         parameters: Callable[[], Parameters],
         statistics: Statistics,
         logger: RcutilsLogger,
-        network: NetworkFacts,
+        network: ModelInfo,
         camera: str = "",
     ) -> None:
         self.network = network
@@ -142,7 +142,7 @@ class FramePath:
         self._past = TemporalFilter()
         self._colors = DepthColors()
         # Of the publishing thread; one for each output, as a message has its size.
-        self._kinds = {output: ReusedRosKind() for output in ("depth", "points", "color")}
+        self._kinds = {output: ReusingMessageFactory() for output in ("depth", "points", "color")}
         self.camera_info_state = ""
         """calibrated, unsupported (its lens model: no cloud), uncalibrated or missing; empty before
         the first frame."""
@@ -152,7 +152,7 @@ class FramePath:
         self._past.forget()
         self._colors.reset()
 
-    def process(self, frame: Frame) -> Rest:
+    def process(self, frame: Frame) -> PublishJob:
         """One frame, from the message that came in to its depth, in the engine's thread.
 
         Outputs that nobody listens to are not computed.
@@ -190,13 +190,13 @@ class FramePath:
             decoded_ms = _since(taken_at)
             (answer,) = self._pipeline.infer([view])
             answered_at = time.monotonic()
-            check_answer(answer.numbers, self.engine.card.output)
+            check_prediction(answer.numbers, self.engine.card.output)
             frame.watch.answer(answer.numbers, taken_at)
             result = self._pipeline.finish(answer, self._past, prepared.stamp_ns)
         except CalibrationError as error:
             frame.watch.camera_disagrees(str(error), taken_at)
             return partial(self._drop, str(error))
-        except (ImageError, ParameterError, AnswerError) as error:
+        except (ImageError, ParameterError, PredictionError) as error:
             return partial(self._drop, str(error))
         self._statistics.engine_ran(result.engine_ms)
         times = {

@@ -15,12 +15,12 @@ import numpy.typing as npt
 
 from depth_estimation_ros import messages
 from depth_estimation_ros.errors import CalibrationError
-from depth_estimation_ros.estimation import DepthFrame, resize_image
+from depth_estimation_ros.estimation import DepthResult, resize_image
 from depth_estimation_ros.geometry.camera_model import CameraModel, deproject
 from depth_estimation_ros.geometry.distortion import is_distorted
 from depth_estimation_ros.geometry.point_cloud import voxel_downsample
-from depth_estimation_ros.media.picture_header import LARGEST_PIXELS
-from depth_estimation_ros.messages import ROS, Kind
+from depth_estimation_ros.media.picture_header import MAX_PIXELS
+from depth_estimation_ros.messages import ROS, MessageFactory
 from depth_estimation_ros.visualization import DepthColors
 
 CameraState = Literal["calibrated", "unsupported", "uncalibrated", "missing"]
@@ -78,13 +78,13 @@ class EstimatedFrame:
     """A frame and its depth; makes each message when it is asked for, of either kind."""
 
     prepared: PreparedFrame
-    result: DepthFrame
+    result: DepthResult
 
-    def depth(self, encoding: str = "32FC1", kind: Kind = ROS) -> Any:
+    def depth(self, encoding: str = "32FC1", kind: MessageFactory = ROS) -> Any:
         """The depth as a sensor_msgs/Image: see `messages.depth_image`."""
         return messages.depth_image(self.result.depth, self.prepared.header, encoding, kind)
 
-    def camera_info(self, kind: Kind = ROS) -> Any:
+    def camera_info(self, kind: MessageFactory = ROS) -> Any:
         """The sensor_msgs/CameraInfo of the depth image.
 
         Raises:
@@ -92,7 +92,7 @@ class EstimatedFrame:
         """
         return messages.camera_info(self._camera(), self.prepared.header, kind)
 
-    def points(self, stride: int = 1, voxel_size: float = 0.0, kind: Kind = ROS) -> Any:
+    def points(self, stride: int = 1, voxel_size: float = 0.0, kind: MessageFactory = ROS) -> Any:
         """The sensor_msgs/PointCloud2 of the depth, in the colours of the image.
 
         Args:
@@ -110,7 +110,7 @@ class EstimatedFrame:
             return messages.point_cloud(points, rgb, self.prepared.header, kind)
         return messages.depth_cloud(depth, rays, rgb, self.prepared.header, kind)
 
-    def color(self, colors: DepthColors, kind: Kind = ROS) -> Any:
+    def color(self, colors: DepthColors, kind: MessageFactory = ROS) -> Any:
         """The depth in colours as an rgb8 sensor_msgs/Image.
 
         Args:
@@ -136,7 +136,7 @@ def prepare(
     camera_info: Any,
     *,
     image_is_rectified: bool = False,
-    largest: int = LARGEST_PIXELS,
+    largest: int = MAX_PIXELS,
 ) -> PreparedFrame:
     """Decode an image and read its camera.
 
@@ -170,7 +170,7 @@ def read_camera(camera_info: Any, *, image_is_rectified: bool = False) -> FrameC
     return FrameCamera(model, "calibrated")
 
 
-def decode(image: Any, camera: FrameCamera, largest: int = LARGEST_PIXELS) -> PreparedFrame:
+def decode(image: Any, camera: FrameCamera, largest: int = MAX_PIXELS) -> PreparedFrame:
     """The second half of `prepare`: the picture of the image, whose size must be the camera's."""
     compressed = hasattr(image, "format")
     rgb = (messages.decode_compressed if compressed else messages.decode_image)(image, largest)

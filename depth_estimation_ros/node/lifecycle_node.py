@@ -32,12 +32,12 @@ from depth_estimation_ros.node import declared_parameters
 from depth_estimation_ros.node.camera import Camera, make_cameras
 from depth_estimation_ros.node.diagnostics.camera_status import statuses_of
 from depth_estimation_ros.node.diagnostics.statistics import Statistics
-from depth_estimation_ros.node.frame_processor import open_frame_paths
+from depth_estimation_ros.node.frame_processor import open_frame_processors
 from depth_estimation_ros.node.log_folder import log_arguments
 from depth_estimation_ros.node.recovery import Recovery
 from depth_estimation_ros.node.services import offer_enable
 from depth_estimation_ros.node.subscriptions import Frame
-from depth_estimation_ros.node.worker import Rest, Worker
+from depth_estimation_ros.node.worker import PublishJob, Worker
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
 FAILURE = TransitionCallbackReturn.FAILURE
@@ -198,9 +198,9 @@ class DepthEstimationNode(LifecycleNode):
     @contextmanager
     def _session(
         self, cameras: list[Camera], worker: Worker[Frame]
-    ) -> Iterator[Callable[[Frame], Rest]]:
+    ) -> Iterator[Callable[[Frame], PublishJob]]:
         """The worker's: the frame paths from open to closed, in the worker's thread."""
-        with open_frame_paths(
+        with open_frame_processors(
             {camera.name: (camera.outputs, camera.statistics) for camera in cameras},
             lambda: self._settings,
             self.get_logger(),

@@ -12,9 +12,9 @@ from typing import Any
 
 from depth_estimation_ros.engines.factory import AUTO, BACKENDS, PRECISIONS, EngineOptions
 from depth_estimation_ros.errors import ParameterError
-from depth_estimation_ros.estimation import PipelineSettings
+from depth_estimation_ros.estimation import EstimatorSettings
 from depth_estimation_ros.estimation.temporal_filter import MOST
-from depth_estimation_ros.media.picture_header import CAMERA_PIXELS
+from depth_estimation_ros.media.picture_header import DEFAULT_MAX_PIXELS
 from depth_estimation_ros.visualization import (
     COLOR_MAPS,
     COLOR_RANGES,
@@ -96,7 +96,7 @@ class Parameters:
         choices=("raw", "compressed"),
     )
     max_image_pixels: int = _parameter(
-        CAMERA_PIXELS,
+        DEFAULT_MAX_PIXELS,
         "Images of more pixels are refused, compressed ones by what their header declares. The "
         "default is 4096 x 3072; a pixel takes about 40 bytes if depth, cloud and colours are made "
         "at the size of the image.",
@@ -295,9 +295,9 @@ class Parameters:
             legend=self.color_legend,
         )
 
-    def pipeline_settings(self) -> PipelineSettings:
+    def pipeline_settings(self) -> EstimatorSettings:
         """The part of the parameters that the pipeline needs."""
-        return PipelineSettings(
+        return EstimatorSettings(
             min_depth=self.min_depth,
             max_depth=self.max_depth,
             output_size=self.output_size,  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ from rclpy.timer import Timer
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from depth_estimation_ros.node.diagnostics.image_monitor import Clock as ClockReading
-from depth_estimation_ros.node.diagnostics.image_monitor import ImageWatch
+from depth_estimation_ros.node.diagnostics.image_monitor import ImageMonitor
 from depth_estimation_ros.node.diagnostics.statistics import SILENCE_S, Statistics
 from depth_estimation_ros.node.qos_events import no_events, subscription_events
 from depth_estimation_ros.node.time_jumps import TimeJumps
@@ -38,7 +38,7 @@ class Frame:
     """time.monotonic() of the callback, in seconds."""
     stamp_age: float | None = None
     """Seconds from the stamp to the callback; None if the clocks do not allow to tell."""
-    watch: ImageWatch = field(default_factory=lambda: ImageWatch(0.0))
+    watch: ImageMonitor = field(default_factory=lambda: ImageMonitor(0.0))
     """That saw it come, and is shown what becomes of it."""
     camera: str = ""
     """The name of its camera; empty if the node has one without a name."""
@@ -59,7 +59,7 @@ class CameraInputs:
         statistics: counts what comes in and what is dropped here.
         time_jumps: is shown each image before it is handled.
         on_frame: gets each frame.
-        max_stamp_age: see `ImageWatch`.
+        max_stamp_age: see `ImageMonitor`.
         camera: its name, the namespace of its topics; empty for none.
     """
 
@@ -88,7 +88,7 @@ class CameraInputs:
         self._held_back: tuple[Image | CompressedImage, float, float | None] | None = None
         self._opened_at = time.monotonic()
         self._max_stamp_age = max_stamp_age
-        self.watch = ImageWatch(self._opened_at, max_stamp_age)
+        self.watch = ImageMonitor(self._opened_at, max_stamp_age)
         self._image_topic = ""
         self._subscriptions: list[Any] = []
         self._timer: Timer | None = None
@@ -108,7 +108,7 @@ class CameraInputs:
         clock = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = self._node.create_timer(0.1, self._while_without_camera_info, clock=clock)
         self._opened_at = time.monotonic()
-        self.watch = ImageWatch(self._opened_at, self._max_stamp_age)
+        self.watch = ImageMonitor(self._opened_at, self._max_stamp_age)
 
     @property
     def topics(self) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from depth_estimation_ros.engines import BreaksOff, Engine
+from depth_estimation_ros.engines import Cancellable, Engine
 
 POLL_S = 0.1
 
@@ -74,6 +74,6 @@ class WatchedEngine:
             watched = run
             if 0 < limit < seconds:
                 self._on_hang(limit)
-                if isinstance(self._engine, BreaksOff):
+                if isinstance(self._engine, Cancellable):
                     self._engine.break_off()
                 return

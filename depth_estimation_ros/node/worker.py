@@ -26,7 +26,7 @@ from contextlib import AbstractContextManager, suppress
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
-Rest = Callable[[], None]
+PublishJob = Callable[[], None]
 """What is left to do for an item when the first thread is done with it."""
 
 
@@ -119,13 +119,13 @@ class Worker(Generic[Item]):
 
     def __init__(
         self,
-        session: Callable[[], AbstractContextManager[Callable[[Item], Rest | None]]],
+        session: Callable[[], AbstractContextManager[Callable[[Item], PublishJob | None]]],
         on_failure: Callable[[Exception], None],
     ) -> None:
         self._session = session
         self._on_failure = on_failure
         self._mailbox: Mailbox[Item] = Mailbox()
-        self._rests: Mailbox[Rest] = Mailbox()
+        self._rests: Mailbox[PublishJob] = Mailbox()
         self._opened: Future[None] = Future()
         self._ended = threading.Event()  # or abandoned
         self._abandoned = False
@@ -225,7 +225,7 @@ class Worker(Generic[Item]):
             self._ended.set()  # before those who wait go on, and ask
             _leave(self._mailbox)
 
-    def _work_on_items(self, work: Callable[[Item], Rest | None]) -> None:
+    def _work_on_items(self, work: Callable[[Item], PublishJob | None]) -> None:
         self._finisher.start()
         try:
             while (item := self._mailbox.take()) is not None:

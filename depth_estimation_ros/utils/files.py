@@ -9,13 +9,13 @@ from pathlib import Path
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Gives a hidden name beside `path` to write to, which becomes `path` if nothing was raised.
 
     An earlier file at `path` is replaced; if something was raised, it stays and the hidden one
     goes.
     """
-    unfinished = unfinished_name(path)
+    unfinished = partial_name(path)
     try:
         yield unfinished
         unfinished.replace(path)
@@ -23,6 +23,6 @@ def written_whole(path: Path) -> Iterator[Path]:
         unfinished.unlink(missing_ok=True)
 
 
-def unfinished_name(path: Path) -> Path:
+def partial_name(path: Path) -> Path:
     """A hidden name of this process beside `path`, with its suffix, by which OpenCV goes."""
     return path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")

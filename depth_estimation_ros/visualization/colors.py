@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from depth_estimation_ros.errors import ParameterError
-from depth_estimation_ros.utils.row_blocks import row_blocks
+from depth_estimation_ros.utils.row_chunks import iter_row_chunks
 from depth_estimation_ros.visualization.color_maps import DEFAULT_COLOR_MAP, Picture, color_table
 
 Depth = npt.NDArray[np.float32]
@@ -42,7 +42,7 @@ def colorize(
     near, far = color_range(min_depth, max_depth)
     per_unit = 255.0 / math.log(far / near)
     colors = np.empty((*depth.shape, 3), np.uint8)
-    for rows in row_blocks(*depth.shape):
+    for rows in iter_row_chunks(*depth.shape):
         part = depth[rows]
         logs = np.clip(part, np.float32(near), np.float32(far))
         cv2.log(logs, dst=logs)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from depth_estimation_ros.engines import bundled_models, open_engine, resolve_model
-from depth_estimation_ros.estimation import DepthPipeline
+from depth_estimation_ros.estimation import DepthEstimator
 from depth_estimation_ros.estimation.metrics import constant_median, depth_metrics, mean_metrics
 from depth_estimation_ros.geometry.camera_model import CameraModel
 
@@ -34,7 +34,7 @@ SHARE_OF_A_FLAT_ROOMS_ERROR = {"compact": 0.65, "nano": 0.8}  # in int8, too
 @pytest.fixture(scope="module", params=SIZES)
 def pipeline(request):
     engine = open_engine(request.param)
-    yield DepthPipeline(engine)
+    yield DepthEstimator(engine)
     engine.close()
 
 

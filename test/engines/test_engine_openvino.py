@@ -12,7 +12,7 @@ import pytest
 from tiny_models import constant_depth, red_depth
 
 from depth_estimation_ros.engines import (
-    BreaksOff,
+    Cancellable,
     Engine,
     EngineOptions,
     open_engine,
@@ -67,7 +67,7 @@ def test_the_description_says_in_what_it_computes(tmp_path: Path) -> None:
 
 def test_a_run_that_is_broken_off_ends_early_and_later_ones_do_not_begin() -> None:
     engine = open_engine("compact", EngineOptions(backend="openvino", threads=1))
-    assert isinstance(engine, BreaksOff)
+    assert isinstance(engine, Cancellable)
     batch = np.repeat(picture_of_a_slope(192, 256), 64, axis=0)
 
     def work() -> float:

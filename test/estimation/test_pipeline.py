@@ -15,7 +15,7 @@ from depth_estimation_ros.engines import open_engine
 from depth_estimation_ros.engines.model_card import InputSpec
 from depth_estimation_ros.errors import ModelError
 from depth_estimation_ros.estimation import (
-    DepthPipeline,
+    DepthEstimator,
     network_size,
     resize_image,
     to_input,
@@ -179,7 +179,7 @@ def test_a_network_of_another_house_gives_metres(tmp_path: Path) -> None:
         "        mean: [0.1, 0.2, 0.5], std: [1.0, 1.0, 0.25]}\n"
         "output: {kind: metric_depth, unit: m, min_depth: 0.1, max_depth: 20.0}\n"
     )
-    frame = DepthPipeline(open_engine(path)).run(red(np.full((H, W), 204)), None)
+    frame = DepthEstimator(open_engine(path)).run(red(np.full((H, W), 204)), None)
     # The third BGR channel is red: 5 + (0.8 - 0.5) / 0.25.
     np.testing.assert_allclose(frame.depth, 6.2, rtol=1e-6)
 
@@ -273,7 +273,7 @@ def test_inverse_depth_becomes_metres_and_zero_is_infinitely_far(tmp_path: Path)
 def test_a_network_without_metric_scale_is_refused(tmp_path: Path, kind: str, unit: str) -> None:
     engine = open_engine(constant_depth(tmp_path / "a.onnx", card=tiny_card(kind=kind, unit=unit)))
     with pytest.raises(ModelError, match=f"model 'tiny' is not metric.* found output.kind {kind}"):
-        DepthPipeline(engine)
+        DepthEstimator(engine)
 
 
 # --- canonical focal length ----------------------------------------------------------------------
@@ -325,7 +325,7 @@ def test_warm_up_runs_the_network_at_its_nominal_size(tmp_path: Path) -> None:
     shapes = []
     infer = engine.infer
     engine.infer = lambda batch: (shapes.append(batch.shape), infer(batch))[1]  # type: ignore
-    DepthPipeline(engine).warm_up()
+    DepthEstimator(engine).warm_up()
     assert set(shapes) == {(1, 48, 64, 3)}
 
 

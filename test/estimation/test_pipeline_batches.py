@@ -11,7 +11,7 @@ from tiny_models import float_nchw, red_depth, tiny_card
 
 from depth_estimation_ros.engines import open_engine
 from depth_estimation_ros.errors import ParameterError
-from depth_estimation_ros.estimation import DepthPipeline, PipelineSettings
+from depth_estimation_ros.estimation import DepthEstimator, EstimatorSettings
 from depth_estimation_ros.geometry.camera_model import CameraModel
 
 CAMERA = CameraModel.from_hfov(W, H, 60.0)
@@ -49,7 +49,7 @@ def pictures(count: int, size: tuple[int, int] = (H, W)) -> Images:
     return [(red(rng.integers(0, 256, size)), CAMERA.scaled(*size[::-1])) for _ in range(count)]
 
 
-def alone(pipeline: DepthPipeline, images: Images) -> list[np.ndarray]:
+def alone(pipeline: DepthEstimator, images: Images) -> list[np.ndarray]:
     return [pipeline.run(rgb, camera).depth for rgb, camera in images]
 
 
@@ -61,7 +61,7 @@ def test_an_engine_gets_as_many_at_once_as_it_takes(
 ) -> None:
     engine = TurnTaking(tmp_path, max_batch)
     images = pictures(5)
-    frames = DepthPipeline(engine).run_batch(images)
+    frames = DepthEstimator(engine).run_batch(images)
     assert [shape[0] for shape in engine.shapes] == runs
     for frame, expected in zip(frames, alone(red_pipeline(tmp_path), images), strict=True):
         np.testing.assert_allclose(frame.depth, expected, rtol=1e-6)
@@ -71,7 +71,7 @@ def test_sizes_of_the_network_are_not_mixed_and_the_order_is_kept(tmp_path: Path
     engine = TurnTaking(tmp_path)
     wide, upright, twice = pictures(2), pictures(1, (W, H)), pictures(2, (2 * H, 2 * W))
     images = [wide[0], upright[0], twice[0], wide[1], twice[1]]
-    frames = DepthPipeline(engine).run_batch(images)
+    frames = DepthEstimator(engine).run_batch(images)
     assert engine.shapes == [(4, 48, 64, 3), (1, 64, 48, 3)]
     for frame, (rgb, camera), expected in zip(
         frames, images, alone(red_pipeline(tmp_path), images), strict=True
@@ -92,7 +92,7 @@ def test_each_image_has_the_scale_and_limits_of_its_own_camera(tmp_path: Path) -
     for frame, metres in zip(frames, (1.0, 2.0), strict=True):
         np.testing.assert_allclose(frame.depth, metres, rtol=1e-6)
 
-    pipeline.settings = PipelineSettings(min_depth=15.0)
+    pipeline.settings = EstimatorSettings(min_depth=15.0)
     with pytest.raises(ParameterError, match=r"found 15 m to 10 m"):
         pipeline.run_batch([(picture, far_lens), (picture, near_lens)])
 
@@ -103,7 +103,7 @@ def test_results_stay_when_the_engine_writes_over_its_own(
     tmp_path: Path, size: tuple[int, int], output_size: str
 ) -> None:
     engine = TurnTaking(tmp_path, max_batch=1)
-    pipeline = DepthPipeline(engine, PipelineSettings(output_size=output_size))  # type: ignore
+    pipeline = DepthEstimator(engine, EstimatorSettings(output_size=output_size))  # type: ignore
     images = pictures(4, size)
     frames = pipeline.run_batch(images)
     for frame in frames:
@@ -128,7 +128,7 @@ def test_floats_in_another_layout_go_together_too(tmp_path: Path) -> None:
         "output: {kind: metric_depth, unit: m, min_depth: 0.1, max_depth: 20.0}\n"
     )
     values = [(red(np.full((H, W), value)), None) for value in (51, 204)]
-    low, high = DepthPipeline(open_engine(path)).run_batch(values)
+    low, high = DepthEstimator(open_engine(path)).run_batch(values)
     np.testing.assert_allclose(low.depth, 5.2, rtol=1e-6)
     np.testing.assert_allclose(high.depth, 5.8, rtol=1e-6)
 

@@ -14,7 +14,7 @@ from tiny_models import tiny_card
 from depth_estimation_ros.errors import ParameterError
 from depth_estimation_ros.estimation import (
     LIMIT_TOLERANCE,
-    PipelineSettings,
+    EstimatorSettings,
     name_limits,
     to_depth,
 )
@@ -84,11 +84,11 @@ def test_the_tighter_limit_holds(tmp_path: Path) -> None:
         finite = depth[np.isfinite(depth)]
         return float(finite.min()), float(finite.max())
 
-    pipeline.settings = PipelineSettings()
+    pipeline.settings = EstimatorSettings()
     assert limits() == pytest.approx((2.0, 8.0), abs=0.1)
-    pipeline.settings = PipelineSettings(min_depth=3.0, max_depth=6.0)
+    pipeline.settings = EstimatorSettings(min_depth=3.0, max_depth=6.0)
     assert limits() == pytest.approx((3.0, 6.0), abs=0.1)
-    pipeline.settings = PipelineSettings(min_depth=1.0, max_depth=50.0)
+    pipeline.settings = EstimatorSettings(min_depth=1.0, max_depth=50.0)
     assert limits() == pytest.approx((2.0, 8.0), abs=0.1)
 
 
@@ -141,8 +141,8 @@ def test_limits_beyond_the_canonical_cameras_hold_for_a_tele_lens(tmp_path: Path
 def test_limits_out_of_order_are_refused_without_a_camera_too(tmp_path: Path) -> None:
     pipeline = constant_pipeline(tmp_path, 2.0, tiny_card(canonical_focal_px=50.0))
     with pytest.raises(ParameterError, match=r"found 30 m to 20 m, expected min_depth < max_depth"):
-        pipeline.settings = PipelineSettings(min_depth=30.0, max_depth=20.0)
-    assert pipeline.settings == PipelineSettings()
+        pipeline.settings = EstimatorSettings(min_depth=30.0, max_depth=20.0)
+    assert pipeline.settings == EstimatorSettings()
 
 
 def test_an_infinity_does_not_smear_over_its_neighbours(tmp_path: Path) -> None:
@@ -172,8 +172,8 @@ def test_limits_that_leave_nothing_are_refused_and_the_old_ones_stay(
     with pytest.raises(
         ParameterError, match=r"leave no depth between them: found .* 0\.1 m to 10 m"
     ):
-        pipeline.settings = PipelineSettings(**settings)
-    assert pipeline.settings == PipelineSettings()
+        pipeline.settings = EstimatorSettings(**settings)
+    assert pipeline.settings == EstimatorSettings()
 
 
 # --- edges ---------------------------------------------------------------------------------------

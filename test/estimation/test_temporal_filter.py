@@ -11,13 +11,18 @@ import pytest
 from pipeline_cases import H, W, constant_pipeline, depth_of, red, red_pipeline
 from tiny_models import tiny_card
 
-from depth_estimation_ros.estimation import LIMIT_TOLERANCE, DepthPipeline
-from depth_estimation_ros.estimation.temporal_filter import GATE, MAX_GAP_S, Shown, TemporalFilter
+from depth_estimation_ros.estimation import LIMIT_TOLERANCE, DepthEstimator
+from depth_estimation_ros.estimation.temporal_filter import (
+    GATE,
+    MAX_GAP_S,
+    FilterContext,
+    TemporalFilter,
+)
 from depth_estimation_ros.geometry.camera_model import CameraModel
 
 CAMERA = CameraModel.from_intrinsics(100.0, 110.0, 63.5, 47.5, W, H)
 STEP_NS = 66_000_000  # 15 frames a second
-START = Shown(1_000_000_000, (H, W), CAMERA, 0.1, 10.0)
+START = FilterContext(1_000_000_000, (H, W), CAMERA, 0.1, 10.0)
 
 
 def wall(metres: float) -> np.ndarray:
@@ -166,7 +171,7 @@ def test_what_was_forgotten_is_gone() -> None:
 
 
 def depth(
-    pipeline: DepthPipeline, level: int, past: TemporalFilter | None, stamp_ns: int = 0
+    pipeline: DepthEstimator, level: int, past: TemporalFilter | None, stamp_ns: int = 0
 ) -> np.ndarray:
     (answer,) = pipeline.infer([pipeline.prepare(red(np.full((H, W), level)), CAMERA)])
     return pipeline.finish(answer, past, stamp_ns).depth

@@ -10,8 +10,8 @@ from tiny_models import constant_depth, red_depth
 from depth_estimation_ros.engines import open_engine
 from depth_estimation_ros.engines.model_card import ModelCard
 from depth_estimation_ros.estimation import (
-    DepthPipeline,
-    PipelineSettings,
+    DepthEstimator,
+    EstimatorSettings,
 )
 
 H, W = 96, 128  # twice the network's size in each direction
@@ -30,13 +30,13 @@ def depth_of(red_value: float) -> float:
 
 def red_pipeline(
     tmp_path: Path, card: ModelCard | None = None, **settings: object
-) -> DepthPipeline:
+) -> DepthEstimator:
     engine = open_engine(red_depth(tmp_path / "red.onnx", card))
-    return DepthPipeline(engine, PipelineSettings(**settings))  # type: ignore[arg-type]
+    return DepthEstimator(engine, EstimatorSettings(**settings))  # type: ignore[arg-type]
 
 
 def constant_pipeline(
     tmp_path: Path, value: float, card: ModelCard | None = None, **settings: object
-) -> DepthPipeline:
+) -> DepthEstimator:
     engine = open_engine(constant_depth(tmp_path / "constant.onnx", value, card))
-    return DepthPipeline(engine, PipelineSettings(**settings))  # type: ignore[arg-type]
+    return DepthEstimator(engine, EstimatorSettings(**settings))  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ import pytest
 from depth_estimation_ros.errors import ImageError
 from depth_estimation_ros.geometry.camera_model import CameraModel, deproject
 from depth_estimation_ros.messages import depth_cloud, point_cloud, read_points
-from depth_estimation_ros.messages.kinds import ReusedRosKind
+from depth_estimation_ros.messages.kinds import ReusingMessageFactory
 
 sensor_msgs = pytest.importorskip("sensor_msgs.msg", reason="needs ROS 2 (sensor_msgs)")
 std_msgs = pytest.importorskip("std_msgs.msg", reason="needs ROS 2 (std_msgs)")
@@ -192,7 +192,7 @@ def test_depth_and_colours_of_two_sizes_are_refused():
 
 
 def test_reused_room_holds_the_new_cloud_and_nothing_of_the_last():
-    kind = ReusedRosKind()
+    kind = ReusingMessageFactory()
     camera = CameraModel.from_hfov(8, 6, 60.0)
     clouds = []
     for frame_id in ("one", "two"):
@@ -205,7 +205,7 @@ def test_reused_room_holds_the_new_cloud_and_nothing_of_the_last():
 
 
 def test_room_of_another_size_is_made_anew():
-    kind = ReusedRosKind()
+    kind = ReusingMessageFactory()
     small = depth_cloud(*of_a_camera(6, 8), HEADER, kind)
     large = depth_cloud(*of_a_camera(12, 16), HEADER, kind)
     assert small is not large

@@ -9,7 +9,7 @@ import pytest
 
 from depth_estimation_ros.errors import ImageError, ParameterError
 from depth_estimation_ros.messages import decode_depth, depth_image
-from depth_estimation_ros.messages.kinds import ReusedRosKind
+from depth_estimation_ros.messages.kinds import ReusingMessageFactory
 
 sensor_msgs = pytest.importorskip("sensor_msgs.msg", reason="needs ROS 2 (sensor_msgs)")
 std_msgs = pytest.importorskip("std_msgs.msg", reason="needs ROS 2 (std_msgs)")
@@ -186,7 +186,7 @@ def test_strided_depth(encoding):
 
 @pytest.mark.parametrize("encoding", ["32FC1", "16UC1"])
 def test_reused_room_holds_the_new_depth_and_nothing_of_the_last(encoding):
-    kind = ReusedRosKind()
+    kind = ReusingMessageFactory()
     unknown = DEPTH.copy()
     unknown[2, 3:] = np.nan
     messages = []

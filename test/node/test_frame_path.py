@@ -24,11 +24,11 @@ from ros_helpers import info_of, red_image
 from depth_estimation_ros.geometry.camera_model import CameraModel
 from depth_estimation_ros.messages import decode_depth, read_points
 from depth_estimation_ros.node.diagnostics.statistics import Statistics
-from depth_estimation_ros.node.frame_processor import FramePath, open_frame_paths
+from depth_estimation_ros.node.frame_processor import FrameProcessor, open_frame_processors
 from depth_estimation_ros.node.frames import OUTPUTS
 from depth_estimation_ros.node.parameters import Parameters
 from depth_estimation_ros.node.subscriptions import Frame
-from depth_estimation_ros.node.worker import Rest, Worker
+from depth_estimation_ros.node.worker import PublishJob, Worker
 
 TIMEOUT = 10.0
 CAMERA = CameraModel.from_intrinsics(60.0, 62.0, 31.0, 24.0, 64, 48)
@@ -71,12 +71,12 @@ class Listeners:
 @contextmanager
 def opened(
     folder: Path, outputs: Listeners, statistics: Statistics | None = None, **parameters: Any
-) -> Iterator[FramePath]:
+) -> Iterator[FrameProcessor]:
     model = str(tiny_models.red_depth(folder / "red.onnx"))
     logger = get_logger("frame_path")
     values = Parameters(model=model, **parameters)
     cameras: Any = {"": (outputs, statistics or Statistics())}
-    with open_frame_paths(cameras, lambda: values, logger, lambda limit: None) as paths:
+    with open_frame_processors(cameras, lambda: values, logger, lambda limit: None) as paths:
         yield paths[""]
 
 
@@ -168,7 +168,7 @@ def test_a_cloud_is_published_while_the_network_is_at_work_on_the_next_frame(
             assert next_inference.wait(TIMEOUT), "the network waited for the cloud"
 
     @contextmanager
-    def session() -> Iterator[Callable[[Frame], Rest]]:
+    def session() -> Iterator[Callable[[Frame], PublishJob]]:
         with opened(tmp_path, outputs, statistics) as path:
             infer = path.engine.infer
 

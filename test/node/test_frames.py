@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from depth_estimation_ros.errors import CalibrationError, ImageError
-from depth_estimation_ros.estimation import DepthFrame
+from depth_estimation_ros.estimation import DepthResult
 from depth_estimation_ros.geometry.camera_model import CameraModel, deproject
 from depth_estimation_ros.messages import (
     RECORDED,
@@ -48,7 +48,7 @@ def compressed() -> SimpleNamespace:
 def estimated(info: object = INFO, depth: np.ndarray = DEPTH) -> EstimatedFrame:
     prepared = prepare(IMAGE, info)
     seen_by = prepared.camera and prepared.camera.scaled(depth.shape[1], depth.shape[0])
-    return EstimatedFrame(prepared, DepthFrame(depth, seen_by, 1.0, 0.1, 10.0))
+    return EstimatedFrame(prepared, DepthResult(depth, seen_by, 1.0, 0.1, 10.0))
 
 
 # A message in

@@ -14,7 +14,7 @@ from depth_estimation_ros.node.diagnostics.image_monitor import (
     EVENT_S,
     STALLED_S,
     Clock,
-    ImageWatch,
+    ImageMonitor,
 )
 from depth_estimation_ros.node.diagnostics.image_samples import (
     SAMPLES,
@@ -23,7 +23,12 @@ from depth_estimation_ros.node.diagnostics.image_samples import (
     sample,
     spread,
 )
-from depth_estimation_ros.node.diagnostics.rates import RATE_S, STREAK_COUNT, Rate, Streak
+from depth_estimation_ros.node.diagnostics.rates import (
+    RATE_S,
+    STREAK_COUNT,
+    ConsecutiveCounter,
+    Rate,
+)
 
 RANDOM = np.random.default_rng(1)
 BASE = 1_700_000_000.0  # seconds of the node's clock when the camera's time.monotonic() is 0
@@ -47,7 +52,7 @@ class Camera:
 
     def __init__(self, max_age: float = 60.0) -> None:
         self.now = 100.0
-        self.watch = ImageWatch(self.now, lambda: max_age)
+        self.watch = ImageMonitor(self.now, lambda: max_age)
 
     def show(
         self,
@@ -280,7 +285,7 @@ def test_one_number_for_a_picture_of_many_colours_is_named() -> None:
 
 
 def test_compressed_images_get_their_size_when_decoded() -> None:
-    watch = ImageWatch(0.0)
+    watch = ImageMonitor(0.0)
     header = message(noise(), 1.0).header
     image = SimpleNamespace(header=header, data=b"\xff\xd8 a JPEG", format="jpeg")
     watch.image(image, 1.0, Clock(0.0))
@@ -291,7 +296,7 @@ def test_compressed_images_get_their_size_when_decoded() -> None:
 
 @pytest.mark.parametrize("data", [b"", b"\x07", b"ab", bytes(5000)])
 def test_images_of_any_length_are_seen(data: bytes) -> None:
-    watch = ImageWatch(0.0)
+    watch = ImageMonitor(0.0)
     for at in (1.0, 2.0):
         image = message(noise(), at)
         image.data = data
@@ -333,7 +338,7 @@ def test_a_rate_is_over_its_window_or_since_the_start() -> None:
 
 
 def test_a_streak_ends_with_the_first_that_is_otherwise() -> None:
-    streak = Streak()
+    streak = ConsecutiveCounter()
     for at in range(12):
         streak.note(True, float(at))
     assert (streak.count, streak.seconds, streak.is_long) == (12, 11.0, True)

@@ -24,20 +24,20 @@ from depth_estimation_ros.engines import open_engine
 from depth_estimation_ros.node.frames import EstimatedFrame, prepare
 from depth_estimation_ros.geometry.camera_model import CameraModel
 from depth_estimation_ros.messages import camera_info
-from depth_estimation_ros.estimation import DepthPipeline, PipelineSettings
-from depth_estimation_ros.media.picture_header import CAMERA_PIXELS
+from depth_estimation_ros.estimation import DepthEstimator, EstimatorSettings
+from depth_estimation_ros.media.picture_header import DEFAULT_MAX_PIXELS
 from depth_estimation_ros.visualization import ColorSettings, DepthColors
 
 width, height = 4096, 3072
-assert width * height == CAMERA_PIXELS
+assert width * height == DEFAULT_MAX_PIXELS
 content = cv2.imencode(".jpg", np.full((height, width, 3), 90, np.uint8))[1]
 header = {"sec": 1, "nanosec": 0, "frame_id": "camera"}
 image = of_rclpy("CompressedImage", {"header": header, "format": "jpeg", "data": content})
 info = camera_info(CameraModel.from_hfov(width, height, 60.0), image.header)
-pipeline = DepthPipeline(open_engine(red_depth(sys.argv[1])), PipelineSettings())
+pipeline = DepthEstimator(open_engine(red_depth(sys.argv[1])), EstimatorSettings())
 forget_peak()
 before = megabytes("VmRSS")
-prepared = prepare(image, info, largest=CAMERA_PIXELS)
+prepared = prepare(image, info, largest=DEFAULT_MAX_PIXELS)
 frame = EstimatedFrame(prepared, pipeline.run(prepared.rgb, prepared.camera))
 frame.depth()
 cloud = frame.points()  # the node keeps its memory for the next one

@@ -16,9 +16,9 @@ pytest.importorskip("rclpy", reason="needs ROS 2 (rclpy)")
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from depth_estimation_ros.engines.model_info import NetworkFacts
-from depth_estimation_ros.node.diagnostics.image_findings import Finding
-from depth_estimation_ros.node.diagnostics.image_monitor import Clock, ImageWatch
+from depth_estimation_ros.engines.model_info import ModelInfo
+from depth_estimation_ros.node.diagnostics.image_issues import ImageIssue
+from depth_estimation_ros.node.diagnostics.image_monitor import Clock, ImageMonitor
 from depth_estimation_ros.node.diagnostics.rates import RATE_S
 from depth_estimation_ros.node.diagnostics.stage_times import STAGES, WINDOW
 from depth_estimation_ros.node.diagnostics.statistics import BAD_FRAME_S, Statistics, rss_mb
@@ -67,7 +67,7 @@ def test_warns_of_a_camera_without_a_cloud(camera_info: str) -> None:
 
 def test_all_that_is_wrong_is_merged_at_the_worst_level_and_said_once() -> None:
     statistics = Statistics()
-    black, slow = Finding("the images are black", is_error=True), Finding("too slow")
+    black, slow = ImageIssue("the images are black", is_error=True), ImageIssue("too slow")
     message = status_of(statistics, findings=[slow], camera_info="missing")
     assert message.level == DiagnosticStatus.WARN
     assert message.message == "too slow; CameraInfo missing: no point cloud"
@@ -178,7 +178,7 @@ def test_the_camera_has_its_own_status_and_its_faults_are_the_nodes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     at = At(monkeypatch)
-    watch = ImageWatch(at.now)
+    watch = ImageMonitor(at.now)
     watch.image(image(), at.now + 0.5, Clock(1.25))
     at.now += 1.0
     camera = all_of(Statistics(), watch=watch)["camera"]
@@ -214,7 +214,7 @@ def test_depth_that_comes_too_late_or_too_rarely_is_a_warning(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     at = At(monkeypatch)
-    statistics, watch = Statistics(), ImageWatch(at.now)
+    statistics, watch = Statistics(), ImageMonitor(at.now)
     for _ in range(20):
         at.now += 0.5
         watch.image(image(), at.now, Clock(0.0))
@@ -255,7 +255,7 @@ def test_the_network_is_named_with_its_hashes_and_the_memory_of_its_gpu(
 ) -> None:
     at, engine, path = At(monkeypatch), FakeEngine(), tmp_path / "compact.onnx"
     path.write_bytes(b"abc")
-    facts = NetworkFacts(engine, path)  # type: ignore[arg-type]
+    facts = ModelInfo(engine, path)  # type: ignore[arg-type]
     assert "gpu_memory_used_mb" not in facts.values()
     for _ in range(3):
         facts.refresh()

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from depth_estimation_ros.node.worker import Rest, Worker
+from depth_estimation_ros.node.worker import PublishJob, Worker
 
 TIMEOUT = 10.0
 
@@ -34,11 +34,11 @@ class Session:
         self._may: dict[str, threading.Event] = {}
 
     @contextmanager
-    def __call__(self) -> Iterator[Callable[[int], Rest]]:
+    def __call__(self) -> Iterator[Callable[[int], PublishJob]]:
         yield self.infer
         self._happened("closed")
 
-    def infer(self, item: int) -> Rest:
+    def infer(self, item: int) -> PublishJob:
         self._step(f"infer {item}")
         if item in self.fatal:
             raise ValueError(f"infer {item}")
@@ -156,7 +156,7 @@ def test_what_is_inferred_is_published_once_and_in_order_whatever_is_slow() -> N
         assert (view == item).all()
         published.append(item)
 
-    def infer(item: int) -> Rest:
+    def infer(item: int) -> PublishJob:
         view = buffers[len(inferred) % 2]
         inferred.append(item)
         view[:] = item
@@ -164,7 +164,7 @@ def test_what_is_inferred_is_published_once_and_in_order_whatever_is_slow() -> N
         return lambda: publish(view, item)
 
     @contextmanager
-    def session() -> Iterator[Callable[[int], Rest]]:
+    def session() -> Iterator[Callable[[int], PublishJob]]:
         yield infer
 
     failures: list[Exception] = []

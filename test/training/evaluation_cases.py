@@ -9,7 +9,7 @@ import numpy as np
 
 from depth_estimation_ros.engines.model_card import InputSpec, ModelCard, OutputSpec
 from depth_estimation_ros.errors import DatasetError
-from depth_estimation_ros.estimation import DepthPipeline
+from depth_estimation_ros.estimation import DepthEstimator
 from training.data.sample import Sample, SampleSet
 
 CAMERA = (50.0, 50.0, 20.0, 12.0)
@@ -56,8 +56,8 @@ class RedEngine:
         pass
 
 
-def red_pipeline(**card: float) -> DepthPipeline:
-    return DepthPipeline(RedEngine(**card))  # type: ignore[arg-type]
+def red_pipeline(**card: float) -> DepthEstimator:
+    return DepthEstimator(RedEngine(**card))  # type: ignore[arg-type]
 
 
 def red_sample(predicted: np.ndarray, depth: np.ndarray, camera: object = CAMERA) -> Sample:

@@ -15,7 +15,7 @@ from evaluation_cases import (
 )
 
 from depth_estimation_ros.errors import DatasetError, ParameterError
-from depth_estimation_ros.estimation import DepthPipeline
+from depth_estimation_ros.estimation import DepthEstimator
 from depth_estimation_ros.estimation.metrics import mean_metrics
 from training.evaluation import evaluate_set
 from training.evaluation.by_distance import band_edges
@@ -154,9 +154,9 @@ class LeftIsNear(RedEngine):
 
 
 def test_flip_takes_the_mean_of_both_ways() -> None:
-    depth = predict(DepthPipeline(LeftIsNear()), red_sample(FLAT, FLAT), flip=True).depth
+    depth = predict(DepthEstimator(LeftIsNear()), red_sample(FLAT, FLAT), flip=True).depth
     assert depth == pytest.approx(2.0)
-    once = predict(DepthPipeline(LeftIsNear()), red_sample(FLAT, FLAT)).depth
+    once = predict(DepthEstimator(LeftIsNear()), red_sample(FLAT, FLAT)).depth
     assert (once[0, 0], once[0, -1]) == (1.0, 3.0)
 
 
@@ -178,7 +178,7 @@ def test_beyond_range_on_one_side_counts_as_the_limit_in_the_mean() -> None:
             self.runs += 1
             return np.full(batch.shape[:3], 30.0 if self.runs == 1 else 10.0, np.float32)
 
-    depth = predict(DepthPipeline(HalfSees()), red_sample(FLAT, FLAT), flip=True).depth
+    depth = predict(DepthEstimator(HalfSees()), red_sample(FLAT, FLAT), flip=True).depth
     assert depth == pytest.approx(20.0)
 
 
@@ -213,7 +213,7 @@ def test_the_recorded_room_scores_as_the_model_card_says(shared_data) -> None:
     from training.data.folder import RgbdFolder
 
     folder = RgbdFolder(shared_data("rgbd/val/tum_static"))
-    result = evaluate_set(DepthPipeline(open_engine("compact")), folder)
+    result = evaluate_set(DepthEstimator(open_engine("compact")), folder)
     assert result.rows["unaligned"]["delta1"] == pytest.approx(0.195, abs=0.001)
     assert result.rows["median"]["delta1"] == pytest.approx(0.761, abs=0.001)
     assert result.rows["constant"]["abs_rel"] == pytest.approx(0.676, abs=0.001)

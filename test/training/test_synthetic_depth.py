@@ -8,7 +8,7 @@ import torch
 
 from training.scenes.builder import Place, SceneBuilder
 from training.scenes.cameras import Cameras, look, pixel_rays
-from training.scenes.dice import Dice
+from training.scenes.dice import SeededRandom
 from training.scenes.paths import camera_path
 from training.scenes.render import render
 from training.scenes.scenes import assemble, sample_scenes
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 def scene(*bodies, kind="room"):
     """A scene of bodies, each given as a function of (builder, material)."""
-    builder = SceneBuilder(kind, Dice(0, "scene"))
+    builder = SceneBuilder(kind, SeededRandom(0, "scene"))
     builder.lighting = dict(LIGHT)
     material = builder.material([0.0, *(0.5,) * 9, 1.0, 1.0, 0.5, 3.0, 0.0, 0.0, 0.0])
     for body in bodies:

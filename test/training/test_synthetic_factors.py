@@ -8,7 +8,7 @@ import torch
 from training.scenes import materials, write
 from training.scenes.builder import Place, SceneBuilder
 from training.scenes.cameras import Cameras, look, sample_cameras
-from training.scenes.dice import Dice
+from training.scenes.dice import SeededRandom
 from training.scenes.factors import FACTORS
 from training.scenes.render import render
 from training.scenes.scenes import DEFAULT_MIXTURE, assemble, sample_scenes
@@ -91,10 +91,10 @@ def test_a_third_of_the_pictures_is_compressed_harder():
 
 def test_a_mirror_shows_what_is_before_it_and_is_as_far_as_its_glass():
     """A camera looks along +x at a mirror 2 m away; a red wall stands 1 m behind the camera."""
-    builder = SceneBuilder("room", Dice(0, "scene"))
+    builder = SceneBuilder("room", SeededRandom(0, "scene"))
     builder.lighting = {"is_lamp": (1.0,), "position": (1.0, 0.0, 1.0), "color": (1.0,) * 3}
     builder.lighting |= {"ambient_up": (1.0,) * 3, "ambient_down": (1.0,) * 3, "reach": (0.5,)}
-    dice = Dice(1, "scene")
+    dice = SeededRandom(1, "scene")
     glass = materials.row(dice, "paint", (0.0,) * 3, contrast=0.0, mirror=1.0)
     red = materials.row(dice, "paint", (1.0, 0.0, 0.0), contrast=0.0)
     builder.box(Place(), (2.05, 0, 1), (0.1, 1.0, 8), builder.material(glass))

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from training.scenes.cameras import clearance, sample_cameras, within
-from training.scenes.dice import Dice
+from training.scenes.dice import SeededRandom
 from training.scenes.paths import MARGIN, camera_path
 from training.scenes.render import render
 from training.scenes.scenes import KINDS, sample_scenes
@@ -181,9 +181,9 @@ def test_a_pattern_is_finite_varies_near_by_and_fades_far_away(name):
 
 
 def test_dice_draw_evenly_and_reproducibly():
-    draws = [Dice(5, "scene").uniform() for _ in range(2)]
-    assert draws[0] == draws[1] != Dice(5, "camera").uniform()
-    dice = Dice(6, "scene")
+    draws = [SeededRandom(5, "scene").uniform() for _ in range(2)]
+    assert draws[0] == draws[1] != SeededRandom(5, "camera").uniform()
+    dice = SeededRandom(6, "scene")
     rolls = [dice.integer(1, 6) for _ in range(1200)]
     assert set(rolls) == {1, 2, 3, 4, 5, 6}
     assert np.mean(rolls) == pytest.approx(3.5, abs=0.2)

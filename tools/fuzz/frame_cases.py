@@ -17,16 +17,16 @@ from tiny_models import affine_of_channel, constant_depth, red_depth, tiny_card
 from depth_estimation_ros.engines import open_engine
 from depth_estimation_ros.engines.factory import EngineOptions
 from depth_estimation_ros.errors import CalibrationError, ImageError, ParameterError
-from depth_estimation_ros.estimation import DepthPipeline, PipelineSettings
-from depth_estimation_ros.media.picture_header import CAMERA_PIXELS
-from depth_estimation_ros.messages import RECORDED, Kind, read_points
+from depth_estimation_ros.estimation import DepthEstimator, EstimatorSettings
+from depth_estimation_ros.media.picture_header import DEFAULT_MAX_PIXELS
+from depth_estimation_ros.messages import RECORDED, MessageFactory, read_points
 from depth_estimation_ros.node.frames import OUTPUTS, EstimatedFrame, prepare
 from depth_estimation_ros.visualization import COLOR_MAPS, ColorSettings, DepthColors
 
 DROPPED = (ImageError, CalibrationError, ParameterError)  # a node drops the frame, and goes on
 
 SETTINGS = st.builds(
-    PipelineSettings,
+    EstimatorSettings,
     min_depth=st.sampled_from([0.0, 0.0, 0.5, 2.0]),
     max_depth=st.sampled_from([0.0, 0.0, 3.0, 100.0]),
     output_size=st.sampled_from(["image", "network"]),
@@ -52,7 +52,7 @@ class Frames:
         kind: of the messages, in and out.
     """
 
-    def __init__(self, budget: Budget, kind: Kind = RECORDED) -> None:
+    def __init__(self, budget: Budget, kind: MessageFactory = RECORDED) -> None:
         self._budget, self._kind = budget, kind
         self._make = recorded if kind is RECORDED else of_rclpy
         with tempfile.TemporaryDirectory() as folder:
@@ -105,21 +105,21 @@ class Frames:
 
 
 def _estimate(
-    message: Any, info: Any, rectified: bool, engine: Any, settings: PipelineSettings
+    message: Any, info: Any, rectified: bool, engine: Any, settings: EstimatorSettings
 ) -> EstimatedFrame:
-    prepared = prepare(message, info, image_is_rectified=rectified, largest=CAMERA_PIXELS)
-    pipeline = DepthPipeline(engine, settings)
+    prepared = prepare(message, info, image_is_rectified=rectified, largest=DEFAULT_MAX_PIXELS)
+    pipeline = DepthEstimator(engine, settings)
     return EstimatedFrame(prepared, pipeline.run(prepared.rgb, prepared.camera))
 
 
 def _check(
     frame: EstimatedFrame,
-    settings: PipelineSettings,
+    settings: EstimatorSettings,
     card: Any,
     colors: ColorSettings,
     stride: int,
     voxel: float,
-    kind: Kind,
+    kind: MessageFactory,
 ) -> None:
     """All that can be made of the frame is made, without any error, and of the right shape."""
     result, rgb = frame.result, frame.prepared.rgb

@@ -26,7 +26,7 @@ from depth_estimation_ros.engines.tensorrt.model_file import read_model_file
 from depth_estimation_ros.engines.tensorrt.runtime_cache import RuntimeCache
 from depth_estimation_ros.engines.tensorrt.sidecar import Sidecar, sidecar_path
 from depth_estimation_ros.errors import EngineError, ModelError, ParameterError
-from depth_estimation_ros.estimation import DepthPipeline
+from depth_estimation_ros.estimation import DepthEstimator
 
 VALUES: st.SearchStrategy[Any] = (
     st.sampled_from(
@@ -130,7 +130,7 @@ class Models:
             read_model_file(self._model)
             if max(engine.card.input.height, engine.card.input.width) > _RUNNABLE:
                 return None
-            pipeline = DepthPipeline(engine)
+            pipeline = DepthEstimator(engine)
             pipeline.warm_up()
             depth = pipeline.run(PICTURE, None).depth
             assert depth.shape == (48, 64)

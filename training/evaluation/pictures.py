@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from depth_estimation_ros.estimation import DepthPipeline
+from depth_estimation_ros.estimation import DepthEstimator
 from depth_estimation_ros.estimation.metrics import median_ratio
 from depth_estimation_ros.visualization import PreviewRow, preview
 from training.crops import crop_mask
@@ -41,7 +41,7 @@ def chosen_frames(result: SetResult) -> dict[str, FrameScore]:
 
 
 def picture_sheet(
-    pipeline: DepthPipeline, samples: SampleSet, result: SetResult
+    pipeline: DepthEstimator, samples: SampleSet, result: SetResult
 ) -> npt.NDArray[np.uint8] | None:
     """One line for each of `chosen_frames`: picture, prediction, truth, relative error.
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from depth_estimation_ros.estimation import DepthFrame, DepthPipeline, name_limits
+from depth_estimation_ros.estimation import DepthEstimator, DepthResult, name_limits
 from depth_estimation_ros.geometry.camera_model import CameraModel
 from training.data.sample import Sample
 
 
-def predict(pipeline: DepthPipeline, sample: Sample, *, flip: bool = False) -> DepthFrame:
+def predict(pipeline: DepthEstimator, sample: Sample, *, flip: bool = False) -> DepthResult:
     """Depth of a sample.
 
     Args:
@@ -25,7 +25,7 @@ def predict(pipeline: DepthPipeline, sample: Sample, *, flip: bool = False) -> D
     depth: npt.NDArray[np.float32] = (pair[0] + pair[1]) * np.float32(0.5)
     name_limits(depth, frame.near, frame.far)
     spent = frame.engine_ms + other.engine_ms
-    return DepthFrame(depth, frame.camera, spent, frame.near, frame.far)
+    return DepthResult(depth, frame.camera, spent, frame.near, frame.far)
 
 
 def camera_of(sample: Sample, *, mirror: bool = False) -> CameraModel | None:

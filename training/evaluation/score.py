@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from depth_estimation_ros.errors import DatasetError, ParameterError
-from depth_estimation_ros.estimation import DepthFrame, DepthPipeline
+from depth_estimation_ros.estimation import DepthEstimator, DepthResult
 from depth_estimation_ros.estimation.metrics import (
     Array,
     constant_median,
@@ -82,7 +82,7 @@ class SetResult:
 
 
 def evaluate_set(
-    pipeline: DepthPipeline,
+    pipeline: DepthEstimator,
     samples: SampleSet,
     *,
     cap: float | None = None,
@@ -163,7 +163,7 @@ class _Tally:
         self.constants = RunningMean()
         self.engine_ms: list[float] = []
 
-    def add(self, index: int, name: str, frame: DepthFrame, truth: Array) -> None:
+    def add(self, index: int, name: str, frame: DepthResult, truth: Array) -> None:
         scored = scored_pixels(truth, self.crop, self.cap)
         gt = truth[scored].astype(np.float64)
         pred = frame.depth[scored].astype(np.float64)

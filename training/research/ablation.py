@@ -15,7 +15,7 @@ from typing import Any
 
 from depth_estimation_ros.engines.onnxruntime import OnnxRuntimeEngine
 from depth_estimation_ros.errors import ParameterError
-from depth_estimation_ros.estimation import DepthPipeline
+from depth_estimation_ros.estimation import DepthEstimator
 from training import export, train
 from training.call import call
 from training.checkpoint import load_checkpoint
@@ -127,7 +127,7 @@ def _measured(
     cost = measure(network, model, config.data.height, config.data.width)
     # Not the fastest engine of this machine, but the one that every machine has.
     engine = OnnxRuntimeEngine(model)
-    pipeline = DepthPipeline(engine)
+    pipeline = DepthEstimator(engine)
     sets = open_sets(config.data.validation, data, validation=True)
     results = [evaluate_set(pipeline, samples, cap=cap) for samples in sets]
     engine.close()

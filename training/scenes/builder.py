@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import wraps
 
-from training.scenes.dice import Dice
+from training.scenes.dice import SeededRandom
 from training.scenes.materials import MATERIAL, MATERIAL_SLOTS
 from training.scenes.textures import PATTERN_NUMBER
 
@@ -78,7 +78,7 @@ class SceneBuilder:
         without: what is left out, see `factors`.
     """
 
-    def __init__(self, kind: str, dice: Dice, without: Collection[str] = ()) -> None:
+    def __init__(self, kind: str, dice: SeededRandom, without: Collection[str] = ()) -> None:
         self.kind = kind
         self.dice = dice
         self.without = without

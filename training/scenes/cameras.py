@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from training.scenes.dice import Dice
+from training.scenes.dice import SeededRandom
 from training.scenes.factors import Without
 from training.scenes.primitives import Hits, trace, used_slots
 from training.scenes.scenes import Scenes
@@ -77,7 +77,7 @@ def pixel_rays(intrinsics: Tensor, height: int, width: int) -> Tensor:
 
 
 def sample_intrinsics(
-    dice: Dice, height: int, width: int, hfov_deg: tuple[float, float] = HFOV_DEG
+    dice: SeededRandom, height: int, width: int, hfov_deg: tuple[float, float] = HFOV_DEG
 ) -> list[float]:
     """Square pixels within 1 %, a field of view in the range, principal point near the middle."""
     fx = width / 2 / math.tan(math.radians(dice.uniform(*hfov_deg)) / 2)
@@ -90,7 +90,7 @@ def sample_intrinsics(
 
 
 def sample_pose(
-    dice: Dice, volume: list[list[float]], focus: list[float], without: Without = ()
+    dice: SeededRandom, volume: list[list[float]], focus: list[float], without: Without = ()
 ) -> tuple[list[float], list[list[float]]]:
     """A position in the volume and a rotation, like those of robots and hands."""
     low, high = volume
@@ -190,7 +190,7 @@ def sample_cameras(
     hfov_deg = (60.0, 60.0) if "lenses" in without else hfov_deg
     chosen = []
     for n, seed in enumerate(seeds):
-        dice = Dice(seed, "camera")
+        dice = SeededRandom(seed, "camera")
         intrinsics = sample_intrinsics(dice, height, width, hfov_deg)
         grid = probe_intrinsics(intrinsics, height, width)
         pose = _sample_view(scenes[n : n + 1], dice, grid, candidates, without)
@@ -201,7 +201,7 @@ def sample_cameras(
 
 
 def _sample_view(
-    scene: Scenes, dice: Dice, grid: Tensor, candidates: int, without: Without
+    scene: Scenes, dice: SeededRandom, grid: Tensor, candidates: int, without: Without
 ) -> tuple[Tensor, Tensor]:
     """Position and rotation of the best of a few views of one scene; `grid` suits `PROBE_GRID`."""
     volume, focus = scene.volume[0].tolist(), scene.focus[0].tolist()

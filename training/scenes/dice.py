@@ -20,7 +20,7 @@ def generator(seed: int, stream: str) -> torch.Generator:
     return torch.Generator().manual_seed((seed * 8 + STREAMS.index(stream)) % 2**32)
 
 
-class Dice:
+class SeededRandom:
     """Scalar draws from a torch.Generator, taken in blocks because single draws are slow."""
 
     def __init__(self, seed: int, stream: str) -> None:

@@ -8,12 +8,12 @@ from training.scenes import furniture as f
 from training.scenes import materials as m
 from training.scenes import things
 from training.scenes.builder import Place, SceneBuilder
-from training.scenes.dice import Dice
+from training.scenes.dice import SeededRandom
 
 WALL_YAW = (math.pi / 2, -math.pi / 2, math.pi, 0.0)  # furniture against -x +x -y +y looks inward
 
 
-def warm_white(dice: Dice) -> tuple[float, float, float]:
+def warm_white(dice: SeededRandom) -> tuple[float, float, float]:
     """Lamp and daylight colours from 2700 K to 7000 K, roughly."""
     t = dice.uniform()
     return (1.0 - 0.12 * t, 0.86 + 0.08 * t, 0.66 + 0.4 * t)

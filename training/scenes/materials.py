@@ -8,7 +8,7 @@ from __future__ import annotations
 import colorsys
 from collections.abc import Sequence
 
-from training.scenes.dice import Dice
+from training.scenes.dice import SeededRandom
 from training.scenes.textures import PATTERN_NUMBER
 
 MATERIAL_SLOTS = 72
@@ -52,7 +52,7 @@ def shade(color: Color, factor: float) -> Color:
 
 
 def row(
-    dice: Dice,
+    dice: SeededRandom,
     pattern: str,
     a: Color,
     b: Color | None = None,
@@ -80,26 +80,26 @@ def hsv(hue: float, saturation: float, value: float) -> Color:
     return colorsys.hsv_to_rgb(hue % 1.0, saturation, value)
 
 
-def any_color(dice: Dice) -> Color:
+def any_color(dice: SeededRandom) -> Color:
     """From greys through muted to vivid, dark to light."""
     saturation = 0.9 * dice.uniform() ** 1.8
     hue = dice.uniform() if dice.chance(0.5) else dice.uniform(-0.03, 0.17)  # browns are common
     return hsv(hue, saturation, dice.uniform(0.12, 0.95))
 
 
-def pale_color(dice: Dice) -> Color:
+def pale_color(dice: SeededRandom) -> Color:
     return hsv(dice.uniform(0.05, 0.7), 0.22 * dice.uniform() ** 1.5, dice.uniform(0.7, 0.97))
 
 
-def wood_color(dice: Dice) -> Color:
+def wood_color(dice: SeededRandom) -> Color:
     return shade(dice.choice(WOODS), dice.uniform(0.75, 1.12))
 
 
-def any_gloss(dice: Dice) -> float:
+def any_gloss(dice: SeededRandom) -> float:
     return dice.uniform(0.2, 1.0) if dice.chance(0.4) else 0.0
 
 
-def wall(dice: Dice) -> list[float]:
+def wall(dice: SeededRandom) -> list[float]:
     kind = dice.uniform()
     color = pale_color(dice) if dice.chance(0.82) else any_color(dice)
     if kind < 0.68:
@@ -117,14 +117,14 @@ def wall(dice: Dice) -> list[float]:
     return row(dice, "picture", color, scale=dice.uniform(0.3, 0.8), contrast=0.35)
 
 
-def brick(dice: Dice) -> list[float]:
+def brick(dice: SeededRandom) -> list[float]:
     a = dice.choice(((0.6, 0.3, 0.22), (0.7, 0.45, 0.33), (0.85, 0.82, 0.78), (0.5, 0.45, 0.42)))
     mortar = dice.choice(((0.7, 0.68, 0.64), (0.4, 0.38, 0.36)))
     size = dice.uniform(0.065, 0.12)
     return row(dice, "bricks", a, shade(a, 0.7), mortar, scale=size, aspect=dice.uniform(2.5, 3.5))
 
 
-def tile(dice: Dice, size: float) -> list[float]:
+def tile(dice: SeededRandom, size: float) -> list[float]:
     color = pale_color(dice) if dice.chance(0.6) else any_color(dice)
     joint = dice.choice(((0.85, 0.85, 0.83), (0.45, 0.44, 0.42), (0.25, 0.25, 0.25)))
     return row(
@@ -136,7 +136,7 @@ def tile(dice: Dice, size: float) -> list[float]:
     )
 
 
-def plank(dice: Dice) -> list[float]:
+def plank(dice: SeededRandom) -> list[float]:
     color = wood_color(dice)
     return row(
         *(dice, "planks", color, shade(color, 0.68), shade(color, 0.4)),
@@ -147,7 +147,7 @@ def plank(dice: Dice) -> list[float]:
     )
 
 
-def floor(dice: Dice) -> list[float]:
+def floor(dice: SeededRandom) -> list[float]:
     kind = dice.uniform()
     if kind < 0.28:
         return plank(dice)
@@ -173,7 +173,7 @@ def floor(dice: Dice) -> list[float]:
     return row(dice, "picture", color, scale=dice.uniform(0.2, 0.6), contrast=0.5)
 
 
-def wooden(dice: Dice) -> list[float]:
+def wooden(dice: SeededRandom) -> list[float]:
     color = wood_color(dice)
     return row(
         *(dice, "wood", color, shade(color, 0.66)),
@@ -182,7 +182,7 @@ def wooden(dice: Dice) -> list[float]:
     )
 
 
-def lacquer(dice: Dice) -> list[float]:
+def lacquer(dice: SeededRandom) -> list[float]:
     """Plain paint, plastic or metal of any colour."""
     color = any_color(dice)
     if dice.chance(0.35):
@@ -191,7 +191,7 @@ def lacquer(dice: Dice) -> list[float]:
     return row(dice, "paint", color, shade(color, 0.8), contrast=0.4, gloss=any_gloss(dice))
 
 
-def fabric(dice: Dice) -> list[float]:
+def fabric(dice: SeededRandom) -> list[float]:
     color = any_color(dice)
     if dice.chance(0.25):
         other = any_color(dice)
@@ -201,7 +201,7 @@ def fabric(dice: Dice) -> list[float]:
     return row(dice, pattern, color, shade(color, 0.6), scale=dice.log_uniform(0.006, 0.1))
 
 
-def printed(dice: Dice, size: float) -> list[float]:
+def printed(dice: SeededRandom, size: float) -> list[float]:
     """A poster, picture or package whose larger side is `size` metres."""
     return row(
         *(dice, "picture", any_color(dice), any_color(dice)),
@@ -213,7 +213,7 @@ def printed(dice: Dice, size: float) -> list[float]:
     )
 
 
-def paper(dice: Dice) -> list[float]:
+def paper(dice: SeededRandom) -> list[float]:
     white = dice.uniform(0.8, 0.97)
     return row(
         *(dice, "text", (white, white, white * dice.uniform(0.9, 1.0)), (0.12, 0.12, 0.15)),
@@ -222,11 +222,11 @@ def paper(dice: Dice) -> list[float]:
     )
 
 
-def furniture(dice: Dice) -> list[float]:
+def furniture(dice: SeededRandom) -> list[float]:
     return wooden(dice) if dice.chance(0.5) else lacquer(dice)
 
 
-def leaves(dice: Dice, scale: float) -> list[float]:
+def leaves(dice: SeededRandom, scale: float) -> list[float]:
     color = hsv(dice.uniform(0.17, 0.4), dice.uniform(0.25, 0.65), dice.uniform(0.25, 0.6))
     return row(
         *(dice, "foliage", color, shade(color, 0.3), shade(color, 1.5)),
@@ -235,7 +235,7 @@ def leaves(dice: Dice, scale: float) -> list[float]:
     )
 
 
-def window(dice: Dice, height: float) -> list[float]:
+def window(dice: SeededRandom, height: float) -> list[float]:
     """A pane of this height by day or night: what is outside, or a blind before it."""
     light = dice.log_uniform(0.15, 3.0)
     if dice.chance(0.3):
@@ -251,17 +251,19 @@ def window(dice: Dice, height: float) -> list[float]:
     )
 
 
-def looking_glass(dice: Dice) -> list[float]:
+def looking_glass(dice: SeededRandom) -> list[float]:
     """A mirror, perhaps an old one."""
     return row(dice, "paint", (0.1, 0.11, 0.1), contrast=0.2, mirror=dice.uniform(0.6, 0.95))
 
 
-def polished(dice: Dice, floor_row: list[float]) -> list[float]:
+def polished(dice: SeededRandom, floor_row: list[float]) -> list[float]:
     """A floor in which the room is seen, as a seventh of the floors of `floor` may be."""
     if dice.chance(0.15) and floor_row[0] != PATTERN_NUMBER["carpet"]:
         floor_row[MATERIAL["mirror"][0]] = dice.uniform(0.05, 0.3)
     return floor_row
 
 
-def glowing(dice: Dice, color: Color, strength: float, pattern: str = "paint") -> list[float]:
+def glowing(
+    dice: SeededRandom, color: Color, strength: float, pattern: str = "paint"
+) -> list[float]:
     return row(dice, pattern, color, scale=0.4, contrast=0.4, emission=strength)

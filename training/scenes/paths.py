@@ -15,7 +15,7 @@ from training.scenes.cameras import (
     sample_intrinsics,
     within,
 )
-from training.scenes.dice import Dice
+from training.scenes.dice import SeededRandom
 from training.scenes.scenes import Scenes
 
 MARGIN = 0.22  # metres a moving robot keeps from bodies
@@ -46,7 +46,7 @@ def camera_path(
     Raises:
         RuntimeError: no drive without collision was found; take another seed.
     """
-    dice = Dice(seed, "path")
+    dice = SeededRandom(seed, "path")
     intrinsics = sample_intrinsics(dice, height, width)
     if hfov_deg is not None:
         focal = width / 2 / math.tan(math.radians(hfov_deg) / 2)
@@ -71,7 +71,7 @@ def camera_path(
 
 
 def _drive(
-    dice: Dice,
+    dice: SeededRandom,
     scene: Scenes,
     frames: int,
     rate_hz: float,

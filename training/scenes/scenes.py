@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from training.scenes.builder import SHAPES, SLOTS, SceneBuilder
-from training.scenes.dice import Dice
+from training.scenes.dice import SeededRandom
 from training.scenes.factors import Without, check_factors, kinds_without
 from training.scenes.layouts import LAYOUTS
 from training.scenes.materials import MATERIAL_SLOTS
@@ -111,7 +111,7 @@ DEFAULT_MIXTURE = (
 
 
 def _build(seed: int, kinds: Sequence[str], without: Without) -> SceneBuilder:
-    dice = Dice(seed, "scene")
+    dice = SeededRandom(seed, "scene")
     kind = dice.choice(kinds)
     builder = SceneBuilder(kind, dice, without)
     LAYOUTS[kind](builder)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
-from training.scenes.dice import Dice, generator
+from training.scenes.dice import SeededRandom, generator
 from training.scenes.factors import Without
 
 
@@ -40,7 +40,7 @@ def sensor(
 
 
 def _photograph(picture: Tensor, seed: int, noise_seed: int, without: Without) -> Tensor:
-    dice = Dice(seed, "sensor")
+    dice = SeededRandom(seed, "sensor")
     light = picture.clamp(0, 1) ** 2.2
     light = _blurred(light, dice, sharp="blur" in without)
     light, gamma, tones = _exposed(light, dice, plain="exposure" in without)
@@ -54,7 +54,7 @@ def _photograph(picture: Tensor, seed: int, noise_seed: int, without: Without) -
     return torch.lerp(image.mean(dim=0, keepdim=True), image, vivid).clamp(0, 1)
 
 
-def _blurred(light: Tensor, dice: Dice, sharp: bool) -> Tensor:
+def _blurred(light: Tensor, dice: SeededRandom, sharp: bool) -> Tensor:
     """What lens, focus and motion leave of (3, H, W)."""
     scale = light.shape[-1] / 320  # blur is given in pixels of a picture 320 wide
     kernels = [_lens_kernel(dice.uniform(0.45, 0.85) * scale)]
@@ -68,7 +68,7 @@ def _blurred(light: Tensor, dice: Dice, sharp: bool) -> Tensor:
 
 
 def _exposed(
-    light: Tensor, dice: Dice, plain: bool
+    light: Tensor, dice: SeededRandom, plain: bool
 ) -> tuple[Tensor, float, tuple[float, float, float, float]]:
     """The light that the sensor gets, its gamma, and (contrast, its middle, offset, vividness)."""
     _, height, width = light.shape

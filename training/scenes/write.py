@@ -32,7 +32,7 @@ from rich.text import Text
 
 from depth_estimation_ros.errors import ParameterError
 from training.scenes.cameras import HFOV_DEG, sample_cameras
-from training.scenes.dice import Dice
+from training.scenes.dice import SeededRandom
 from training.scenes.factors import FACTORS, REMOVABLE, Without, kinds_without
 from training.scenes.render import render
 from training.scenes.scenes import DEFAULT_MIXTURE, KINDS, sample_scenes
@@ -71,7 +71,7 @@ def make_frame(
 
 def jpeg_quality(seed: int, without: Without = ()) -> int:
     """How much of the picture of this seed its JPEG keeps, 1 to 100."""
-    dice = Dice(seed, "file")
+    dice = SeededRandom(seed, "file")
     strong = dice.chance(0.35)
     quality = dice.integer(35, 90)
     return quality if strong and "jpeg" not in without else JPEG_QUALITY

@@ -33,7 +33,7 @@ from depth_estimation_ros.apps.estimate_depth.run import Estimation, Task, kinds
 from depth_estimation_ros.apps.estimate_depth.stopping import stop_on_signals
 from depth_estimation_ros.apps.estimate_depth.summary import Outcome, write_summary
 from depth_estimation_ros.errors import DepthEstimationError, MediaError, ParameterError
-from depth_estimation_ros.estimation import DepthPipeline, PipelineSettings
+from depth_estimation_ros.estimation import DepthEstimator, EstimatorSettings
 from depth_estimation_ros.media import Media, open_media
 
 
@@ -68,9 +68,9 @@ def _run(options: argparse.Namespace, stop: threading.Event) -> int:
     ]
     _check(options, tasks, lens)
     with closing(open_or_build(options.model, engine_options(options), say)) as engine:
-        pipeline = DepthPipeline(
+        pipeline = DepthEstimator(
             engine,
-            PipelineSettings(
+            EstimatorSettings(
                 options.min_depth,
                 options.max_depth,
                 edge_filter=options.edge_filter,
@@ -129,7 +129,7 @@ def _check(options: argparse.Namespace, tasks: Sequence[Task], lens: Lens) -> No
 def _settings(
     options: argparse.Namespace,
     tasks: Sequence[Task],
-    pipeline: DepthPipeline,
+    pipeline: DepthEstimator,
     lens: Lens,
     outcome: Outcome,
 ) -> OutputSettings:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from depth_estimation_ros.errors import CalibrationError
-from depth_estimation_ros.estimation import PipelineSettings
+from depth_estimation_ros.estimation import EstimatorSettings
 from depth_estimation_ros.geometry.camera_model import CameraModel
 from depth_estimation_ros.media import Media, MediaFrame, focal_px
 
-ASSUMED_HFOV_DEG = PipelineSettings.assumed_hfov_deg
+ASSUMED_HFOV_DEG = EstimatorSettings.assumed_hfov_deg
 ASPECT_TOLERANCE = 0.01  # share by which a picture's shape may differ from the calibrated one
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from depth_estimation_ros.apps.estimate_depth.lens import Lens
 from depth_estimation_ros.errors import MediaError
-from depth_estimation_ros.estimation import Depth, DepthPipeline, Rgb, resize_image
+from depth_estimation_ros.estimation import Depth, DepthEstimator, Rgb, resize_image
 from depth_estimation_ros.media import Media, MediaFrame, spread
 from depth_estimation_ros.visualization import ColorScale, colorize, with_legend
 
@@ -50,7 +50,7 @@ def choose_looks(
     limits: Sequence[float] | None,
     color_map: str,
     inputs: Sequence[Media],
-    pipeline: DepthPipeline,
+    pipeline: DepthEstimator,
     lens: Lens,
 ) -> Looks:
     """The range that the user gave, else what `SAMPLES` frames from all over the inputs show.

@@ -12,11 +12,11 @@ import numpy as np
 from depth_estimation_ros.apps.estimate_depth.lens import Lens
 from depth_estimation_ros.apps.estimate_depth.looks import Looks, side_by_side
 from depth_estimation_ros.apps.estimate_depth.png import encode_png, to_units
-from depth_estimation_ros.estimation import DepthFrame
+from depth_estimation_ros.estimation import DepthResult
 from depth_estimation_ros.geometry.camera_model import deproject
 from depth_estimation_ros.geometry.point_cloud import voxel_downsample, write_ply
 from depth_estimation_ros.media import DEPTH_TITLE, MediaFrame
-from depth_estimation_ros.utils.files import written_whole
+from depth_estimation_ros.utils.files import atomic_write
 
 SAVED = ("depth16", "npz", "color", "side-by-side", "ply")
 
@@ -80,7 +80,7 @@ class FrameFiles:
         self._settings = settings
         self.lost = 0
 
-    def write(self, kind: str, path: Path, frame: MediaFrame, result: DepthFrame) -> None:
+    def write(self, kind: str, path: Path, frame: MediaFrame, result: DepthResult) -> None:
         """Writes one file; it appears when it is whole.
 
         Raises:
@@ -95,15 +95,15 @@ class FrameFiles:
             "color": self._color,
             "side-by-side": self._side_by_side,
         }[kind](frame, result)
-        with written_whole(path) as unfinished:
+        with atomic_write(path) as unfinished:
             unfinished.write_bytes(contents)
 
-    def _depth16(self, frame: MediaFrame, result: DepthFrame) -> bytes:
+    def _depth16(self, frame: MediaFrame, result: DepthResult) -> bytes:
         pixels, lost = to_units(result.depth, self._settings.png_scale)
         self.lost += lost
         return encode_png(pixels, self._texts("depth16", frame))
 
-    def _npz(self, frame: MediaFrame, result: DepthFrame) -> bytes:
+    def _npz(self, frame: MediaFrame, result: DepthResult) -> bytes:
         camera = result.camera
         arrays: dict[str, Any] = {
             "depth": result.depth,
@@ -120,13 +120,13 @@ class FrameFiles:
         np.savez(data, **arrays)  # compressed: 17 % smaller, and takes 20 times as long
         return data.getvalue()
 
-    def _color(self, frame: MediaFrame, result: DepthFrame) -> bytes:
+    def _color(self, frame: MediaFrame, result: DepthResult) -> bytes:
         return self._picture("color", frame, result)
 
-    def _side_by_side(self, frame: MediaFrame, result: DepthFrame) -> bytes:
+    def _side_by_side(self, frame: MediaFrame, result: DepthResult) -> bytes:
         return self._picture("side-by-side", frame, result)
 
-    def _picture(self, kind: str, frame: MediaFrame, result: DepthFrame) -> bytes:
+    def _picture(self, kind: str, frame: MediaFrame, result: DepthResult) -> bytes:
         assert self._settings.looks is not None
         colors, near, far = self._settings.looks.colors(result.depth, frame.stamp_ns)
         texts = self._texts(kind, frame)
@@ -134,7 +134,7 @@ class FrameFiles:
         page = colors if kind == "color" else side_by_side(frame.rgb, colors)
         return encode_png(page, texts)
 
-    def _write_ply(self, path: Path, frame: MediaFrame, result: DepthFrame) -> None:
+    def _write_ply(self, path: Path, frame: MediaFrame, result: DepthResult) -> None:
         assert result.camera is not None
         stride, voxel = self._settings.stride, self._settings.voxel
         points = deproject(result.depth[::stride, ::stride], result.camera.rays(stride))

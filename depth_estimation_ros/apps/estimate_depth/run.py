@@ -17,7 +17,7 @@ from depth_estimation_ros.apps.estimate_depth.names import Place
 from depth_estimation_ros.apps.estimate_depth.outputs import FrameFiles, OutputSettings
 from depth_estimation_ros.apps.estimate_depth.video_file import VideoFile, writing
 from depth_estimation_ros.errors import MediaError
-from depth_estimation_ros.estimation import DepthPipeline
+from depth_estimation_ros.estimation import DepthEstimator
 from depth_estimation_ros.estimation.temporal_filter import TemporalFilter
 from depth_estimation_ros.media import Media, MediaFrame
 
@@ -111,7 +111,7 @@ class Estimation:
 
     def __init__(
         self,
-        pipeline: DepthPipeline,
+        pipeline: DepthEstimator,
         settings: OutputSettings,
         out: Path,
         codec: str | None,

@@ -12,7 +12,7 @@ from depth_estimation_ros import __version__
 from depth_estimation_ros.apps.estimate_depth.names import SUMMARY
 from depth_estimation_ros.apps.estimate_depth.outputs import OutputSettings, units
 from depth_estimation_ros.apps.estimate_depth.run import InputResult
-from depth_estimation_ros.utils.files import written_whole
+from depth_estimation_ros.utils.files import atomic_write
 
 
 @dataclass
@@ -90,5 +90,5 @@ def write_summary(
         "left_out": outcome.left_out,
         "inputs": [result.as_dict() for result in outcome.results],
     }
-    with written_whole(out / SUMMARY) as unfinished:
+    with atomic_write(out / SUMMARY) as unfinished:
         unfinished.write_text(json.dumps(contents, indent=2) + "\n", encoding="utf-8")

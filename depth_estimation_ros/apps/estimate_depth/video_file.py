@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from depth_estimation_ros.errors import MediaError
-from depth_estimation_ros.utils.files import unfinished_name
+from depth_estimation_ros.utils.files import partial_name
 
 Picture = npt.NDArray[np.uint8]
 
@@ -103,7 +103,7 @@ def writing(path: Path, rate: float, codec: str | None = None) -> Iterator[Video
         rate: frames per second.
         codec: key of CODECS; None takes the first that this OpenCV can write.
     """
-    unfinished = unfinished_name(path)
+    unfinished = partial_name(path)
     video = VideoFile(unfinished, rate, codec)
     try:
         yield video

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from depth_estimation_ros.apps.replay.reading import CopiedMessage, Decoded, ReadFrame
 from depth_estimation_ros.engines import Engine
 from depth_estimation_ros.errors import DepthEstimationError, ParameterError
-from depth_estimation_ros.estimation import DepthPipeline, NetworkDepth
+from depth_estimation_ros.estimation import DepthEstimator, Prediction
 from depth_estimation_ros.node.frames import PreparedFrame
 
 LARGEST_OWN_BATCH = 8
@@ -32,7 +32,7 @@ class FrameResult:
     stamp_ns: int
     time_ns: int
     frame: PreparedFrame | None = None
-    answer: NetworkDepth | None = None
+    answer: Prediction | None = None
     camera_state: str = ""
     why: str = ""
     own_ms: float = 0.0
@@ -65,7 +65,7 @@ def batch_size(asked: int, engine: Engine) -> int:
 
 
 def estimate(
-    items: Iterable[CopiedMessage | ReadFrame], pipeline: DepthPipeline, batch: int
+    items: Iterable[CopiedMessage | ReadFrame], pipeline: DepthEstimator, batch: int
 ) -> Iterator[CopiedMessage | FrameResult]:
     """What comes in, in its order, with images taken through the network.
 
@@ -84,7 +84,7 @@ def estimate(
 
 
 def _run(
-    held: list[CopiedMessage | ReadFrame], pipeline: DepthPipeline
+    held: list[CopiedMessage | ReadFrame], pipeline: DepthEstimator
 ) -> Iterator[CopiedMessage | FrameResult]:
     results: dict[int, CopiedMessage | FrameResult] = {}
     pictures: dict[int, tuple[ReadFrame, Decoded]] = {}

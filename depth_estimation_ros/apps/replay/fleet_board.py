@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from depth_estimation_ros.errors import BagError
-from depth_estimation_ros.utils.files import written_whole
+from depth_estimation_ros.utils.files import atomic_write
 
 STOP = "stop"
 RUN = "run"
@@ -93,7 +93,7 @@ class Board:
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Writes a file that no reader ever sees half."""
-    with written_whole(path) as part:
+    with atomic_write(path) as part:
         part.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
 
 

@@ -16,7 +16,7 @@ from depth_estimation_ros.apps.replay.frames_csv import FRAMES
 from depth_estimation_ros.apps.replay.summary import CameraSummary, ReplaySummary
 from depth_estimation_ros.apps.replay.totals import add_up
 from depth_estimation_ros.bags import merge_parts
-from depth_estimation_ros.utils.files import written_whole
+from depth_estimation_ros.utils.files import atomic_write
 
 Value = TypeVar("Value")
 
@@ -90,7 +90,7 @@ def _joined_cameras(parts: Sequence[ReplaySummary]) -> list[CameraSummary]:
 
 
 def _join_tables(output: Path, parts: Sequence[Path]) -> None:
-    with written_whole(output / FRAMES) as unfinished, unfinished.open("wb") as file:
+    with atomic_write(output / FRAMES) as unfinished, unfinished.open("wb") as file:
         for number, part in enumerate(parts):
             with (part / FRAMES).open("rb") as rows:
                 header = rows.readline()

@@ -13,7 +13,7 @@ from depth_estimation_ros.apps.replay.channel import Channel, filling
 from depth_estimation_ros.apps.replay.estimating import FrameResult, batch_size, estimate
 from depth_estimation_ros.apps.replay.options import ReplayOptions
 from depth_estimation_ros.apps.replay.reading import CopiedMessage, ReadFrame
-from depth_estimation_ros.estimation import DepthPipeline
+from depth_estimation_ros.estimation import DepthEstimator
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ def network(
     read: Channel[CopiedMessage | ReadFrame],
     done: Channel[CopiedMessage | FrameResult],
     options: ReplayOptions,
-) -> Iterator[DepthPipeline]:
+) -> Iterator[DepthEstimator]:
     """Takes what was read and gives what is done, until the block is left.
 
     Yields:
@@ -32,7 +32,7 @@ def network(
     Raises:
         ModelError, EngineError, ParameterError: the model cannot be opened with these options.
     """
-    opened: Future[DepthPipeline] = Future()
+    opened: Future[DepthEstimator] = Future()
     with filling(done, partial(_estimated, read, options, opened), "network"):
         try:
             yield opened.result()
@@ -41,13 +41,13 @@ def network(
 
 
 def _estimated(
-    read: Channel[CopiedMessage | ReadFrame], options: ReplayOptions, opened: Future[DepthPipeline]
+    read: Channel[CopiedMessage | ReadFrame], options: ReplayOptions, opened: Future[DepthEstimator]
 ) -> Generator[CopiedMessage | FrameResult, None, None]:
     with ExitStack() as stack:
         try:
             engine = open_or_build(options.model, options.engine_options(), logger.info)
             stack.callback(engine.close)
-            pipeline = DepthPipeline(engine, options.pipeline_settings())
+            pipeline = DepthEstimator(engine, options.pipeline_settings())
             batch = batch_size(options.batch, engine)
             pipeline.warm_up()
         except BaseException as error:

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from depth_estimation_ros.engines.factory import AUTO, BACKENDS, PRECISIONS, EngineOptions
 from depth_estimation_ros.errors import ParameterError
-from depth_estimation_ros.estimation import PipelineSettings
+from depth_estimation_ros.estimation import EstimatorSettings
 from depth_estimation_ros.visualization.depth_colors import COLOR_RANGES, ColorSettings
 
 OUTPUTS = ("depth", "camera_info", "points", "color")
@@ -30,7 +30,7 @@ class ReplayOptions:
         backend, device, build_engine, precision, engine_cache, providers, threads: see
             `EngineOptions`.
         min_depth, max_depth, output_size, edge_filter, temporal_filter, assumed_hfov_deg,
-        scale_correction: see `PipelineSettings`.
+        scale_correction: see `EstimatorSettings`.
         image_topics: of colour images; empty for all cameras of the recording.
         camera_info_topics: one for each of them, in their order; empty for those beside them.
         calibration: a YAML file of camera_calibration, in place of any CameraInfo; or empty.
@@ -141,9 +141,11 @@ class ReplayOptions:
             threads=self.threads,
         )
 
-    def pipeline_settings(self) -> PipelineSettings:
+    def pipeline_settings(self) -> EstimatorSettings:
         """The part that the pipeline needs."""
-        return PipelineSettings(**{f.name: getattr(self, f.name) for f in fields(PipelineSettings)})
+        return EstimatorSettings(
+            **{f.name: getattr(self, f.name) for f in fields(EstimatorSettings)}
+        )
 
     def color_settings(self) -> ColorSettings:
         """The part that colouring needs."""

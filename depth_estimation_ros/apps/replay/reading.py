@@ -17,7 +17,7 @@ from depth_estimation_ros.apps.replay.selection import SECOND, Selection
 from depth_estimation_ros.bags import RecordedMessage, Recording, Topic, stamp_in
 from depth_estimation_ros.bags.cameras import CAMERA_INFO_TYPE, IMAGE_TYPES
 from depth_estimation_ros.errors import DepthEstimationError
-from depth_estimation_ros.estimation import DepthPipeline, View
+from depth_estimation_ros.estimation import DepthEstimator, ModelInput
 from depth_estimation_ros.node.frames import FrameCamera, PreparedFrame
 
 LOOK_AHEAD_NS = SECOND
@@ -42,7 +42,7 @@ class Decoded:
     """
 
     frame: PreparedFrame
-    view: View
+    view: ModelInput
     camera_state: str
     milliseconds: float
 
@@ -75,7 +75,7 @@ class Reader:
     """
 
     def __init__(
-        self, plan: Plan, pipeline: DepthPipeline, skip: int, stop: threading.Event
+        self, plan: Plan, pipeline: DepthEstimator, skip: int, stop: threading.Event
     ) -> None:
         self._plan = plan
         self._pipeline = pipeline

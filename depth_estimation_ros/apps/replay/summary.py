@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from depth_estimation_ros.utils.files import written_whole
+from depth_estimation_ros.utils.files import atomic_write
 
 SUMMARY = "replay.json"
 REPORT = "report.html"
@@ -123,7 +123,7 @@ class ReplaySummary:
     def write(self, output: Path) -> Path:
         """Writes replay.json into the directory, all of it or nothing; returns its path."""
         path = output / SUMMARY
-        with written_whole(path) as unfinished:
+        with atomic_write(path) as unfinished:
             unfinished.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
         return path
 

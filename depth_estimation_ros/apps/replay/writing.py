@@ -14,7 +14,7 @@ from depth_estimation_ros.apps.replay.reading import CopiedMessage
 from depth_estimation_ros.apps.replay.summary import CameraSummary
 from depth_estimation_ros.apps.replay.topics import output_topics
 from depth_estimation_ros.bags import STORE, RecordingWriter
-from depth_estimation_ros.estimation import DepthPipeline
+from depth_estimation_ros.estimation import DepthEstimator
 from depth_estimation_ros.estimation.temporal_filter import TemporalFilter
 from depth_estimation_ros.messages import RECORDED
 from depth_estimation_ros.node.frames import EstimatedFrame
@@ -37,7 +37,7 @@ class ResultWriter:
 
     def __init__(
         self,
-        pipeline: DepthPipeline,
+        pipeline: DepthEstimator,
         writer: RecordingWriter,
         table: FrameTable,
         cameras: list[CameraSummary],

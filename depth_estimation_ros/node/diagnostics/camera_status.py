@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from depth_estimation_ros.engines.model_info import NetworkFacts
+from depth_estimation_ros.engines.model_info import ModelInfo
 from depth_estimation_ros.node.camera import Camera
-from depth_estimation_ros.node.diagnostics.image_findings import Finding
+from depth_estimation_ros.node.diagnostics.image_issues import ImageIssue
 from depth_estimation_ros.node.diagnostics.statistics import Statistics
 from depth_estimation_ros.node.diagnostics.status import (
     camera_status,
@@ -52,8 +52,8 @@ def statuses_of(
         )
     engine = network.values()["engine"] if network is not None else ""
     told: list[DiagnosticStatus] = []
-    wrong: list[Finding] = []  # in all cameras
-    made: list[Finding] = []  # of it, what concerns the output
+    wrong: list[ImageIssue] = []  # in all cameras
+    made: list[ImageIssue] = []  # of it, what concerns the output
     for camera in cameras:
         seen, of_output = _findings(camera, parameters)
         of_frames = status(
@@ -75,7 +75,7 @@ def statuses_of(
         made += [replace(finding, text=f"{camera.name}: {finding.text}") for finding in of_output]
         if of_frames.level != DiagnosticStatus.OK:
             is_error = of_frames.level == DiagnosticStatus.ERROR
-            wrong.append(Finding(f"{camera.name}: {of_frames.message}", is_error))
+            wrong.append(ImageIssue(f"{camera.name}: {of_frames.message}", is_error))
     of_all = status(
         total,
         name=f"{node}: depth",
@@ -89,7 +89,7 @@ def statuses_of(
     return [of_all, *told, timing, network_status(network, name=f"{node}: network")]
 
 
-def _findings(camera: Camera, parameters: Parameters) -> tuple[list[Finding], list[Finding]]:
+def _findings(camera: Camera, parameters: Parameters) -> tuple[list[ImageIssue], list[ImageIssue]]:
     """What is wrong with the images of a camera, and with what is made of them."""
     if camera.inputs is None:
         return [], []
@@ -106,6 +106,6 @@ def _camera_info(camera: Camera) -> str:
     return path.camera_info_state if path is not None else ""
 
 
-def _network(cameras: Sequence[Camera]) -> NetworkFacts | None:
+def _network(cameras: Sequence[Camera]) -> ModelInfo | None:
     path = cameras[0].path if cameras else None
     return path.network if path is not None else None

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from depth_estimation_ros.node.diagnostics.image_findings import (
+from depth_estimation_ros.node.diagnostics.image_issues import (
     COMPARED,
     ERRORS,
     EVENTS,
     STREAKS,
-    Finding,
+    ImageIssue,
     duration,
 )
 from depth_estimation_ros.node.diagnostics.image_samples import (
@@ -30,7 +30,7 @@ from depth_estimation_ros.node.diagnostics.image_samples import (
     sample,
     spread,
 )
-from depth_estimation_ros.node.diagnostics.rates import Rate, Streak
+from depth_estimation_ros.node.diagnostics.rates import ConsecutiveCounter, Rate
 
 STALLED_S = 5.0  # without an image for so long, something is wrong with the camera
 EVENT_S = 10.0  # so long an event is news
@@ -53,7 +53,7 @@ class Clock:
     simulated: bool = False
 
 
-class ImageWatch:
+class ImageMonitor:
     """Sees every image that comes in, decoded ones again, and what the network makes of them.
 
     May be used from several threads. Times are seconds of time.monotonic().
@@ -69,7 +69,7 @@ class ImageWatch:
         self._max_age = max_age
         self._opened_at = self._last_at = opened_at
         self._rate = Rate(opened_at)
-        self._streaks = {name: Streak() for name in STREAKS}
+        self._streaks = {name: ConsecutiveCounter() for name in STREAKS}
         self._events: dict[str, tuple[float, str]] = {}
         self._counts = dict.fromkeys(EVENTS, 0)
         self._stamp, self._age = 0.0, math.nan
@@ -152,16 +152,16 @@ class ImageWatch:
         """When the last image came; if none came yet, when the node began to listen."""
         return self._last_at
 
-    def stalled(self, at: float) -> Finding | None:
+    def stalled(self, at: float) -> ImageIssue | None:
         """That no image comes: a warning if none ever came, an error if the camera has stopped."""
         with self._lock:
             seconds, came = at - self._last_at, self._last_at > self._opened_at
         if seconds <= STALLED_S:
             return None
         why = ": the camera has stalled" if came else ""
-        return Finding(f"no image for {seconds:.0f} s{why}", is_error=came)
+        return ImageIssue(f"no image for {seconds:.0f} s{why}", is_error=came)
 
-    def findings(self, at: float, min_rate: float = 0.0) -> list[Finding]:
+    def findings(self, at: float, min_rate: float = 0.0) -> list[ImageIssue]:
         """What is wrong at this time, the errors first.
 
         Args:
@@ -172,18 +172,18 @@ class ImageWatch:
             return [stalled]
         with self._lock:
             found = [
-                Finding(self._tell(name), name in ERRORS)
+                ImageIssue(self._tell(name), name in ERRORS)
                 for name, streak in self._streaks.items()
                 if streak.is_long and at - streak.last < STALLED_S
             ]
             problem_at, problem = self._camera_problem
             if problem and at - problem_at < STALLED_S:
-                found.append(Finding(problem, is_error=True))
+                found.append(ImageIssue(problem, is_error=True))
             hz = self._rate.hz(at)
             if 0 < hz < min_rate and self._rate.is_settled(at):
-                found.append(Finding(f"images come at {hz:.1f} Hz, less than {min_rate:g}"))
+                found.append(ImageIssue(f"images come at {hz:.1f} Hz, less than {min_rate:g}"))
             found += [
-                Finding(text) for since, text in self._events.values() if at - since < EVENT_S
+                ImageIssue(text) for since, text in self._events.values() if at - since < EVENT_S
             ]
         return sorted(found, key=lambda finding: not finding.is_error)
 

@@ -36,7 +36,7 @@ class Rate:
         return at - self._since >= RATE_S
 
 
-class Streak:
+class ConsecutiveCounter:
     """Something that is true of each image, one after the other.
 
     Attributes:

@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
-from depth_estimation_ros.engines.model_info import NetworkFacts
-from depth_estimation_ros.node.diagnostics.image_findings import Finding
-from depth_estimation_ros.node.diagnostics.image_monitor import ImageWatch
+from depth_estimation_ros.engines.model_info import ModelInfo
+from depth_estimation_ros.node.diagnostics.image_issues import ImageIssue
+from depth_estimation_ros.node.diagnostics.image_monitor import ImageMonitor
 from depth_estimation_ros.node.diagnostics.statistics import SILENCE_S, Statistics, rss_mb
 from depth_estimation_ros.node.parameters import Parameters
 
@@ -27,9 +27,9 @@ def statuses(
     parameters: Parameters,
     *,
     state: str,
-    network: NetworkFacts | None,
+    network: ModelInfo | None,
     camera_info: str,
-    watch: ImageWatch | None,
+    watch: ImageMonitor | None,
 ) -> list[DiagnosticStatus]:
     """All statuses of the node. The first, "depth", has the level of the worst that is wrong.
 
@@ -72,7 +72,7 @@ def status(
     state: str,
     engine: str,
     camera_info: str,
-    findings: Sequence[Finding] = (),
+    findings: Sequence[ImageIssue] = (),
     enabled: bool = True,
 ) -> DiagnosticStatus:
     """The status of the node: what was counted, and all that is wrong.
@@ -89,9 +89,9 @@ def status(
     """
     found = list(findings)
     if statistics.error is not None:
-        found.insert(0, Finding(statistics.error, is_error=True))
+        found.insert(0, ImageIssue(statistics.error, is_error=True))
     if camera_info in ("unsupported", "uncalibrated", "missing"):
-        found.append(Finding(f"CameraInfo {camera_info}: no point cloud"))
+        found.append(ImageIssue(f"CameraInfo {camera_info}: no point cloud"))
     values = {
         "state": state,
         "enabled": str(enabled).lower(),
@@ -104,7 +104,7 @@ def status(
 
 
 def camera_status(
-    watch: ImageWatch | None, *, name: str, camera_info: str, findings: Sequence[Finding]
+    watch: ImageMonitor | None, *, name: str, camera_info: str, findings: Sequence[ImageIssue]
 ) -> DiagnosticStatus:
     """The status of the camera; stale while nobody listens to it.
 
@@ -121,7 +121,7 @@ def camera_status(
 
 
 def timing_status(
-    statistics: Statistics, *, name: str, engine: str, findings: Sequence[Finding]
+    statistics: Statistics, *, name: str, engine: str, findings: Sequence[ImageIssue]
 ) -> DiagnosticStatus:
     """The status of the output: its rate and the times of its stages; stale if there is none.
 
@@ -141,7 +141,7 @@ def timing_status(
     return make_status(name, engine, findings, values)
 
 
-def network_status(facts: NetworkFacts | None, *, name: str) -> DiagnosticStatus:
+def network_status(facts: ModelInfo | None, *, name: str) -> DiagnosticStatus:
     """The status of the network: which one it is; stale if none is open."""
     if facts is None:
         return stale_status(name, "no network is open")
@@ -150,8 +150,8 @@ def network_status(facts: NetworkFacts | None, *, name: str) -> DiagnosticStatus
 
 
 def output_findings(
-    statistics: Statistics, watch: ImageWatch, min_rate: float, max_latency_ms: float
-) -> list[Finding]:
+    statistics: Statistics, watch: ImageMonitor, min_rate: float, max_latency_ms: float
+) -> list[ImageIssue]:
     """What is wrong with the depth that goes out.
 
     Args:
@@ -166,18 +166,18 @@ def output_findings(
     hz, age = statistics.output
     expected = watch.is_settled(now) and not watch.stalled(now) and not statistics.skipped_lately
     if expected and hz < min_rate:
-        found.append(Finding(f"depth goes out at {hz:.1f} Hz, less than {min_rate:g}"))
+        found.append(ImageIssue(f"depth goes out at {hz:.1f} Hz, less than {min_rate:g}"))
     latency = statistics.stages.p99("end_to_end")
     if latency is not None and age < SILENCE_S and 0 < max_latency_ms < latency:
         text = f"depth comes {latency:.0f} ms late (p99), more than {max_latency_ms:g}"
-        found.append(Finding(text))
+        found.append(ImageIssue(text))
     return found
 
 
 def make_status(
     name: str,
     hardware_id: str,
-    findings: Sequence[Finding],
+    findings: Sequence[ImageIssue],
     values: Mapping[str, str],
     otherwise: str = "OK",
 ) -> DiagnosticStatus:

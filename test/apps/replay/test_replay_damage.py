@@ -13,7 +13,7 @@ from replay_runs import image_bag, options, run, summary_file, written
 from depth_estimation_ros.apps.replay.run import replay
 from depth_estimation_ros.bags import Damage
 from depth_estimation_ros.errors import BagError, EngineError
-from depth_estimation_ros.estimation import DepthPipeline, NetworkDepth
+from depth_estimation_ros.estimation import DepthEstimator, Prediction
 
 DEPTH = "/camera/depth_estimation/depth/image"
 FRAMES = 500
@@ -112,17 +112,17 @@ def test_a_network_that_fails_midway_leaves_what_was_done(
 ) -> None:
     bag = image_bag(tmp_path / "bag", 10)
     run(bag, tmp_path / "whole")
-    real, calls = DepthPipeline.infer, []
+    real, calls = DepthEstimator.infer, []
 
-    def failing(self: DepthPipeline, views: Any) -> list[NetworkDepth]:
+    def failing(self: DepthEstimator, views: Any) -> list[Prediction]:
         calls.append(len(views))
         if len(calls) > 4:
             raise EngineError("the GPU fell off the bus")
         return real(self, views)
 
-    monkeypatch.setattr(DepthPipeline, "infer", failing)
+    monkeypatch.setattr(DepthEstimator, "infer", failing)
     failed = run(bag, tmp_path / "out")
-    monkeypatch.setattr(DepthPipeline, "infer", real)
+    monkeypatch.setattr(DepthEstimator, "infer", real)
 
     assert (failed.frames_out, failed.exit_code) == (4, 2)
     assert failed.problem == "the GPU fell off the bus"

@@ -17,7 +17,7 @@ import torch
 from rich.console import Console
 
 from depth_estimation_ros.errors import ParameterError
-from depth_estimation_ros.estimation import DepthPipeline, PipelineSettings
+from depth_estimation_ros.estimation import DepthEstimator, EstimatorSettings
 from training.data.layouts import LAYOUTS, open_dataset
 from training.evaluation.files import as_json, write_file
 from training.evaluation.inputs import add_model_arguments, model_sha256, open_model, parse_options
@@ -128,7 +128,7 @@ def run(args: argparse.Namespace) -> int:
         raise ParameterError("nothing to measure", fix="Give --scenes or --data")
     values = sorted({0.0, *args.edge_filter})
     engine = open_model(args)
-    pipeline = DepthPipeline(engine, PipelineSettings())
+    pipeline = DepthEstimator(engine, EstimatorSettings())
     console = Console()
     # A file or pipe has no width of its own; the table must not be cut there.
     console = Console(width=console.width if console.is_terminal else 170)

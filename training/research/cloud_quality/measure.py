@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from depth_estimation_ros.errors import DatasetError, ParameterError
-from depth_estimation_ros.estimation import DepthPipeline, NetworkDepth
+from depth_estimation_ros.estimation import DepthEstimator, Prediction
 from depth_estimation_ros.estimation.metrics import median_ratio
 from training.evaluation.progress import frames_with_progress
 from training.research.cloud_quality.candidates import candidate_depths
@@ -107,7 +107,7 @@ class SetQuality:
 
 
 def measure_set(
-    pipeline: DepthPipeline,
+    pipeline: DepthEstimator,
     views: ViewSet,
     edge_filters: Sequence[float],
     *,
@@ -148,7 +148,7 @@ def measure_set(
 
 
 def finished_depths(
-    pipeline: DepthPipeline,
+    pipeline: DepthEstimator,
     view: TrueView,
     edge_filters: Sequence[float],
     *,
@@ -160,9 +160,7 @@ def finished_depths(
     for value in edge_filters:
         settings = replace(pipeline.settings, edge_filter=value)
         prepared = replace(answer.view, settings=settings)
-        finished[setting(value)] = pipeline.finish(
-            NetworkDepth(prepared, answer.numbers, 0.0)
-        ).depth
+        finished[setting(value)] = pipeline.finish(Prediction(prepared, answer.numbers, 0.0)).depth
     return finished | (candidate_depths(pipeline, answer) if candidates else {})
 
 

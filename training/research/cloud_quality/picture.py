@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from depth_estimation_ros.errors import CalibrationError
-from depth_estimation_ros.estimation import DepthPipeline
+from depth_estimation_ros.estimation import DepthEstimator
 from depth_estimation_ros.geometry.camera_model import deproject
 from depth_estimation_ros.visualization import cloud_picture
 from training.research.cloud_quality.measure import finished_depths
@@ -17,7 +17,7 @@ _SIZE = {"width": 720, "height": 520}
 
 
 def side_by_side(
-    pipeline: DepthPipeline, view: TrueView, edge_filter: float
+    pipeline: DepthEstimator, view: TrueView, edge_filter: float
 ) -> npt.NDArray[np.uint8]:
     """(H, W, 3) uint8 RGB: the true cloud, the node's without and the node's with the filter.
 

@@ -15,7 +15,7 @@ import torch
 from rich.console import Console
 
 from depth_estimation_ros.errors import ParameterError
-from depth_estimation_ros.estimation import DepthPipeline, PipelineSettings
+from depth_estimation_ros.estimation import DepthEstimator, EstimatorSettings
 from training.evaluation.files import as_json, write_file
 from training.evaluation.inputs import add_model_arguments, model_sha256, open_model
 from training.page_block import replace_block
@@ -104,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
     torch.set_num_threads(1)  # the tensors fit one core's cache: threads would wait for each other
     makers = {name: CANDIDATES[name] for name in CANDIDATES if name in {"none", *args.filters}}
     engine = open_model(args)
-    pipeline = DepthPipeline(engine, PipelineSettings())
+    pipeline = DepthEstimator(engine, EstimatorSettings())
     measured = [measure_sequence(pipeline, one, makers, args.step) for one in _sequences(args)]
     console = Console()
     # A file or pipe has no width of its own; the table must not be cut there.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from depth_estimation_ros.estimation import DepthPipeline
+from depth_estimation_ros.estimation import DepthEstimator
 from depth_estimation_ros.estimation.metrics import median_ratio
 from training.evaluation.progress import frames_with_progress
 from training.research.stability.motion import (
@@ -69,7 +69,7 @@ class Measured:
 
 
 def measure_sequence(
-    pipeline: DepthPipeline, frames: FrameSequence, makers: Makers, step: int
+    pipeline: DepthEstimator, frames: FrameSequence, makers: Makers, step: int
 ) -> Measured:
     """Runs the network once a frame and every filter on its answers.
 

@@ -14,13 +14,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from depth_estimation_ros.estimation import DepthPipeline, NetworkDepth
+from depth_estimation_ros.estimation import DepthEstimator, Prediction
 from depth_estimation_ros.estimation.temporal_filter import TemporalFilter
 
 Depth = npt.NDArray[np.float32]
 Picture = npt.NDArray[np.uint8]
 Smoother = Callable[[Depth, Picture], Depth]
-Finish = Callable[[DepthPipeline, NetworkDepth, int], Depth]
+Finish = Callable[[DepthEstimator, Prediction, int], Depth]
 """The depth in metres that is published of an answer with this stamp in nanoseconds; asked for each
 frame of a sequence in order."""
 
@@ -37,7 +37,7 @@ def published(smoother: Smoother | None = None, temporal_filter: float = 0.0) ->
     """
     past = TemporalFilter()
 
-    def finish(pipeline: DepthPipeline, answer: NetworkDepth, stamp_ns: int) -> Depth:
+    def finish(pipeline: DepthEstimator, answer: Prediction, stamp_ns: int) -> Depth:
         settings = replace(answer.view.settings, temporal_filter=temporal_filter)
         answer = replace(answer, view=replace(answer.view, settings=settings))
         if smoother is not None:
@@ -108,7 +108,7 @@ CANDIDATES: dict[str, Callable[[], Finish]] = {
 """By name; the numbers are weights of the new frame."""
 
 
-def smoothed(answer: NetworkDepth, smoother: Smoother) -> NetworkDepth:
+def smoothed(answer: Prediction, smoother: Smoother) -> Prediction:
     """The network's answer after the filter.
 
     Answers that are not above 0 (unknown, or no depth) stay as they are.

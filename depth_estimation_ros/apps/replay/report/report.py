@@ -11,7 +11,7 @@ from depth_estimation_ros.apps.replay.report.page import page
 from depth_estimation_ros.apps.replay.report.truth import Comparison
 from depth_estimation_ros.apps.replay.summary import REPORT, SUMMARY, CameraSummary, ReplaySummary
 from depth_estimation_ros.errors import BagError
-from depth_estimation_ros.utils.files import written_whole
+from depth_estimation_ros.utils.files import atomic_write
 
 
 def write_report(
@@ -46,7 +46,7 @@ def write_report(
         text = page(summary, frames, footage, on_comparison)
     path = output / REPORT
     try:
-        with written_whole(path) as part:
+        with atomic_write(path) as part:
             part.write_text(text, encoding="utf-8")
     except OSError as error:
         raise BagError(f"The report {path} cannot be written", found=error.strerror) from error

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 _PIXELS = 80_000
 
 
-def row_blocks(height: int, width: int) -> Iterator[slice]:
+def iter_row_chunks(height: int, width: int) -> Iterator[slice]:
     """Slices of whole rows, in order, that make up `height` rows of `width` pixels."""
     rows = max(1, _PIXELS // max(1, width))
     for first in range(0, height, rows):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Finding:
+class ImageIssue:
     """Something wrong, in words; an error if what comes out cannot be trusted, else a warning."""
 
     text: str
