@@ -96,6 +96,7 @@ setup(
             "pytest<8.4",
             "ruff",
             "mypy",
+            "import-linter",
             "types-PyYAML",
             "colcon-common-extensions",
             # 80 took away `setup.py develop --editable`, by which colcon makes symlinks

@@ -10,7 +10,6 @@ from depth_estimation_ros.bags.stamps import nearest, stamp_in, stamp_of
 from depth_estimation_ros.bags.topic import RecordedMessage, Topic
 from depth_estimation_ros.bags.types import STORE
 from depth_estimation_ros.bags.writer import RecordingWriter
-from depth_estimation_ros.geometry.calibration_file import read_calibration
 
 __all__ = [
     "STORE",
@@ -26,7 +25,6 @@ __all__ = [
     "merge_parts",
     "nearest",
     "open_recording",
-    "read_calibration",
     "stamp_in",
     "stamp_of",
 ]

@@ -9,8 +9,9 @@ import demo_recordings as made
 import numpy as np
 import pytest
 
-from depth_estimation_ros.bags import find_cameras, open_recording, read_calibration
+from depth_estimation_ros.bags import find_cameras, open_recording
 from depth_estimation_ros.errors import BagError, CalibrationError
+from depth_estimation_ros.geometry.calibration_file import read_calibration
 
 TIMES = made.stamps(2)
 

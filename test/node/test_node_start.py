@@ -52,7 +52,14 @@ NOT_ON_A_ROBOT = {
 NOT_AT_START = {"PIL", "argparse", "asyncio", "multiprocessing", "numpy.f2py", "unittest"}
 ROOMS_OF_COMMANDS = {
     f"depth_estimation_ros.{room}"
-    for room in ("cli", "demo", "estimate_depth", "media", "precision", "recordings", "replay")
+    for room in (
+        "apps.replay",
+        "apps.demo",
+        "apps.estimate_depth",
+        "media.videos",
+        "bags",
+        "engines.precision",
+    )
 }
 
 

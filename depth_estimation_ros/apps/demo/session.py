@@ -94,12 +94,12 @@ def run(
             "node": start("node", PACKAGE, *_node_arguments(options, source, logs)),
             "recorder": start(
                 "recorder",
-                f"{PACKAGE}.demo.recorder",
+                f"{PACKAGE}.apps.demo.recorder",
                 json.dumps({"bag": str(bag), "topics": topics.recorded(source.transport)}),
             ),
             "player": start(
                 "player",
-                f"{PACKAGE}.demo.player",
+                f"{PACKAGE}.apps.demo.player",
                 json.dumps(
                     {"source": asdict(options.source), "frame_timeout": options.frame_timeout}
                 ),

@@ -14,11 +14,11 @@ from depth_estimation_ros.bags import (
     RecordedMessage,
     Recording,
     nearest,
-    read_calibration,
     stamp_in,
 )
 from depth_estimation_ros.bags.cameras import CAMERA_INFO_TYPE
 from depth_estimation_ros.errors import CalibrationError, ParameterError
+from depth_estimation_ros.geometry.calibration_file import read_calibration
 from depth_estimation_ros.geometry.camera_model import CameraModel
 from depth_estimation_ros.messages import RECORDED
 from depth_estimation_ros.node.frames import FrameCamera, PreparedFrame, decode, read_camera
