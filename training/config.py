@@ -11,8 +11,8 @@ from typing import Any, Literal
 import yaml
 
 from depth_estimation_ros.errors import ParameterError
+from depth_estimation_ros.utils.schema import Schema, read_yaml
 from training.data.augment import Augmentation
-from training.schema import build
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ def load_config(path: str | Path) -> TrainingConfig:
     if not path.is_file():
         raise ParameterError(f"no training config {path}", fix="See config/training/.")
     try:
-        values = yaml.safe_load(path.read_text())
+        values = read_yaml(path)
     except yaml.YAMLError as error:
         raise ParameterError(f"{path} is not YAML ({' '.join(str(error).split())})") from error
     return parse_config(values, str(path))
@@ -173,7 +173,8 @@ def load_config(path: str | Path) -> TrainingConfig:
 def parse_config(values: Any, source: str) -> TrainingConfig:
     """Checks a mapping as read from YAML or kept in a checkpoint; ``source`` names it in errors."""
     special = {NamedConfig: _named, DataSetConfig: _data_set}
-    config: TrainingConfig = build(TrainingConfig, values, source, special)
+    schema = Schema(source, "the training config", special=special)
+    config: TrainingConfig = schema.build(TrainingConfig, values)
     _check_values(config, source)
     return config
 
@@ -232,6 +233,6 @@ def _data_set(value: Any, where: str) -> DataSetConfig:
         raise ParameterError(f"{where} is not a mapping", found=repr(value), expected="path: ...")
     own = {"layout": "folder", "weight": 1.0, "holdout": 0.0, **value}
     kinds = {"path": str, "layout": str, "weight": float, "holdout": float}
-    known = {key: build(kind, own.pop(key, None), f"{where}: {key}") for key, kind in kinds.items()}
+    known = {key: Schema(where).build(kind, own.pop(key, None), key) for key, kind in kinds.items()}
     # As kept in a checkpoint the options are a mapping of their own.
     return DataSetConfig(**known, options=dict(own.pop("options", own)))

@@ -1,7 +1,7 @@
 """What a network expects and what its output means, read from the model file itself.
 
-A card is one JSON object in the ONNX metadata (key `METADATA_KEY`), or, for a network of another
-house, the same fields in YAML beside the model. Both go through the same strict reader: a field
+A card is one JSON object in the ONNX metadata (key `METADATA_KEY`), or, for a third-party
+network, the same fields in YAML next to the model. Both go through the same strict reader: a field
 that is missing, unknown or out of range is an error that names it.
 """
 
@@ -11,16 +11,17 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 
 from depth_estimation_ros.errors import ModelError
-from depth_estimation_ros.utils import field_rules as rules
-from depth_estimation_ros.utils.yaml_file import read_yaml
+from depth_estimation_ros.utils.schema import Limit, NonEmptyText, Schema, read_yaml
 
 CARD_VERSION = 1
 METADATA_KEY = "depth_estimation_ros.model_card"
+MAX_SIDE = 16384  # pixels; a card must not decide how much memory is taken
+_FIX = "Correct the model card, or export the model again"
 
 EXAMPLE_CARD = """\
 card_version: 1
@@ -44,9 +45,40 @@ canonical_focal_px: null       # if set: metres = output * fx at network size / 
 """
 
 
+def _can_be_json(value: object) -> bool:
+    try:
+        json.dumps(value, allow_nan=False)
+    except (ValueError, TypeError):  # YAML has dates, sets and infinities, too
+        return False
+    return True
+
+
+Side = Annotated[
+    int,
+    Limit(
+        lambda side: 1 <= side <= MAX_SIDE,
+        f"a whole number of at least 1 and at most {MAX_SIDE} pixels",
+    ),
+]
+# Not for pixels in 0..255, as many sources give them.
+_IN_0_1 = "three numbers for pixels in 0..1 (those for 0..255 divided by 255)"
+Mean = Annotated[
+    tuple[float, ...],
+    Limit(lambda mean: len(mean) == 3 and min(mean) >= 0 and max(mean) <= 1, _IN_0_1),
+]
+Std = Annotated[
+    tuple[float, ...],
+    Limit(lambda std: len(std) == 3 and min(std) > 0 and max(std) <= 1, f"{_IN_0_1}, each above 0"),
+]
+Metrics = Annotated[
+    dict[str, Any],
+    Limit(_can_be_json, "a mapping of plain texts and finite numbers (quote dates)"),
+]
+
+
 @dataclass(frozen=True)
 class InputSpec:
-    """The picture a network takes.
+    """The image that a network takes.
 
     Attributes:
         height: nominal rows, a multiple of `multiple_of`.
@@ -59,14 +91,14 @@ class InputSpec:
         std: as `mean`.
     """
 
-    height: int
-    width: int
+    height: Side
+    width: Side
     color_order: Literal["rgb", "bgr"]
     dtype: Literal["uint8", "float32"]
     layout: Literal["NHWC", "NCHW"]
-    multiple_of: int | None = None
-    mean: tuple[float, float, float] | None = None
-    std: tuple[float, float, float] | None = None
+    multiple_of: Side | None = None
+    mean: Mean | None = None
+    std: Std | None = None
 
 
 @dataclass(frozen=True)
@@ -83,8 +115,8 @@ class OutputSpec:
 
     kind: Literal["metric_depth", "inverse_depth", "relative_depth"]
     unit: Literal["m", "1/m", ""]
-    min_depth: float
-    max_depth: float
+    min_depth: Annotated[float, Limit(lambda depth: depth >= 0, "metres, 0 or more")]
+    max_depth: Annotated[float, Limit(lambda depth: depth > 0, "metres above 0")]
 
 
 @dataclass(frozen=True)
@@ -94,7 +126,7 @@ class ModelCard:
     Attributes:
         name: of the model.
         licence: SPDX name of the weights' licence.
-        input: the picture it takes.
+        input: the image it takes.
         output: what comes out.
         model_version: of the weights.
         encoder: name of the backbone.
@@ -104,24 +136,26 @@ class ModelCard:
             and the numbers.
     """
 
-    name: str
-    licence: str
+    name: NonEmptyText
+    licence: NonEmptyText
     input: InputSpec
     output: OutputSpec
     model_version: str = ""
     encoder: str = ""
     training_data: tuple[str, ...] = ()
-    canonical_focal_px: float | None = None
-    metrics: tuple[dict[str, Any], ...] = ()
+    canonical_focal_px: (
+        Annotated[float, Limit(lambda focal: focal > 0, "pixels above 0")] | None
+    ) = None
+    metrics: tuple[Metrics, ...] = ()
 
     def to_json(self) -> str:
-        """The card as JSON text, with its version, as `from_json` reads it."""
+        """Return the card as JSON, with its version, as `from_json` reads it."""
         fields = {"card_version": CARD_VERSION, **dataclasses.asdict(self)}
         return json.dumps(fields, indent=1, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str, source: str) -> ModelCard:
-        """Reads a card from JSON.
+        """Read a card from JSON.
 
         Args:
             text: the JSON object.
@@ -131,36 +165,30 @@ class ModelCard:
             ModelError: not JSON, a card version this release cannot read, or a field that is
                 missing, unknown or wrong.
         """
-        try:
-            fields = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise ModelError(
-                f"{source}: the model card is not JSON ({error})",
-                fix="Export the model again, or write its card in YAML beside the model",
-            ) from error
-        return _read_card(fields, source)
+        schema = Schema(source, "the model card", ModelError, _FIX)
+        return read_card(schema.parse_json(text), schema)
 
     @classmethod
     def from_yaml_file(cls, path: str | Path) -> ModelCard:
-        """Reads a card from a YAML file; the fields are those of the JSON.
+        """Read a card from a YAML file; the fields are those of the JSON.
 
         Raises:
             ModelError: as `from_json`, or the file cannot be read.
         """
         try:
-            fields = read_yaml(Path(path))
+            values = read_yaml(Path(path))
         except (OSError, UnicodeDecodeError) as error:
             raise ModelError(f"{path}: the model card cannot be read ({error})") from error
         except yaml.YAMLError as error:
             shown = " ".join(str(error).split())
             raise ModelError(
-                f"{path}: the model card is not YAML ({shown})", fix="Mend that line"
+                f"{path}: the model card is not YAML ({shown})", fix="Fix that line"
             ) from error
-        return _read_card(fields, str(path))
+        return read_card(values, Schema(str(path), "the model card", ModelError, _FIX))
 
 
 def card_of_model(text: str | None, path: Path) -> ModelCard:
-    """The card of an ONNX file: the one inside it, else the one in YAML beside it.
+    """Return the card of an ONNX file: the one inside it, else the one in YAML next to it.
 
     Args:
         text: what the file's metadata has for `METADATA_KEY`, if anything.
@@ -182,96 +210,44 @@ def card_of_model(text: str | None, path: Path) -> ModelCard:
     )
 
 
-_INPUT_RULES: rules.Rules = {
-    "height": rules.side,
-    "width": rules.side,
-    "color_order": rules.one_of("rgb", "bgr"),
-    "dtype": rules.one_of("uint8", "float32"),
-    "layout": rules.one_of("NHWC", "NCHW"),
-    "multiple_of": rules.or_null(rules.side),
-    "mean": rules.or_null(rules.per_channel(above_zero=False)),
-    "std": rules.or_null(rules.per_channel(above_zero=True)),
-}
-_OUTPUT_RULES: rules.Rules = {
-    "kind": rules.one_of("metric_depth", "inverse_depth", "relative_depth"),
-    "unit": rules.one_of("m", "1/m", ""),
-    "min_depth": rules.number(0.0, "metres, 0 or more"),
-    "max_depth": rules.number(0.0, "metres above 0", above=True),
-}
-_CARD_RULES: rules.Rules = {
-    "name": rules.some_text,
-    "licence": rules.some_text,
-    "input": rules.an_object,
-    "output": rules.an_object,
-    "model_version": rules.text,
-    "encoder": rules.text,
-    "training_data": rules.texts,
-    "canonical_focal_px": rules.or_null(rules.number(0.0, "pixels above 0", above=True)),
-    "metrics": rules.objects,
-}
+def read_card(values: Any, schema: Schema) -> ModelCard:
+    """Return the card whose fields JSON or YAML gave.
 
-
-def _read_card(fields: Any, source: str) -> ModelCard:
-    if not isinstance(fields, dict):
-        raise ModelError(
-            f"{source}: the model card is not an object with fields",
-            found=type(fields).__name__,
-            fix="Export the model again, or write the card anew",
-        )
-    version = fields.get("card_version")
-    if version != CARD_VERSION or isinstance(version, bool):
-        raise ModelError(
-            f"{source}: field 'card_version'",
-            found="nothing" if version is None else rules.shown(version),
-            expected=f"{CARD_VERSION}, the only version this release reads",
-            fix="Update depth_estimation_ros if the card is newer; export the model again if older",
-        )
-    fields = {key: value for key, value in fields.items() if key != "card_version"}
-    problem = rules.Problem(ModelError, source, "Mend that field of the model card")
-    values = rules.read_fields(ModelCard, _CARD_RULES, fields, problem)
-    values["input"] = InputSpec(
-        **rules.read_fields(InputSpec, _INPUT_RULES, values["input"], problem, "input.")
+    Raises:
+        schema.error: a field is missing, unknown or wrong, or the card is of another version.
+    """
+    version_fix = (
+        "Update depth_estimation_ros if the card is newer; export the model again if older"
     )
-    values["output"] = OutputSpec(
-        **rules.read_fields(OutputSpec, _OUTPUT_RULES, values["output"], problem, "output.")
-    )
-    card = ModelCard(**values)
-    _check_input(card.input, source)
-    _check_output(card.output, source)
+    values = schema.take_version(values, "card_version", CARD_VERSION, version_fix)
+    card: ModelCard = schema.build(ModelCard, values)
+    _check_input(card.input, schema)
+    _check_output(card.output, schema)
     return card
 
 
-def _check_input(spec: InputSpec, source: str) -> None:
+def _check_input(spec: InputSpec, schema: Schema) -> None:
     for name in ("mean", "std"):
         value = getattr(spec, name)
         if spec.dtype == "uint8" and value is not None:
-            raise _field_error(source, f"input.{name}", value, "null, because dtype is uint8")
+            raise schema.wrong(f"input.{name}", value, "null, because dtype is uint8")
         if spec.dtype == "float32" and value is None:
             neutral = "[0, 0, 0]" if name == "mean" else "[1, 1, 1]"
             expected = f"three numbers, because dtype is float32 ({neutral} for plain 0..1)"
-            raise _field_error(source, f"input.{name}", "nothing", expected)
+            raise schema.wrong(f"input.{name}", "nothing", expected)
     for name in ("height", "width"):
         value = getattr(spec, name)
         if spec.multiple_of is not None and value % spec.multiple_of != 0:
             expected = f"a multiple of input.multiple_of, {spec.multiple_of}"
-            raise _field_error(source, f"input.{name}", value, expected)
+            raise schema.wrong(f"input.{name}", value, expected)
 
 
-def _check_output(spec: OutputSpec, source: str) -> None:
+def _check_output(spec: OutputSpec, schema: Schema) -> None:
     units = {"metric_depth": ("m",), "inverse_depth": ("1/m", ""), "relative_depth": ("",)}
     if spec.unit not in units[spec.kind]:
         expected = " or ".join(repr(unit) for unit in units[spec.kind])
         expected += f", because kind is {spec.kind}"
-        raise _field_error(source, "output.unit", repr(spec.unit), expected)
+        raise schema.wrong("output.unit", repr(spec.unit), expected)
     if spec.min_depth >= spec.max_depth:
         expected = f"more than output.min_depth, {spec.min_depth}"
-        raise _field_error(source, "output.max_depth", spec.max_depth, expected)
-
-
-def _field_error(source: str, field: str, found: object, expected: str) -> ModelError:
-    return ModelError(
-        f"{source}: field '{field}'",
-        found=found,
-        expected=expected,
-        fix="Mend that field of the model card",
-    )
+        raise schema.wrong("output.max_depth", spec.max_depth, expected)

@@ -9,7 +9,7 @@ import yaml
 
 from depth_estimation_ros.errors import CalibrationError
 from depth_estimation_ros.geometry.camera_model import CameraModel
-from depth_estimation_ros.utils.yaml_file import read_yaml
+from depth_estimation_ros.utils.schema import read_yaml
 
 _MATRICES = {
     "camera_matrix": "K",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,7 @@ def test_wrong_values_are_listed_for_every_field() -> None:
 def test_a_wrong_value_is_named(name: str, value: Any) -> None:
     with pytest.raises(EngineError, match=rf"x\.json: .*(field '{name}|card)") as error:
         Sidecar.from_json(changed(**{name: value}), "x.json")
-    assert "Build the engine again" in str(error.value) or "Take the field out" in str(error.value)
+    assert re.search("Build the engine again|Remove the field|Update depth", str(error.value))
 
 
 @pytest.mark.parametrize("name", [name for name in WRONG if name != "built_by"])
@@ -105,7 +106,7 @@ def test_another_version_is_refused(version: Any) -> None:
 
 def test_a_card_of_a_newer_release_is_an_engine_error() -> None:
     card = json.loads(SIDECAR.card.to_json()) | {"card_version": 99}
-    with pytest.raises(EngineError, match=r"model card in the sidecar.*found 99"):
+    with pytest.raises(EngineError, match=r"field 'card': field 'card_version'.*found 99"):
         Sidecar.from_json(changed(card=card), "x.json")
 
 

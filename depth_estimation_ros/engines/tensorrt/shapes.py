@@ -5,11 +5,19 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
-from depth_estimation_ros.engines.model_card import InputSpec
+from depth_estimation_ros.engines.model_card import MAX_SIDE, InputSpec
 from depth_estimation_ros.errors import EngineError
+from depth_estimation_ros.utils.schema import Limit
 
-Shape = tuple[int, ...]
+Shape = Annotated[
+    tuple[int, ...],
+    Limit(
+        lambda shape: len(shape) == 4 and min(shape) >= 1 and max(shape) <= MAX_SIDE,
+        f"four whole numbers of at least 1 and at most {MAX_SIDE}",
+    ),
+]
 
 
 @dataclass(frozen=True)
