@@ -1,7 +1,7 @@
 """The mathematics of one frame: a colour image and its camera in, depth in metres out.
 
-No ROS here. An image is prepared, goes through the network, and its depth is finished: three steps
-of `DepthEstimator`, which may run in three threads. What each does is in the modules beside it.
+No ROS here. Each image takes three steps, which may run in three threads: `prepare`, `infer` and
+`finish` of `DepthEstimator`.
 """
 
 from __future__ import annotations
@@ -13,12 +13,24 @@ import numpy as np
 
 from depth_estimation_ros.engines import Engine
 from depth_estimation_ros.engines.model_card import ModelCard, OutputSpec
-from depth_estimation_ros.estimation.finishing import to_depth
-from depth_estimation_ros.estimation.frame import Depth, DepthResult, ModelInput, Prediction, Rgb
-from depth_estimation_ros.estimation.limits import LIMIT_TOLERANCE, check_limits, check_settings
-from depth_estimation_ros.estimation.metres import check_metric, metric_scale, to_metres
+from depth_estimation_ros.estimation.frame import (
+    Depth,
+    DepthResult,
+    EstimatorSettings,
+    ModelInput,
+    Prediction,
+    Rgb,
+)
+from depth_estimation_ros.estimation.postprocessing import (
+    LIMIT_TOLERANCE,
+    check_limits,
+    check_metric,
+    check_settings,
+    metric_scale,
+    to_depth,
+    to_metres,
+)
 from depth_estimation_ros.estimation.preprocessing import network_size, resize_image, to_input
-from depth_estimation_ros.estimation.settings import EstimatorSettings
 from depth_estimation_ros.estimation.temporal_filter import FilterContext, TemporalFilter
 from depth_estimation_ros.geometry.camera_model import CameraModel
 
@@ -27,7 +39,7 @@ class DepthEstimator:
     """Turns images into metric depth with one engine.
 
     Args:
-        engine: an open engine; it stays the caller's to close.
+        engine: an open engine; the caller closes it.
         settings: see `EstimatorSettings`; may be replaced at any time through `.settings`.
 
     Raises:
@@ -51,7 +63,7 @@ class DepthEstimator:
         self._settings = settings
 
     def run(self, rgb: Rgb, camera: CameraModel | None) -> DepthResult:
-        """Depth of one image: `run_batch` of one.
+        """Return the depth of one image: `run_batch` of one.
 
         Args:
             rgb: (H, W, 3) uint8.
@@ -60,7 +72,7 @@ class DepthEstimator:
         return self.run_batch([(rgb, camera)])[0]
 
     def run_batch(self, images: Sequence[tuple[Rgb, CameraModel | None]]) -> list[DepthResult]:
-        """Depth of several images, which may differ in size and camera: the three steps below.
+        """Return the depth of several images, which may differ in size and camera.
 
         Args:
             images: as for `run`, each with its camera.
@@ -70,11 +82,11 @@ class DepthEstimator:
             ParameterError: with one camera's focal length the limits leave no depth between them;
                 raised before the network is run.
         """
-        views = [self.prepare(rgb, camera) for rgb, camera in images]
-        return [self.finish(output) for output in self.infer(views)]
+        inputs = [self.prepare(rgb, camera) for rgb, camera in images]
+        return [self.finish(prediction) for prediction in self.infer(inputs)]
 
     def prepare(self, rgb: Rgb, camera: CameraModel | None) -> ModelInput:
-        """What goes to the network for one image, with the settings of this moment; in any thread.
+        """Return the network's input for one image, with the present settings; in any thread.
 
         Raises:
             ParameterError: with this focal length the limits leave no depth between them.
@@ -84,77 +96,78 @@ class DepthEstimator:
         calibrated = camera if camera is not None and camera.is_calibrated else None
         network_h, network_w = network_size(height, width, card.input)
 
-        eye = calibrated or CameraModel.from_hfov(width, height, settings.assumed_hfov_deg)
-        scale = metric_scale(card, eye.scaled(network_w, network_h).fx)
+        effective_camera = calibrated or CameraModel.from_hfov(
+            width, height, settings.assumed_hfov_deg
+        )
+        scale = metric_scale(card, effective_camera.scaled(network_w, network_h).fx)
         scale *= settings.scale_correction
         near, far = check_limits(card.output, settings, scale)
 
-        picture = to_input(resize_image(rgb, network_h, network_w), card.input)
-        return ModelInput(picture, (height, width), calibrated, settings, scale, near, far)
+        batch = to_input(resize_image(rgb, network_h, network_w), card.input)
+        return ModelInput(batch, (height, width), calibrated, settings, scale, near, far)
 
-    def infer(self, views: Sequence[ModelInput]) -> list[Prediction]:
-        """The network's answers, in the order of the views; in the engine's thread.
+    def infer(self, inputs: Sequence[ModelInput]) -> list[Prediction]:
+        """Return the network's predictions, in the order of the inputs; in the engine's thread.
 
-        Views of the same size go together, up to the engine's `max_batch` at a time. The answers
-        are copies, so they stay as they are.
+        Inputs of the same size go together, up to the engine's `max_batch` at a time. The
+        predictions are copies: later runs do not change them.
 
         Raises:
             EngineError: the network failed.
         """
-        answers: dict[int, Prediction] = {}
-        for places in _batches([view.input.shape for view in views], self.engine.max_batch):
-            inputs = [views[place].input for place in places]
-            batch = inputs[0] if len(inputs) == 1 else np.concatenate(inputs)
+        predictions: dict[int, Prediction] = {}
+        for indices in _batches([each.batch.shape for each in inputs], self.engine.max_batch):
+            arrays = [inputs[index].batch for index in indices]
+            batch = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
             start = time.perf_counter()
             raw = self.engine.infer(batch)
-            engine_ms = 1e3 * (time.perf_counter() - start) / len(places)
+            engine_ms = 1e3 * (time.perf_counter() - start) / len(indices)
 
-            for place, numbers in zip(places, raw, strict=True):
-                answers[place] = Prediction(views[place], numbers.copy(), engine_ms)
-        return [answers[place] for place in range(len(views))]
+            for index, values in zip(indices, raw, strict=True):
+                predictions[index] = Prediction(inputs[index], values.copy(), engine_ms)
+        return [predictions[index] for index in range(len(inputs))]
 
     def finish(
-        self, answer: Prediction, past: TemporalFilter | None = None, stamp_ns: int = 0
+        self, prediction: Prediction, history: TemporalFilter | None = None, stamp_ns: int = 0
     ) -> DepthResult:
-        """The network's answer as depth in metres at the size that was asked for; in any thread.
+        """Return the prediction as depth in metres at the size of the settings; in any thread.
 
         Args:
-            answer: of one image.
-            past: of its camera, whose images then come in order; without one, nothing is smoothed
-                over time.
-            stamp_ns: nanoseconds, of the image, for `past`.
+            prediction: of one image.
+            history: of its camera, whose images then come in order; without one, nothing is
+                smoothed over time.
+            stamp_ns: nanoseconds, of the image, for `history`.
         """
-        view, card = answer.view, self.engine.card
-        near, far = view.near, view.far
-        height, width = _output_size(*view.size, card, view.settings)
-        depth = to_metres(answer.numbers, card.output, view.scale)
-        if past is not None:
-            depth = _smoothed(depth, view, card.output, past, stamp_ns)
-        depth = to_depth(depth, near, far, (height, width), view.settings.edge_filter)
-        camera = view.camera.scaled(width, height) if view.camera is not None else None
-        return DepthResult(depth, camera, answer.engine_ms, near, far)
+        given, card = prediction.model_input, self.engine.card
+        height, width = _output_size(*given.image_size, card, given.settings)
+        depth = to_metres(prediction.values, card.output, given.scale)
+        if history is not None:
+            depth = _smoothed(depth, given, card.output, history, stamp_ns)
+        depth = to_depth(depth, given.near, given.far, (height, width), given.settings.edge_filter)
+        camera = given.camera.scaled(width, height) if given.camera is not None else None
+        return DepthResult(depth, camera, prediction.engine_ms, given.near, given.far)
 
     def output_size(self, image_h: int, image_w: int) -> tuple[int, int]:
-        """The height and width of the depth of an image of this size, with the present settings."""
+        """Return the height and width of the depth of an image of this size."""
         return _output_size(image_h, image_w, self.engine.card, self._settings)
 
     def warm_up(self) -> None:
-        """Runs the network on a black picture, so that the first real frame is as fast as any."""
+        """Run the network on a black image, so that the first real frame is not slower."""
         spec = self.engine.card.input
         batch = to_input(np.zeros((spec.height, spec.width, 3), np.uint8), spec)
         for _ in range(2):
             self.engine.infer(batch)
 
 
-def _batches(shapes: Sequence[tuple[int, ...]], largest: int | None) -> Iterator[list[int]]:
-    """The places of equal shapes, in order, at most `largest` together."""
+def _batches(shapes: Sequence[tuple[int, ...]], max_batch: int | None) -> Iterator[list[int]]:
+    """Yield the indices of equal shapes, in order, at most `max_batch` together."""
     groups: dict[tuple[int, ...], list[int]] = {}
-    for place, shape in enumerate(shapes):
-        groups.setdefault(shape, []).append(place)
-    for places in groups.values():
-        step = largest or len(places)
-        yield from (places[first : first + step] for first in range(0, len(places), step))
+    for index, shape in enumerate(shapes):
+        groups.setdefault(shape, []).append(index)
+    for indices in groups.values():
+        step = max_batch or len(indices)
+        yield from (indices[first : first + step] for first in range(0, len(indices), step))
 
 
 def _output_size(
@@ -166,16 +179,18 @@ def _output_size(
 
 
 def _smoothed(
-    metres: Depth, view: ModelInput, output: OutputSpec, past: TemporalFilter, stamp_ns: int
+    metres: Depth, given: ModelInput, output: OutputSpec, history: TemporalFilter, stamp_ns: int
 ) -> Depth:
-    """At the network's size and before the limits of the settings: cheap, and free of their edges.
+    """Smooth over time at the network's size and before the limits of the settings.
 
-    What the network says at its own limits is no depth, and not smoothed.
+    That is cheap, and free of the limits' edges. Values at the network's own limits are no depth,
+    and not smoothed.
     """
-    weight = view.settings.temporal_filter
+    weight = given.settings.temporal_filter
     if weight == 0:
-        past.forget()  # switched on again, it begins anew
+        history.reset()  # no old frame returns when it is switched on again
         return metres
-    near = output.min_depth * view.scale * (1.0 + LIMIT_TOLERANCE)
-    far = output.max_depth * view.scale * (1.0 - LIMIT_TOLERANCE)
-    return past.smooth(metres, weight, FilterContext(stamp_ns, view.size, view.camera, near, far))
+    near = output.min_depth * given.scale * (1.0 + LIMIT_TOLERANCE)
+    far = output.max_depth * given.scale * (1.0 - LIMIT_TOLERANCE)
+    context = FilterContext(stamp_ns, given.image_size, given.camera, near, far)
+    return history.smooth(metres, weight, context)

@@ -1,4 +1,4 @@
-"""From a picture to what goes into the network: its size, its pixels, its numbers."""
+"""From an image to the network's input: size, resizing, colour order, normalisation."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import numpy.typing as npt
 from depth_estimation_ros.engines.model_card import InputSpec
 from depth_estimation_ros.estimation.frame import Rgb
 
-_LARGEST_AREA = 4  # of a network's input, in its nominal area
+_MAX_AREA = 4  # of a network's input, in multiples of its nominal area
 
 
 @lru_cache(maxsize=32)
 def network_size(image_h: int, image_w: int, spec: InputSpec) -> tuple[int, int]:
-    """The height and width at which an image goes through the network.
+    """Return the height and width at which an image goes through the network.
 
-    A fixed input is what it is: the image is stretched to it. A free one gets, of all multiples,
-    the pair with the least aspect distortion and an area near the nominal one; a factor in the
-    area weighs a quarter of the same factor in the aspect. A strip would ask for thousands of
-    times the area: beyond `_LARGEST_AREA` times the nominal one, it is stretched.
+    To a fixed input the image is stretched. A free one gets, of all multiples, the pair with the
+    least aspect distortion and an area near the nominal one; a factor in the area weighs a quarter
+    of the same factor in the aspect. A narrow strip, which would need thousands of times the area,
+    is stretched beyond `_MAX_AREA` times the nominal one.
     """
     step = spec.multiple_of
     if step is None:
@@ -36,20 +36,22 @@ def network_size(image_h: int, image_w: int, spec: InputSpec) -> tuple[int, int]
 
     # In steps; without a bound a row of 60000 pixels would make a network of 0.1 Mpixel 30 times
     # its memory, and one of 10 million pixels would not end.
-    most = max(1, _LARGEST_AREA * area // step**2)
+    max_cells = max(1, _MAX_AREA * area // step**2)
     candidates = []
-    for h in range(1, min(widest, most) + 1):
+    for h in range(1, min(widest, max_cells) + 1):
         fitting = math.floor(h * aspect)
-        candidates += [(h * step, max(1, min(w, most // h)) * step) for w in (fitting, fitting + 1)]
+        candidates += [
+            (h * step, max(1, min(w, max_cells // h)) * step) for w in (fitting, fitting + 1)
+        ]
     return min(candidates, key=cost)
 
 
 def resize_image(rgb: Rgb, height: int, width: int) -> Rgb:
-    """Resizes a picture: averaging areas when it shrinks (no aliasing), bilinear when it grows.
+    """Resize an image: averaging areas when it shrinks (no aliasing), bilinear when it grows.
 
-    OpenCV averages 2x2 pixels ten times faster than areas with parts of pixels. So a picture that
+    OpenCV averages 2x2 pixels ten times faster than areas with parts of pixels. So an image that
     shrinks to half or less is halved while both sides allow it. If less than another half is left,
-    neighbours are blended: the halves have taken away most of what could alias.
+    neighbours are blended: halving has removed most of what could alias.
     """
     if rgb.shape[:2] == (height, width):
         return rgb
@@ -64,12 +66,12 @@ def _method(rgb: Rgb, height: int, width: int, is_smooth: bool) -> int:
         return cv2.INTER_LINEAR
     if not is_smooth or max(shrinks_by) >= 2.0:
         return cv2.INTER_AREA
-    # Bilinear would blur what shrinks by little, bicubic would let alias what shrinks by much.
+    # Bilinear would blur when the image shrinks little, bicubic would alias when it shrinks much.
     return cv2.INTER_CUBIC if max(shrinks_by) < 1.5 else cv2.INTER_LINEAR
 
 
 def _halved(rgb: Rgb, height: int, width: int) -> Rgb:
-    """Halved as often as whole pixels allow without going below a size."""
+    """Halve an image as often as whole pixels allow without going below a size."""
     rows, columns = rgb.shape[:2]
     while rows >= 2 * height and columns >= 2 * width and rows % 2 == columns % 2 == 0:
         rows, columns = rows // 2, columns // 2
@@ -78,13 +80,13 @@ def _halved(rgb: Rgb, height: int, width: int) -> Rgb:
 
 
 def to_input(rgb: Rgb, spec: InputSpec) -> npt.NDArray[np.generic]:
-    """A batch of one, as the card wants it, from (h, w, 3) uint8 RGB at network size."""
-    picture: npt.NDArray[np.generic] = rgb
+    """Return a batch of one, as the card specifies, of (h, w, 3) uint8 RGB at network size."""
+    image: npt.NDArray[np.generic] = rgb
     if spec.color_order == "bgr":
-        picture = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+        image = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
     if spec.mean is not None and spec.std is not None:
         mean, std = np.array(spec.mean, np.float32), np.array(spec.std, np.float32)
-        picture = picture * (np.float32(1.0 / 255.0) / std) - mean / std
+        image = image * (np.float32(1.0 / 255.0) / std) - mean / std
     if spec.layout == "NCHW":
-        picture = picture.transpose(2, 0, 1)
-    return np.ascontiguousarray(picture)[np.newaxis]
+        image = image.transpose(2, 0, 1)
+    return np.ascontiguousarray(image)[np.newaxis]

@@ -149,7 +149,7 @@ class FrameProcessor:
 
     def time_jumped(self) -> None:
         """Forget the depths that were in view; from any thread."""
-        self._past.forget()
+        self._past.reset()
         self._colors.reset()
 
     def process(self, frame: Frame) -> PublishJob:
@@ -190,8 +190,8 @@ class FrameProcessor:
             decoded_ms = _since(taken_at)
             (answer,) = self._pipeline.infer([view])
             answered_at = time.monotonic()
-            check_prediction(answer.numbers, self.engine.card.output)
-            frame.watch.answer(answer.numbers, taken_at)
+            check_prediction(answer.values, self.engine.card.output)
+            frame.watch.answer(answer.values, taken_at)
             result = self._pipeline.finish(answer, self._past, prepared.stamp_ns)
         except CalibrationError as error:
             frame.watch.camera_disagrees(str(error), taken_at)

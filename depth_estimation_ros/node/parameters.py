@@ -13,7 +13,7 @@ from typing import Any
 from depth_estimation_ros.engines.factory import AUTO, BACKENDS, PRECISIONS, EngineOptions
 from depth_estimation_ros.errors import ParameterError
 from depth_estimation_ros.estimation import EstimatorSettings
-from depth_estimation_ros.estimation.temporal_filter import MOST
+from depth_estimation_ros.estimation.temporal_filter import MAX_WEIGHT
 from depth_estimation_ros.media.picture_header import DEFAULT_MAX_PIXELS
 from depth_estimation_ros.visualization import (
     COLOR_MAPS,
@@ -136,7 +136,7 @@ class Parameters:
         0.0,
         "Weight of the frames before in each pixel's depth: less flicker. A pixel that changes by "
         "more than 10 % takes its new depth at once. 0 is off; 0.5 is a good start.",
-        limits=(0.0, MOST),
+        limits=(0.0, MAX_WEIGHT),
     )
     scale_correction: float = _parameter(
         1.0,

@@ -15,7 +15,7 @@ from depth_estimation_ros.errors import ParameterError
 from depth_estimation_ros.estimation import (
     LIMIT_TOLERANCE,
     EstimatorSettings,
-    name_limits,
+    apply_limits,
     to_depth,
 )
 from depth_estimation_ros.geometry.camera_model import CameraModel
@@ -53,7 +53,7 @@ def test_one_pixel_near_a_limit_is_named_as_if_all_were_looked_through(
     raw = np.random.default_rng(1).uniform(1.0, 9.0, (24, 32)).astype(np.float32)
     raw[7, 9] = limit * (1.0 + tolerances * LIMIT_TOLERANCE)
     expected = cv2.resize(np.clip(raw, 0.1, 80.0), (131, 97))
-    name_limits(expected, 0.1, 80.0)
+    apply_limits(expected, 0.1, 80.0)
     found = to_depth(raw, 0.1, 80.0, (97, 131))
     np.testing.assert_array_equal(found, expected)
 

@@ -163,7 +163,7 @@ def test_another_network_size_begins_anew() -> None:
 def test_what_was_forgotten_is_gone() -> None:
     past = TemporalFilter()
     past.smooth(wall(2.0), 0.5, START)
-    past.forget()
+    past.reset()
     assert (past.smooth(wall(2.1), 0.5, START) == wall(2.1)).all()
 
 

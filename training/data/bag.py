@@ -21,7 +21,11 @@ from depth_estimation_ros.bags.cameras import (
 )
 from depth_estimation_ros.bags.topic import listed, named_topic
 from depth_estimation_ros.errors import CalibrationError, DatasetError, ImageError
-from depth_estimation_ros.estimation.comparison import PAIR_TOLERANCE_NS, registered, sampled
+from depth_estimation_ros.estimation.metrics import (
+    PAIR_TOLERANCE_NS,
+    registered_topics,
+    sample_nearest,
+)
 from training.data.bag_pack import Topics, packed
 from training.data.sample import Sample, SampleSet
 
@@ -124,7 +128,7 @@ class BagSamples(SampleSet):
                 expected="the same ratio of width and height",
                 fix="Register the depth to the pictures, for instance by depth_image_proc",
             )
-        return sampled(depth, shape)
+        return sample_nearest(depth, shape)
 
     def _camera(
         self, image: int, shape: tuple[int, ...]
@@ -195,7 +199,7 @@ def _depth_of(image: Topic, depths: list[Topic], recording: Recording, bag: Path
         )
     frame = _frame_id(recording, image)
     frames = {topic.name: _frame_id(recording, topic) for topic in depths}
-    same = registered(frame, frames)
+    same = registered_topics(frame, frames)
     if len(same) != 1:
         choice = ", ".join(f"{topic} in frame {frames[topic.name]!r}" for topic in depths)
         raise DatasetError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from depth_estimation_ros.estimation import DepthEstimator, DepthResult, name_limits
+from depth_estimation_ros.estimation import DepthEstimator, DepthResult, apply_limits
 from depth_estimation_ros.geometry.camera_model import CameraModel
 from training.data.sample import Sample
 
@@ -23,7 +23,7 @@ def predict(pipeline: DepthEstimator, sample: Sample, *, flip: bool = False) -> 
     other = pipeline.run(np.ascontiguousarray(sample.rgb[:, ::-1]), camera_of(sample, mirror=True))
     pair = [np.clip(d, frame.near, frame.far) for d in (frame.depth, other.depth[:, ::-1])]
     depth: npt.NDArray[np.float32] = (pair[0] + pair[1]) * np.float32(0.5)
-    name_limits(depth, frame.near, frame.far)
+    apply_limits(depth, frame.near, frame.far)
     spent = frame.engine_ms + other.engine_ms
     return DepthResult(depth, frame.camera, spent, frame.near, frame.far)
 

@@ -19,9 +19,13 @@ from depth_estimation_ros.apps.demo.session import DemoOptions, Outcome
 from depth_estimation_ros.apps.demo.sources import Source
 from depth_estimation_ros.engines import open_engine, resolve_model
 from depth_estimation_ros.engines.model_card import ModelCard
-from depth_estimation_ros.estimation import comparison
-from depth_estimation_ros.estimation.comparison import Pair, paired, sampled
-from depth_estimation_ros.estimation.metrics import depth_metrics
+from depth_estimation_ros.estimation import metrics
+from depth_estimation_ros.estimation.metrics import (
+    Pair,
+    depth_metrics,
+    match_stamps,
+    sample_nearest,
+)
 from depth_estimation_ros.visualization import PreviewRow, cloud_picture, preview
 
 ROWS = 5  # of the preview
@@ -73,7 +77,7 @@ def summarize(
 
 
 def accuracy(recording: Recording, source: Source, max_depth: float) -> dict[str, Any]:
-    """Errors against the ground truth, as `comparison.Accuracy` explains them, for JSON.
+    """Errors against the ground truth, as `metrics.Accuracy` explains them, for JSON.
 
     Args:
         recording: what the node answered.
@@ -86,10 +90,10 @@ def accuracy(recording: Recording, source: Source, max_depth: float) -> dict[str
     """
 
     def pairs() -> Iterator[Pair]:
-        for _, depth, truth in paired(recording.depths(), source.ground_truth()):
-            yield sampled(depth, truth.shape), truth
+        for _, depth, truth in match_stamps(recording.depths(), source.ground_truth()):
+            yield sample_nearest(depth, truth.shape), truth
 
-    found = comparison.accuracy(pairs, max_depth)
+    found = metrics.measure_accuracy(pairs, max_depth)
     aligned = _scores(found.median_scaled)
     return {
         **_scores(found.as_predicted),
@@ -113,7 +117,7 @@ def write_pictures(
     if not stamps:
         return []
     chosen = [stamps[round(i)] for i in np.linspace(0, len(stamps) - 1, min(ROWS, len(stamps)))]
-    pairs = paired(((stamp, None) for stamp in stamps), source.ground_truth())
+    pairs = match_stamps(((stamp, None) for stamp in stamps), source.ground_truth())
     truths = {stamp: truth for stamp, _, truth in pairs if stamp in chosen}
     rows = [
         PreviewRow(
@@ -156,7 +160,7 @@ def _caption(
     time = f"{(stamp - first) / 1e9:.2f} s"
     if truth is None:
         return time
-    depth = sampled(recording.depth_at(stamp), truth.shape)
+    depth = sample_nearest(recording.depth_at(stamp), truth.shape)
     scores = depth_metrics(depth, truth, max_depth=max_depth)
     return f"{time}   AbsRel {scores['abs_rel']:.3f}   delta1 {scores['delta1']:.3f}"
 

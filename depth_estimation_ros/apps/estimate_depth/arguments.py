@@ -16,7 +16,7 @@ from depth_estimation_ros.apps.estimate_depth.lens import Lens
 from depth_estimation_ros.apps.estimate_depth.outputs import SAVED
 from depth_estimation_ros.apps.estimate_depth.video_file import CODECS
 from depth_estimation_ros.errors import ParameterError
-from depth_estimation_ros.estimation.temporal_filter import MOST
+from depth_estimation_ros.estimation.temporal_filter import MAX_WEIGHT
 from depth_estimation_ros.geometry.calibration_file import read_calibration
 from depth_estimation_ros.visualization import COLOR_MAPS, DEFAULT_COLOR_MAP
 
@@ -141,7 +141,7 @@ def _add_frames(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--temporal-filter",
-        type=number(float, 0, MOST),
+        type=number(float, 0, MAX_WEIGHT),
         default=0.0,
         metavar="WEIGHT",
         help="of the frames before in each pixel's depth, in videos and cameras: less flicker; 0.5 "

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from depth_estimation_ros.apps.arguments import add_scale_argument, number
 from depth_estimation_ros.apps.replay.options import COMPRESSIONS, OUTPUTS, STORAGES, ReplayOptions
-from depth_estimation_ros.estimation.temporal_filter import MOST
+from depth_estimation_ros.estimation.temporal_filter import MAX_WEIGHT
 from depth_estimation_ros.visualization import COLOR_MAPS
 from depth_estimation_ros.visualization.depth_colors import COLOR_RANGES
 
@@ -146,7 +146,7 @@ def add_outputs(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--temporal-filter",
-        type=number(float, 0, MOST),
+        type=number(float, 0, MAX_WEIGHT),
         default=0.0,
         metavar="WEIGHT",
         help="of the images before in each pixel's depth: less flicker; 0.5 is a good start. "

@@ -140,7 +140,7 @@ def test_no_ros_is_needed() -> None:
         "for name in ('rclpy', 'sensor_msgs', 'std_msgs', 'builtin_interfaces'):\n"
         "    sys.modules[name] = None\n"
         "import depth_estimation_ros.apps.replay.report\n"
-        "import depth_estimation_ros.estimation.comparison\n"
+        "import depth_estimation_ros.estimation.metrics\n"
         "assert 'torch' not in sys.modules and 'matplotlib' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

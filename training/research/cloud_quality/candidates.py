@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from depth_estimation_ros.estimation import DepthEstimator, Prediction, find_edges, name_limits
+from depth_estimation_ros.estimation import DepthEstimator, Prediction, apply_limits, find_edges
 
 Depth = npt.NDArray[np.float32]
 Resizing = Callable[[Depth, tuple[int, int]], Depth]
@@ -69,13 +69,13 @@ CANDIDATES: dict[str, Resizing] = {
 def candidate_depths(pipeline: DepthEstimator, answer: Prediction) -> dict[str, Depth]:
     """Depth (H, W) by each candidate, of what the network answered; limits named as by the node."""
     settings = replace(pipeline.settings, output_size="network", edge_filter=0.0)
-    view = replace(answer.view, settings=settings)
-    small = pipeline.finish(Prediction(view, answer.numbers, 0.0)).depth
+    view = replace(answer.model_input, settings=settings)
+    small = pipeline.finish(Prediction(view, answer.values, 0.0)).depth
     small = np.clip(small, view.near, view.far)
     resized = {}
     for name, resize in CANDIDATES.items():
-        resized[name] = resize(small, answer.view.size).astype(np.float32)
-        name_limits(resized[name], view.near, view.far)
+        resized[name] = resize(small, answer.model_input.image_size).astype(np.float32)
+        apply_limits(resized[name], view.near, view.far)
     return resized
 
 

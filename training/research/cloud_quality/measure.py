@@ -159,8 +159,8 @@ def finished_depths(
     finished = {}
     for value in edge_filters:
         settings = replace(pipeline.settings, edge_filter=value)
-        prepared = replace(answer.view, settings=settings)
-        finished[setting(value)] = pipeline.finish(Prediction(prepared, answer.numbers, 0.0)).depth
+        prepared = replace(answer.model_input, settings=settings)
+        finished[setting(value)] = pipeline.finish(Prediction(prepared, answer.values, 0.0)).depth
     return finished | (candidate_depths(pipeline, answer) if candidates else {})
 
 

@@ -38,8 +38,8 @@ def published(smoother: Smoother | None = None, temporal_filter: float = 0.0) ->
     past = TemporalFilter()
 
     def finish(pipeline: DepthEstimator, answer: Prediction, stamp_ns: int) -> Depth:
-        settings = replace(answer.view.settings, temporal_filter=temporal_filter)
-        answer = replace(answer, view=replace(answer.view, settings=settings))
+        settings = replace(answer.model_input.settings, temporal_filter=temporal_filter)
+        answer = replace(answer, model_input=replace(answer.model_input, settings=settings))
         if smoother is not None:
             answer = smoothed(answer, smoother)
         return pipeline.finish(answer, past, stamp_ns).depth
@@ -113,8 +113,8 @@ def smoothed(answer: Prediction, smoother: Smoother) -> Prediction:
 
     Answers that are not above 0 (unknown, or no depth) stay as they are.
     """
-    numbers = answer.numbers
-    good = np.isfinite(numbers) & (numbers > 0)
-    logs = np.log(np.where(good, numbers, np.float32(1.0)))
-    after = np.exp(smoother(logs, np.asarray(answer.view.input[0], np.uint8)))
-    return replace(answer, numbers=np.where(good, after, numbers).astype(np.float32))
+    values = answer.values
+    good = np.isfinite(values) & (values > 0)
+    logs = np.log(np.where(good, values, np.float32(1.0)))
+    after = np.exp(smoother(logs, np.asarray(answer.model_input.batch[0], np.uint8)))
+    return replace(answer, values=np.where(good, after, values).astype(np.float32))

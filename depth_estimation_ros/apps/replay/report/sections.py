@@ -15,7 +15,7 @@ from depth_estimation_ros.apps.replay.report.losses import counted
 from depth_estimation_ros.apps.replay.report.markup import Markup, element, joined, table
 from depth_estimation_ros.apps.replay.report.truth import SCORED, Comparison
 from depth_estimation_ros.apps.replay.summary import CameraSummary, ReplaySummary
-from depth_estimation_ros.estimation.comparison import PAIR_TOLERANCE_NS
+from depth_estimation_ros.estimation.metrics import PAIR_TOLERANCE_NS
 
 
 def heading(summary: ReplaySummary) -> Markup:

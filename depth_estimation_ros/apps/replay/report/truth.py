@@ -23,15 +23,15 @@ from depth_estimation_ros.engines import resolve_model
 from depth_estimation_ros.engines.tensorrt.model_file import read_model_file
 from depth_estimation_ros.engines.tensorrt.sidecar import read_sidecar
 from depth_estimation_ros.errors import BagError, DepthEstimationError
-from depth_estimation_ros.estimation.comparison import (
+from depth_estimation_ros.estimation.metrics import (
     PAIR_TOLERANCE_NS,
     Accuracy,
     Depth,
     Pair,
-    accuracy,
-    paired,
-    registered,
-    sampled,
+    match_stamps,
+    measure_accuracy,
+    registered_topics,
+    sample_nearest,
 )
 from depth_estimation_ros.messages import decode_depth
 
@@ -82,17 +82,17 @@ def compare(
     def pairs() -> Iterator[Shown]:
         truths = _messages_near(recording, topic, frames.time_ns[chosen])
         stamps = ((int(frames.stamp_ns[index]), int(index)) for index in chosen)
-        for stamp, index, message in paired(stamps, truths):
+        for stamp, index, message in match_stamps(stamps, truths):
             depth = read_depth(output, camera.depth_topic, int(frames.time_ns[index]), stamp)
             truth = decoded(recording, message, decode_depth)
             if depth is not None and truth is not None:
-                yield index, sampled(depth, truth.shape), truth
+                yield index, sample_nearest(depth, truth.shape), truth
 
     def maps() -> Iterator[Pair]:
         for _, depth, truth in pairs():
             yield depth, truth
 
-    found = accuracy(maps, max_depth)
+    found = measure_accuracy(maps, max_depth)
     if not found.images:
         return None, (
             f"No frame has a depth of up to {max_depth:g} m on {topic} within "
@@ -137,7 +137,7 @@ def _truth_topic(recording: Recording, image_topic: str) -> tuple[str | None, st
     if not images or not depths:
         return None, ""
     frame = _frame_id(recording, images[0])
-    on_the_pictures = registered(frame, {t.name: _frame_id(recording, t) for t in depths})
+    on_the_pictures = registered_topics(frame, {t.name: _frame_id(recording, t) for t in depths})
     if len(on_the_pictures) == 1:
         return on_the_pictures[0], ""
     names = ", ".join(on_the_pictures or [topic.name for topic in depths])
