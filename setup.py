@@ -1,11 +1,14 @@
 """The ament_python package: for `colcon build` on a robot and for plain `pip install .`."""
 
+import re
 import sys
 from glob import glob
+from pathlib import Path
 
 from setuptools import find_packages, setup
 
 NAME = "depth_estimation_ros"
+(VERSION,) = re.findall(r'__version__ = "(.+)"', Path(NAME, "__init__.py").read_text())
 EXECUTABLES = {
     "depth_estimation_node": f"{NAME}.apps.cli:node",
     "depth_estimation_demo": f"{NAME}.apps.cli:demo",
@@ -33,7 +36,7 @@ if {"bdist_wheel", "sdist"} & set(sys.argv):
 
 setup(
     name=NAME,
-    version="0.2.0",
+    version=VERSION,
     description="Metric depth images and point clouds from one ordinary camera, for ROS 2.",
     author="The depth_estimation_ros maintainers",
     author_email="maintainers@depth-estimation-ros.example",

@@ -42,10 +42,10 @@ def main() -> int:
     console = Console()
     if not console.is_terminal:
         console = Console(width=200)  # a file or pipe has no width; the tables must not be cut
-    if args.readme:
-        from readme import fill
+    if args.summary:
+        from summary import fill
 
-        fill(ROOT / "README.md", KEPT)
+        fill(ROOT / "docs" / "speed.md", KEPT)
         return 0
     if args.render:
         _render(args.render, console)
@@ -71,15 +71,15 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--out", type=Path, help=f"folder of the results (default: {KEPT})")
     parser.add_argument(
-        "--readme",
+        "--summary",
         action="store_true",
-        help=f"measure nothing: put the numbers in {KEPT.relative_to(ROOT)} into README.md",
+        help=f"measure nothing: put the numbers in {KEPT.relative_to(ROOT)} into docs/speed.md",
     )
     parser.add_argument(
         "--render",
         type=Path,
         metavar="FOLDER",
-        help="measure nothing: make the tables and plots of the JSON files in a folder anew",
+        help="measure nothing: make the tables and plots of the JSON files in a folder again",
     )
     args = parser.parse_args()
     if args.out is None and not args.quick:

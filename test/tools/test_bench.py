@@ -78,8 +78,8 @@ def test_an_unknown_section_is_refused() -> None:
     assert "end_to_end" in done.stderr
 
 
-def test_the_readme_gets_no_numbers_that_were_not_measured(folder: Path) -> None:
-    from readme import fill
+def test_summary_refuses_sections_not_measured(folder: Path) -> None:
+    from summary import fill
 
     with pytest.raises(SystemExit, match="lacks end_to_end, startup"):
-        fill(folder / "README.md", folder)
+        fill(folder / "speed.md", folder)

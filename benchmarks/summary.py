@@ -1,4 +1,4 @@
-"""Puts the main numbers of docs/benchmarks into the README, between two comments."""
+"""Put the main numbers of docs/benchmarks into docs/speed.md, between two comments."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ BLOCK = re.compile(r"(<!-- speed: .*? -->\n).*?(\n<!-- end of speed -->)", re.DO
 NEEDED = ("end_to_end", "startup", "stages", "engine", "processor", "cameras")
 
 
-def fill(readme: Path, folder: Path) -> None:
-    """Replaces what stands between the comments.
+def fill(page: Path, folder: Path) -> None:
+    """Replace what stands between the comments of ``page``.
 
     Raises:
-        SystemExit: a section was not measured, or the README lacks the comments.
+        SystemExit: a section was not measured, or the page lacks the comments.
     """
     missing = [name for name in NEEDED if not (folder / f"{name}.json").exists()]
     if missing:
         raise SystemExit(f"{folder} lacks {', '.join(missing)}: run make bench first")
     measured = {name: json.loads((folder / f"{name}.json").read_text()) for name in NEEDED}
-    text = readme.read_text()
+    text = page.read_text()
     if not BLOCK.search(text):
-        raise SystemExit(f"{readme} lacks the comments '<!-- speed: ... -->' and '<!-- end of ...'")
-    readme.write_text(BLOCK.sub(lambda found: found[1] + block(measured) + found[2], text))
+        raise SystemExit(f"{page} lacks the comments '<!-- speed: ... -->' and '<!-- end of ...'")
+    page.write_text(BLOCK.sub(lambda found: found[1] + block(measured) + found[2], text))
 
 
 def block(measured: dict[str, dict[str, Any]]) -> str:
