@@ -97,6 +97,7 @@ setup(
             # A sourced ROS 2 brings launch_testing into every pytest: up to Kilted it collects too
             # much with 8.4, and does not load with 9 (github.com/ros2/launch/issues/979).
             "pytest<8.4",
+            "pytest-xdist",
             "ruff",
             "mypy",
             "import-linter",

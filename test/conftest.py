@@ -29,7 +29,10 @@ CONFIG = Path(__file__).resolve().parent.parent / "config"
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 # Before any test imports rclpy, and inherited by every process that a test starts.
-os.environ["ROS_DOMAIN_ID"] = str(random.SystemRandom().randint(1, 101))
+# Workers of pytest-xdist get neighbouring domains: those of one run never meet.
+_run = random.Random(os.environ.get("PYTEST_XDIST_TESTRUNUID")).randrange(25)
+_worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+os.environ["ROS_DOMAIN_ID"] = str(1 + 4 * _run + _worker % 4)
 for name in (OLD_DISCOVERY_RANGE, PROFILE, OLD_PROFILE):
     os.environ.pop(name, None)
 os.environ.update(localhost_environment())
