@@ -1,8 +1,10 @@
 # Everything runs in virtual environments of this directory; nothing else on the machine changes.
 #
-#   INPUT=...     what the demo plays: bag, video file, picture or camera (default: the bundled bag)
+#   INPUT=...     what the demo plays: bag, video file, image or camera (default: the bundled bag)
 #   ARGS=...      further arguments for the demo, for pytest or for the bench
-#   PYTHON=...    the interpreter, 3.10 to 3.13 (default: the first one found)
+#   PYTHON=...    the interpreter, 3.10 to 3.13 (default: the first one found); another one than before
+#                 makes the environments again
+#   JOBS=...      processes that run the tests (default: 3)
 #   TORCH=...     the PyTorch that the tests use. On Linux the package index serves a CUDA build; for
 #                 the much smaller CPU build give pip the CPU index named on PyTorch's own
 #                 installation page: make test PIP_ARGS="--extra-index-url <that index>"
@@ -12,6 +14,7 @@ TORCH ?= torch==2.13.0 torchvision==0.28.0
 PIP_ARGS ?=
 INPUT ?=
 ARGS ?=
+JOBS ?= 3
 
 # A Python of ROS wheels leaves these in the environment of its children (a `make` inside a test,
 # say); they would make another environment's Python load the wrong libraries.
@@ -47,6 +50,13 @@ endif
 
 BIN := $(CURDIR)/.venv/bin
 TEST_BIN := $(CURDIR)/.venv-test/bin
+
+# An environment made with another interpreter than the one asked for is made again.
+ifeq ($(origin PYTHON),command line)
+IDENTITY := -c "import sys; print(sys.base_prefix, sys.version)"
+$(foreach venv,.venv .venv-test,$(shell test ! -e $(venv)/.ready || \
+	test "$$($(venv)/bin/python $(IDENTITY))" = "$$($(PYTHON) $(IDENTITY))" || rm $(venv)/.ready))
+endif
 # Builds the package without a download each time; colcon does not want a newer one.
 SETUPTOOLS := "setuptools>=70.1,<80"
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check $(PIP_ARGS)
@@ -57,12 +67,17 @@ SOURCES := $(shell find depth_estimation_ros launch config resource -type f ! -n
 
 help: ## show this list
 	@awk -F ":.*## " '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk '/^#   [A-Z]/ || /^#                 / {print substr($$0, 2)} /^$$/ {exit}' $(MAKEFILE_LIST)
+	@echo "  Examples:"
+	@echo "    make demo INPUT=my_bag ARGS=\"--model nano\""
+	@echo "    make demo INPUT=video.mp4 ARGS=\"--hfov 70\" PYTHON=python3.12"
+	@echo "    make test ARGS=\"test/messages -x\" JOBS=1"
 
 demo: .venv/.package ## the real node on a recording (or on INPUT=...), results in demo_out/
 	@$(BIN)/depth_estimation_demo $(if $(INPUT),--input "$(INPUT)") $(ARGS)
 
 test: .venv-test/.ready ## all tests, on the CPU
-	@$(TEST_BIN)/python -m pytest $(ARGS)
+	@$(TEST_BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 gpu-check: .venv-test/.ready ## what needs an NVIDIA GPU: tests and a table of times (ARGS=--help)
 	@$(TEST_BIN)/python tools/gpu_check/check.py $(ARGS)
@@ -82,10 +97,11 @@ bench-peers: .venv-test/.ready .venv-peers/.ready ## the same through OpenVINO, 
 bench-training: .venv-test/.ready ## the speed of training steps (ARGS=--help)
 	@$(TEST_BIN)/python benchmarks/training_speed.py $(ARGS)
 
-lint: .venv-test/.ready ## ruff and mypy
+lint: .venv-test/.ready ## ruff, mypy, and which room may import which
 	@$(TEST_BIN)/python -m ruff check .
 	@$(TEST_BIN)/python -m ruff format --check .
 	@$(TEST_BIN)/python -m mypy
+	@$(TEST_BIN)/lint-imports
 
 clean: ## remove the environments, build outputs and caches; keeps demo_out/, soak_out/ and runs/
 	@rm -rf .venv .venv-test .venv-peers build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
