@@ -24,13 +24,13 @@ from depth_estimation_ros.estimation.frame import (
 from depth_estimation_ros.estimation.postprocessing import (
     LIMIT_TOLERANCE,
     check_limits,
-    check_metric,
     check_settings,
     metric_scale,
     to_depth,
     to_metres,
 )
 from depth_estimation_ros.estimation.preprocessing import network_size, resize_image, to_input
+from depth_estimation_ros.estimation.scale import ScaleAnchor
 from depth_estimation_ros.estimation.temporal_filter import FilterContext, TemporalFilter
 from depth_estimation_ros.geometry.camera_model import CameraModel
 
@@ -43,12 +43,11 @@ class DepthEstimator:
         settings: see `EstimatorSettings`; may be replaced at any time through `.settings`.
 
     Raises:
-        ModelError: the network's output has no metric scale.
+        ModelError: the network's output has no metric scale, and none is required by the settings.
         ParameterError: see `check_settings`.
     """
 
     def __init__(self, engine: Engine, settings: EstimatorSettings | None = None) -> None:
-        check_metric(engine.card)
         self.engine = engine
         self.settings = settings or EstimatorSettings()
 
@@ -129,7 +128,11 @@ class DepthEstimator:
         return [predictions[index] for index in range(len(inputs))]
 
     def finish(
-        self, prediction: Prediction, history: TemporalFilter | None = None, stamp_ns: int = 0
+        self,
+        prediction: Prediction,
+        history: TemporalFilter | None = None,
+        stamp_ns: int = 0,
+        anchor: ScaleAnchor | None = None,
     ) -> DepthResult:
         """Return the prediction as depth in metres at the size of the settings; in any thread.
 
@@ -137,16 +140,37 @@ class DepthEstimator:
             prediction: of one image.
             history: of its camera, whose images then come in order; without one, nothing is
                 smoothed over time.
-            stamp_ns: nanoseconds, of the image, for `history`.
+            stamp_ns: nanoseconds, of the image, for `history` and `anchor`.
+            anchor: of its camera; without one, depth has the network's own scale.
+
+        Raises:
+            ParameterError: with this scale the limits leave no depth between them.
         """
-        given, card = prediction.model_input, self.engine.card
-        height, width = _output_size(*given.image_size, card, given.settings)
-        depth = to_metres(prediction.values, card.output, given.scale)
-        if history is not None:
-            depth = _smoothed(depth, given, card.output, history, stamp_ns)
-        depth = to_depth(depth, given.near, given.far, (height, width), given.settings.edge_filter)
-        camera = given.camera.scaled(width, height) if given.camera is not None else None
-        return DepthResult(depth, camera, prediction.engine_ms, given.near, given.far)
+        given, output = prediction.model_input, self.engine.card.output
+        settings = given.settings
+        size = _output_size(*given.image_size, self.engine.card, settings)
+        camera = given.camera.scaled(*size[::-1]) if given.camera is not None else None
+        near, far, fit = given.near, given.far, None
+
+        relative = not output.unit  # its values are no metres before they are anchored
+        depth = prediction.values if relative else to_metres(prediction.values, output, given.scale)
+        if history is not None and not relative:
+            depth = _smoothed(depth, given, output, history, stamp_ns)
+        if anchor is not None and (anchored := anchor.apply(depth, given.camera, stamp_ns)):
+            metres, fit = anchored
+            if not relative:
+                near, far = check_limits(output, settings, given.scale * fit.scale)
+                # What the network clamps to its limit is no depth, whatever the local scale.
+                limit = output.max_depth * given.scale * (1.0 - LIMIT_TOLERANCE)
+                np.copyto(metres, np.inf, where=depth >= limit)
+            elif history is not None:
+                metres = _smoothed(metres, given, output, history, stamp_ns)
+            depth = metres
+        if fit is None and (relative or settings.scale_required):
+            depth = np.full(size, np.nan, np.float32)
+        else:
+            depth = to_depth(depth, near, far, size, settings.edge_filter)
+        return DepthResult(depth, camera, prediction.engine_ms, near, far, fit)
 
     def output_size(self, image_h: int, image_w: int) -> tuple[int, int]:
         """Return the height and width of the depth of an image of this size."""

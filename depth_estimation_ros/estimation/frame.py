@@ -15,6 +15,25 @@ Rgb = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
+class ScaleFit:
+    """Metres from predicted values: depth = scale * value, or 1 / depth = (value + shift) / scale.
+
+    Attributes:
+        scale: above 0.
+        shift: of inverse depth, in the network's unit; 0 for a metric network.
+        pairs: how many pixels had a prediction and a measurement.
+        inliers: how many of them agree.
+        spread: robust standard deviation of log depth among all pairs.
+    """
+
+    scale: float
+    shift: float
+    pairs: int
+    inliers: int
+    spread: float
+
+
+@dataclass(frozen=True)
 class EstimatorSettings:
     """What the user may change between two frames.
 
@@ -30,6 +49,8 @@ class EstimatorSettings:
             when the card has a canonical focal length.
         scale_correction: factor on all depth, and so on the card's limits: true distance divided by
             published depth. 1 = the model's own metres.
+        scale_required: depth is unknown (NaN) until a scale was measured; see `ScaleAnchor`. A
+            network without metric scale needs it.
     """
 
     min_depth: float = 0.0
@@ -39,6 +60,7 @@ class EstimatorSettings:
     temporal_filter: float = 0.0
     assumed_hfov_deg: float = 60.0
     scale_correction: float = 1.0
+    scale_required: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,8 +109,9 @@ class DepthResult:
             -Inf nearer than the near limit.
         camera: the camera at the size of `depth`; None if the camera is not calibrated.
         engine_ms: time inside the engine, milliseconds; of a batch, this image's share.
-        near, far: the limits of this frame, metres: those of the model with this camera and of the
-            settings, the tighter of the two.
+        near, far: the limits of this frame, metres: those of the model with this camera and scale
+            and of the settings, the tighter of the two.
+        scale: what `depth` was anchored with; None if it was not.
     """
 
     depth: Depth
@@ -96,3 +119,4 @@ class DepthResult:
     engine_ms: float
     near: float
     far: float
+    scale: ScaleFit | None = None

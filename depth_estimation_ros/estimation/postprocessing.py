@@ -15,16 +15,17 @@ from depth_estimation_ros.estimation.frame import Depth, EstimatorSettings
 LIMIT_TOLERANCE = 1e-4
 
 
-def check_metric(card: ModelCard) -> None:
-    """Raise ModelError for a network whose output has no metric scale."""
+def check_metric(card: ModelCard, settings: EstimatorSettings) -> None:
+    """Raise ModelError for a network without metric scale, unless a measured one is required."""
     output = card.output
-    if output.kind == "relative_depth" or not output.unit:
+    if not output.unit and not settings.scale_required:
         raise ModelError(
             f"model '{card.name}' is not metric: its depth has no unit and cannot be published "
             "as metres",
             found=f"output.kind {output.kind}, unit '{output.unit}'",
             expected="metric_depth in 'm' or inverse_depth in '1/m'",
-            fix="Use a model trained for metric depth",
+            fix="Use a model trained for metric depth, or set scale_source, and scale_required "
+            "to true",
         )
 
 
@@ -108,7 +109,11 @@ def check_settings(card: ModelCard, settings: EstimatorSettings) -> None:
 
     With a canonical focal length the model's own limits depend on the camera (`metric_scale`), so
     they are not checked here but with each frame.
+
+    Raises:
+        ModelError: see `check_metric`.
     """
+    check_metric(card, settings)
     if card.canonical_focal_px is None:
         check_limits(card.output, settings, settings.scale_correction)
     elif 0 < settings.max_depth <= settings.min_depth:

@@ -202,6 +202,31 @@ class CameraModel:
             tuple(self.D) if distorted else (),
         )
 
+    def project(self, points: Matrix) -> Matrix:
+        """Return pixels (N, 2), column and row, of points (N, 3) in the optical frame, by K and D.
+
+        NaN behind the camera, and where the distortion model has no inverse, so that no point far
+        outside the field of view is folded back into the image.
+
+        Raises:
+            CalibrationError: no calibration, or a distortion model that is not known.
+        """
+        with np.errstate(divide="ignore", invalid="ignore"):
+            plane = points[:, :2] / np.where(points[:, 2:] > 0, points[:, 2:], np.nan)
+        if is_distorted(self.distortion_model, self.D) and len(plane):
+            ahead = np.column_stack([np.nan_to_num(plane), np.ones(len(plane))])
+            still = np.zeros(3)
+            if self.distortion_model == "equidistant":
+                given = ahead[:, np.newaxis]
+                bent, _ = cv2.fisheye.projectPoints(given, still, still, np.eye(3), self.D)
+            else:
+                bent, _ = cv2.projectPoints(ahead, still, still, np.eye(3), self.D)
+            bent = np.asarray(bent, np.float64).reshape(-1, 2)
+            back = np.column_stack(undistort(bent[:, 0], bent[:, 1], self.distortion_model, self.D))
+            same = np.abs(back - plane).max(axis=1) < 1e-3 * (1 + np.abs(plane).max(axis=1))
+            plane = np.where(same[:, np.newaxis], bent, np.nan)
+        return plane * (self.fx, self.fy) + (self.cx, self.cy)
+
     def _can_be(self) -> bool:
         """Whether scaling and rays stay within what floats can say."""
         lengths, centre = np.array([self.fx, self.fy]), np.array([self.cx, self.cy])
