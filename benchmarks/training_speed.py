@@ -143,7 +143,7 @@ def measure_all(config: TrainingConfig, data: Path, args: argparse.Namespace) ->
 def as_table(speeds: list[Speed], config: TrainingConfig, args: argparse.Namespace) -> Table:
     import torch
 
-    from training.machine import processor
+    from training.research.runs import processor
 
     gpu = torch.cuda.is_available()
     device = torch.cuda.get_device_name(0) if gpu else f"{torch.get_num_threads()} threads"

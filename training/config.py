@@ -2,17 +2,43 @@
 
 from __future__ import annotations
 
+import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import yaml
 
 from depth_estimation_ros.errors import ParameterError
 from depth_estimation_ros.utils.schema import Schema, read_yaml
 from training.data.augment import Augmentation
+
+Part = TypeVar("Part")
+
+
+def build_named(
+    what: str, choices: Mapping[str, Callable[..., Part]], name: str, options: Mapping[str, Any]
+) -> Part:
+    """``choices[name](**options)``.
+
+    Raises:
+        ParameterError: naming ``what``, if there is no such choice, if it does not take these
+            options, or if it refuses their values.
+    """
+    if name not in choices:
+        raise ParameterError(f"{what}: name", found=repr(name), expected=" or ".join(choices))
+    make = choices[name]
+    try:
+        inspect.signature(make).bind(**options)
+    except TypeError as error:
+        takes = ", ".join(inspect.signature(make).parameters)
+        raise ParameterError(f"{what} {name}: {error}", expected=f"options {takes}") from error
+    try:
+        return make(**options)
+    except ValueError as error:
+        raise ParameterError(f"{what} {name}: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -30,7 +56,7 @@ class DataSetConfig:
     Attributes:
         path: relative to the data root that the command names.
         layout: how its files lie, a name of :data:`training.data.layouts.LAYOUTS`.
-        weight: its share of the training pictures, of the sum of all weights.
+        weight: its share of the training images, of the sum of all weights.
         options: of the layout, for instance ``split``.
         holdout: share of its scenes kept for validation: under ``training`` these are left out,
             under ``validation`` the others are. 0 takes all frames in both.
@@ -52,7 +78,7 @@ class DataConfig:
         canonical_focal_px: focal length, in pixels at that size, of the camera that depth is
             given in; None for depth as it is.
         training, validation: data sets; what is trained on is never validated or tested on.
-        augmentation: how training pictures are changed.
+        augmentation: how training images are changed.
         validation_frames: so many of the validation frames, evenly spaced, in each validation;
             None takes all.
     """
@@ -72,7 +98,7 @@ class OptimizerConfig:
 
     Attributes:
         steps: optimiser steps of the whole run.
-        batch_size: pictures in one step, over all devices and parts together: a run learns the
+        batch_size: images in one step, over all devices and parts together: a run learns the
             same on one device as on many.
         lr: learning rate of the decoder and head.
         encoder_lr: learning rate of the encoder.
@@ -109,10 +135,10 @@ class TrainerConfig:
     Attributes:
         precision: ``32-true``; ``bf16-mixed`` for GPUs since Ampere and many CPUs; ``16-mixed``
             for older GPUs.
-        workers: processes of each device that load pictures; 0 loads in the training process.
+        workers: processes of each device that load images; 0 loads in the training process.
         validate_every: steps between validations; a checkpoint is written after each.
         accumulate_grad_batches: parts that a step is computed in, one after the other, where its
-            pictures do not fit the memory. Batch normalisation sees one part at a time.
+            images do not fit the memory. Batch normalisation sees one part at a time.
         batch_norm: statistics in training: ``local`` to each device, ``synced`` over all (GPUs
             only), or ``frozen`` as loaded, for pretrained encoders and very small batches.
         channels_last: memory layout; faster convolutions on CPUs and tensor cores.
@@ -137,10 +163,10 @@ class TrainingConfig:
 
     Attributes:
         name: of the model, in its card.
-        seed: of the first weights, the order of the pictures and their augmentation.
+        seed: of the first weights, the order of the images and their augmentation.
         network: a name of :data:`training.networks.NETWORKS` and its options.
         encoder_weights: ``timm`` starts from timm's pretrained weights; ``none`` at random; or
-            the name of a package with weights (see :mod:`training.encoder_weights`).
+            the name of a package with weights (see :mod:`training.networks.base`).
         loss: a name of :data:`training.losses.LOSSES` and its options.
     """
 
@@ -155,7 +181,7 @@ class TrainingConfig:
 
 
 def load_config(path: str | Path) -> TrainingConfig:
-    """Reads ``path``.
+    """Read ``path``.
 
     Raises:
         ParameterError: naming the file and the key that is missing, unknown or of a wrong kind.
@@ -171,7 +197,7 @@ def load_config(path: str | Path) -> TrainingConfig:
 
 
 def parse_config(values: Any, source: str) -> TrainingConfig:
-    """Checks a mapping as read from YAML or kept in a checkpoint; ``source`` names it in errors."""
+    """Check a mapping as read from YAML or kept in a checkpoint; ``source`` names it in errors."""
     special = {NamedConfig: _named, DataSetConfig: _data_set}
     schema = Schema(source, "the training config", special=special)
     config: TrainingConfig = schema.build(TrainingConfig, values)
@@ -180,7 +206,7 @@ def parse_config(values: Any, source: str) -> TrainingConfig:
 
 
 def to_mapping(config: TrainingConfig) -> dict[str, Any]:
-    """The configuration as lists, mappings, texts and numbers, as :func:`parse_config` takes it."""
+    """Return the configuration as plain lists and mappings, as :func:`parse_config` takes it."""
     return json.loads(json.dumps(asdict(config)))
 
 

@@ -1,4 +1,4 @@
-"""`python -m training curve`: the loss and the validation metrics of a run as one picture."""
+"""`python -m training curve`: the loss and the validation metrics of a run as one image."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from depth_estimation_ros.errors import ParameterError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the options of the command."""
+    """Declare the options of the command."""
     parser.add_argument("--run", dest="run_folder", type=Path, required=True, help="train's --out")
-    parser.add_argument("--out", type=Path, required=True, help="the picture to write (.png, .svg)")
+    parser.add_argument("--out", type=Path, required=True, help="the image to write (.png, .svg)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Draws the picture; returns the exit code."""
+    """Draw the image; return the exit code."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def read_rows(run_folder: Path) -> list[dict[str, str]]:
-    """The logged rows of a run. Where a run was resumed, the later part counts from its first step.
+    """Return the logged rows of a run; of a resumed run, the later part from its first step on.
 
     Raises:
         ParameterError: if there is no curve in the folder.

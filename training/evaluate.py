@@ -1,7 +1,7 @@
 """`python -m training evaluate`: any model measured through the runtime, as a robot runs it.
 
 Each frame goes through the same engine and pipeline as in the node: checkpoints, ONNX files of this
-or of another house, built engines. Beside the model's numbers stand those of a constant: the median
+package or others, built engines. Next to the model's numbers are those of a constant: the median
 depth of the whole data set (to compare with unaligned depth), and of each frame (to compare with
 median-scaled depth).
 """
@@ -12,13 +12,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from rich.console import Console
-
 from depth_estimation_ros.errors import ParameterError
 from depth_estimation_ros.estimation import DepthEstimator, EstimatorSettings
-from training.crops import CROPS
+from training.data.crops import CROPS
 from training.data.layouts import LAYOUTS
-from training.evaluation.files import as_card_entries, as_csv, as_json, write_file
 from training.evaluation.inputs import (
     Subject,
     add_model_arguments,
@@ -28,11 +25,17 @@ from training.evaluation.inputs import (
     subjects_of_config,
     subjects_of_paths,
 )
-from training.evaluation.pictures import picture_sheet
-from training.evaluation.report import Report
+from training.evaluation.report import Report, draw_frames
 from training.evaluation.score import SetResult, evaluate_set
-from training.evaluation.tables import as_tables
-from training.evaluation.words import intervals_in_words
+from training.evaluation.tables import (
+    as_card_entries,
+    as_csv,
+    as_json,
+    as_tables,
+    intervals_in_words,
+    print_tables,
+    write_file,
+)
 
 EXAMPLES = """\
 examples:
@@ -41,14 +44,14 @@ examples:
       --data nyu_depth_v2_labeled.mat --option split=test --out report/
   python -m training evaluate --model my.onnx --config config/training/compact.yaml --data DATA
 
-A network of another house needs its card beside it: my.onnx and my.card.yaml (see README).
+A third-party network needs its card next to it: my.onnx and my.card.yaml (docs/models.md).
 Exit code 1 says that something could not be read; what could be is scored all the same.
 """
 NAMED_UNREADABLE = 5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the options of the command."""
+    """Declare the options of the command."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EXAMPLES
     add_model_arguments(parser)
@@ -70,7 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--flip",
         action="store_true",
-        help="average each prediction with that for the mirrored picture (takes twice as long)",
+        help="average each prediction with that for the mirrored image (takes twice as long)",
     )
     parser.add_argument(
         "--assumed-hfov",
@@ -82,14 +85,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         type=Path,
         metavar="DIR",
-        help="write report.md, report.json, per_image.csv and pictures here",
+        help="write report.md, report.json, per_image.csv and images here",
     )
     parser.add_argument("--csv", type=Path, help="write the metrics of every frame here")
     parser.add_argument("--json", type=Path, help="write entries for a model card here")
 
 
 def add_data_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the options that name the data."""
+    """Declare the options that name the data."""
     parser.add_argument(
         "--data",
         type=Path,
@@ -118,7 +121,7 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measures, prints and writes; returns the exit code."""
+    """Measure, print and write; return the exit code."""
     if not 0 < args.assumed_hfov < 180:
         raise ParameterError(
             "--assumed-hfov", found=f"{args.assumed_hfov:g}", expected="degrees between 0 and 180"
@@ -131,8 +134,8 @@ def run(args: argparse.Namespace) -> int:
     measured = []
     for subject in subjects:
         result = evaluate_set(pipeline, subject.samples, **how)
-        picture = picture_sheet(pipeline, subject.samples, result) if args.out else None
-        measured.append((subject, result, picture))
+        figure = draw_frames(pipeline, subject.samples, result) if args.out else None
+        measured.append((subject, result, figure))
         _print(subject, result)
     engine.close()
     results = [(result, subject.split) for subject, result, _ in measured]
@@ -170,18 +173,14 @@ def _subjects(args: argparse.Namespace) -> list[Subject]:
 
 
 def _print(subject: Subject, result: SetResult) -> None:
-    console = Console()
-    # A file or pipe has no width of its own; the table must not be cut there.
-    console = Console(width=console.width if console.is_terminal else 140)
-    for table in as_tables(result, subject.split):
-        console.print(table)
-    console.print(intervals_in_words(result))
+    print_tables(as_tables(result, subject.split))
+    print(intervals_in_words(result))
     speed = len(result.frames) / result.seconds
-    console.print(f"{speed:.1f} frames/s; network {result.engine_ms:.1f} ms a frame (median)\n")
+    print(f"{speed:.1f} frames/s; network {result.engine_ms:.1f} ms a frame (median)\n")
 
 
 def _complain(results: list[SetResult]) -> int:
-    """Names what could not be read; returns the exit code."""
+    """Name what could not be read; return the exit code."""
     for result in results:
         if result.unreadable:
             print(

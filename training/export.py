@@ -2,11 +2,11 @@
 
 The graph takes camera bytes, ``image`` (N, H, W, 3) uint8 RGB, and gives ``depth`` (N, H, W)
 float32 metres; normalisation is inside, and so is the model card. Before the file gets its name,
-ONNX Runtime runs it against PyTorch on pictures of two sizes, and it is not written if they differ
+ONNX Runtime runs it against PyTorch on images of two sizes, and it is not written if they differ
 by more than the limits in `depth_estimation_ros.apps.build_engine.parity`.
 
 fp32 computes in float32 but stores its weights as float16, half the size; fp16 and int8 compute in
-fewer bits. int8 needs --calibration, a folder with pictures that look like what the robot will see
+fewer bits. int8 needs --calibration, a folder with images that look like what the robot will see
 and that are not those it is judged on. It is written for ONNX Runtime on a processor. A robot's own
 TensorRT engine is made from the fp32 file, by build_engine, in int8 too.
 
@@ -32,25 +32,67 @@ from depth_estimation_ros.apps.build_engine.calibration_images import (
     network_batch,
     read_pictures,
 )
-from depth_estimation_ros.apps.build_engine.parity import LIMITS, Parity
+from depth_estimation_ros.apps.build_engine.parity import LIMITS, Parity, check_parity, compare
 from depth_estimation_ros.engines.model_card import ModelCard
+from depth_estimation_ros.engines.onnxruntime import OnnxRuntimeEngine
 from depth_estimation_ros.engines.precision.half import to_half
 from depth_estimation_ros.engines.precision.quantize import to_int8
-from depth_estimation_ros.errors import ParameterError
+from depth_estimation_ros.errors import ModelError, ParameterError
 from depth_estimation_ros.estimation import Rgb
-from training.card import make_card
 from training.checkpoint import load_checkpoint
-from training.export_parity import compare_with_torch, report
 from training.networks import DepthNetwork
 from training.onnx_graph import to_onnx
+from training.torch_engine import TorchEngine, make_card
 
-CALIBRATION_PICTURES = 64
-PARITY_PICTURES = 16
 logger = logging.getLogger(__name__)
 
 
+def compare_with_torch(
+    network: DepthNetwork, card: ModelCard, path: Path, images: Sequence[Rgb]
+) -> Parity:
+    """Compare an ONNX file on ONNX Runtime with ``network`` on PyTorch, both on the CPU."""
+    reference, candidate = TorchEngine(network, card, "cpu"), OnnxRuntimeEngine(path)
+    try:
+        shown = track(images, description="comparing with PyTorch", transient=True)
+        return compare(reference, candidate, shown)
+    finally:
+        reference.close()
+        candidate.close()
+
+
+def report(parity: Parity, precision: str, path: Path, force: bool) -> None:
+    """Log the numbers with their limits.
+
+    Raises:
+        ModelError: the numbers are outside the limits, unless ``force``; then it is a warning.
+    """
+    try:
+        check_parity(
+            parity, precision, str(path), "Nothing was written; --force writes it nevertheless"
+        )
+    except ModelError as error:
+        if not force:
+            raise
+        logger.warning("%s", error)
+    limit = LIMITS[precision]
+    logger.info(
+        "against PyTorch on %d images: abs_rel %.2g (limit %g), delta1 %.5f (limit %g), "
+        "largest error %.2g",
+        parity.pictures,
+        parity.abs_rel,
+        limit.abs_rel,
+        parity.delta1,
+        limit.delta1,
+        parity.max_rel,
+    )
+
+
+CALIBRATION_IMAGES = 64
+PARITY_IMAGES = 16
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the options of the command."""
+    """Declare the options of the command."""
     parser.description = __doc__
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--checkpoint", type=Path, required=True, help="a .ckpt written by train")
@@ -62,7 +104,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--calibration",
         type=Path,
         metavar="FOLDER",
-        help=f"colour pictures: {CALIBRATION_PICTURES} to calibrate int8, {PARITY_PICTURES} others "
+        help=f"colour images: {CALIBRATION_IMAGES} to calibrate int8, {PARITY_IMAGES} others "
         "to compare with PyTorch on (default: drawn ones to compare on, and no int8)",
     )
     parser.add_argument(
@@ -87,7 +129,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes the file; returns the exit code."""
+    """Write the file; return the exit code."""
     config, network = load_checkpoint(args.checkpoint)
     card = make_card(
         config,
@@ -100,10 +142,10 @@ def run(args: argparse.Namespace) -> int:
         metrics=[entry for path in args.metrics for entry in _read_metrics(path)],
     )
     round_weights(network)
-    pictures = None
+    images = None
     if args.calibration is not None:
-        pictures = list(read_pictures(args.calibration, CALIBRATION_PICTURES + PARITY_PICTURES))
-    export(network, card, args.out, args.precision, pictures, force=args.force)
+        images = list(read_pictures(args.calibration, CALIBRATION_IMAGES + PARITY_IMAGES))
+    export(network, card, args.out, args.precision, images, force=args.force)
     size = args.out.stat().st_size / 1e6
     logger.info(
         "wrote %s (%s, %.1f MB); next: python -m training evaluate --help",
@@ -115,7 +157,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def round_weights(network: nn.Module) -> None:
-    """Rounds, in place, the tensors that :func:`export` stores as float16, to float16 values.
+    """Round, in place, the tensors that :func:`export` stores as float16, to float16 values.
 
     So the network in hand and the file say the same, and a comparison of the two is exact.
     """
@@ -130,11 +172,11 @@ def export(
     card: ModelCard,
     path: Path,
     precision: str = "fp32",
-    pictures: Sequence[Rgb] | None = None,
+    images: Sequence[Rgb] | None = None,
     *,
     force: bool = False,
 ) -> Parity:
-    """Writes ``network`` (on the CPU) as ONNX with ``card`` in its metadata, atomically.
+    """Write ``network`` (on the CPU) as ONNX with ``card`` in its metadata, atomically.
 
     Any batch size, and any height and width that are multiples of ``card.input.multiple_of``.
 
@@ -143,7 +185,7 @@ def export(
         card: of the network; the file's says fp16 or int8 in its version.
         path: of the file.
         precision: fp32, fp16 or int8.
-        pictures: (H, W, 3) uint8 RGB; the last fifth of them is for the comparison with PyTorch,
+        images: (H, W, 3) uint8 RGB; the last fifth of them is for the comparison with PyTorch,
             the others are for calibration. None: drawn ones, which int8 refuses.
         force: write the file even if its depth is too far from PyTorch's.
 
@@ -152,9 +194,9 @@ def export(
 
     Raises:
         ModelError: the graph is not valid ONNX, or too far from PyTorch; nothing is written then.
-        ParameterError: no pictures for int8.
+        ParameterError: no images for int8.
     """
-    calibration, held_out = _share_out(pictures, precision, card)
+    calibration, held_out = _share_out(images, precision, card)
     model = to_onnx(network, card)
     if precision == "fp16":
         model = to_half(model)
@@ -175,21 +217,21 @@ def export(
 
 
 def _share_out(
-    pictures: Sequence[Rgb] | None, precision: str, card: ModelCard
+    images: Sequence[Rgb] | None, precision: str, card: ModelCard
 ) -> tuple[Sequence[Rgb], Sequence[Rgb]]:
-    """Pictures for calibration, and others to compare with PyTorch on."""
-    if pictures is None:
+    """Images for calibration, and others to compare with PyTorch on."""
+    if images is None:
         if precision == "int8":
             raise ParameterError(
-                "int8 is calibrated on pictures",
+                "int8 is calibrated on images",
                 found="none",
                 expected="a folder of some that look like what the robot will see",
                 fix="Give it with --calibration FOLDER",
             )
         return (), drawn_pictures(card.input)
-    share = CALIBRATION_PICTURES / (CALIBRATION_PICTURES + PARITY_PICTURES)
-    split = max(1, round(share * len(pictures)))
-    return pictures[:split], pictures[split:] or pictures
+    share = CALIBRATION_IMAGES / (CALIBRATION_IMAGES + PARITY_IMAGES)
+    split = max(1, round(share * len(images)))
+    return images[:split], images[split:] or images
 
 
 def _read_metrics(path: Path) -> list[dict[str, Any]]:

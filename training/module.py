@@ -12,11 +12,10 @@ from torch import Tensor, nn
 
 from depth_estimation_ros.errors import DatasetError, ParameterError
 from depth_estimation_ros.estimation.metrics import depth_metrics, mean_metrics
-from training.build import build_named
-from training.config import TrainingConfig, to_mapping
-from training.encoder_weights import LITE0_PACKAGE, SOURCES, load_packaged_weights
+from training.config import TrainingConfig, build_named, to_mapping
 from training.losses import LOSSES
 from training.networks import DepthNetwork, build_network
+from training.networks.base import LITE0_PACKAGE, SOURCES, load_packaged_weights
 from training.optimizers import make_optimizer, make_schedule
 from training.trainer.launch import gather, mean_over_processes
 

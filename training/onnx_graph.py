@@ -83,7 +83,7 @@ def to_onnx(network: DepthNetwork, card: ModelCard) -> onnx.ModelProto:
 
 
 def _store_as_half(model: onnx.ModelProto) -> None:
-    """Moves float32 weights that float16 holds exactly, in place, behind a Cast."""
+    """Move float32 weights that float16 holds exactly, in place, behind a Cast."""
     casts = []
     for tensor in model.graph.initializer:
         if tensor.data_type != TensorProto.FLOAT or len(tensor.dims) < 2:

@@ -2,17 +2,77 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from depth_estimation_ros.engines.model_card import ModelCard
+from depth_estimation_ros.engines.model_card import InputSpec, ModelCard, OutputSpec
 from depth_estimation_ros.errors import EngineError
-from training.card import make_card
 from training.checkpoint import load_checkpoint
+from training.config import TrainingConfig
 from training.networks import DepthNetwork
+
+
+def make_card(
+    config: TrainingConfig,
+    network: DepthNetwork,
+    *,
+    name: str | None = None,
+    model_version: str = "1",
+    licence: str = "MIT",
+    output_max_depth: float = 80.0,
+    training_data: Sequence[str] | None = None,
+    metrics: Sequence[Mapping[str, Any]] = (),
+) -> ModelCard:
+    """Return the card of an exported ``network``, whose input is uint8 RGB (N, H, W, 3).
+
+    Args:
+        config: of the run; gives the size, the canonical camera and what was trained on.
+        network: gives the encoder's name, the range of depth, and which sizes it takes; with
+            ``multiple_of`` None the size is fixed.
+        name: of the model; by default the config's.
+        model_version: of the weights.
+        licence: SPDX name for the weights.
+        output_max_depth: metres in the canonical camera beyond which the output means "out of
+            range"; a network that ends nearer keeps its own limit.
+        training_data: names of the data sets; by default their paths in the config.
+        metrics: entries as ``evaluate --json`` writes them.
+
+    Raises:
+        ModelError: for a card that the runtime would refuse to read.
+    """
+    if training_data is None:
+        training_data = [entry.path for entry in config.data.training]
+    card = ModelCard(
+        name=name or config.name,
+        model_version=model_version,
+        encoder=network.encoder_name,
+        licence=licence,
+        training_data=tuple(training_data),
+        input=InputSpec(
+            height=config.data.height,
+            width=config.data.width,
+            color_order="rgb",
+            dtype="uint8",
+            layout="NHWC",
+            multiple_of=network.multiple_of,
+            mean=None,
+            std=None,
+        ),
+        output=OutputSpec(
+            kind="metric_depth",
+            unit="m",
+            min_depth=network.head.min_depth,
+            max_depth=min(output_max_depth, network.head.max_depth),
+        ),
+        canonical_focal_px=config.data.canonical_focal_px,
+        metrics=tuple(dict(entry) for entry in metrics),
+    )
+    return ModelCard.from_json(card.to_json(), f"the card of {card.name}")
 
 
 class TorchEngine:
@@ -34,7 +94,7 @@ class TorchEngine:
 
     @classmethod
     def from_checkpoint(cls, path: Path, device: str | None = None) -> TorchEngine:
-        """The averaged weights of a checkpoint, with the card that its export would have.
+        """Return the averaged weights of a checkpoint, with the card that its export would have.
 
         Raises:
             ModelError: not a checkpoint of this package's training.
@@ -43,7 +103,7 @@ class TorchEngine:
         return cls(network, make_card(config, network), device)
 
     def infer(self, batch: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
-        """Runs the network once: see `depth_estimation_ros.engines.Engine.infer`."""
+        """Run the network once: see `depth_estimation_ros.engines.Engine.infer`."""
         if self._network is None:
             raise EngineError(f"{self.card.name}: the engine is closed", fix="Open it again")
         self._check(batch)
@@ -53,7 +113,7 @@ class TorchEngine:
         return depth.float().cpu().numpy()
 
     def close(self) -> None:
-        """Frees the weights. Calling it twice is harmless."""
+        """Free the weights. Calling it twice is harmless."""
         self._network = None
 
     def _check(self, batch: npt.NDArray[np.generic]) -> None:

@@ -15,8 +15,7 @@ from training.checkpoint import load_encoder, load_weights, steps_to_resume
 from training.config import DataSetConfig, load_config
 from training.data.sample import SampleSet
 from training.module import DepthModule
-from training.trainer.averaging import write_final
-from training.trainer.fit import make_trainer
+from training.trainer.fit import make_trainer, write_final
 from training.trainer.launch import check_batch, find_launch
 from training.trainer.loaders import (
     batch_norm_loader,

@@ -55,8 +55,8 @@ def test_the_bundled_network_costs_what_pytorch_counts() -> None:
     )
     import yaml
 
-    from training.cost import count_macs as count_in_pytorch
     from training.networks import build_network
+    from training.research.runs import count_macs as count_in_pytorch
 
     configuration = Path(__file__).resolve().parents[2] / "config" / "training" / "compact.yaml"
     options = yaml.safe_load(configuration.read_text())["network"]

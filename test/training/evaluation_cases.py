@@ -38,7 +38,7 @@ class ListedSamples(SampleSet):
 
 
 class RedEngine:
-    """Depth read off the picture: 0.1 m for a unit of red. Notes what it was given."""
+    """Depth read off the image: 0.1 m for a unit of red. Notes what it was given."""
 
     def __init__(self, *, max_depth: float = 30.0, multiple_of: int | None = 1) -> None:
         spec = InputSpec(24, 40, "rgb", "uint8", "NHWC", multiple_of)
@@ -79,7 +79,7 @@ def random_sample(seed: int, height: int = 24, width: int = 40) -> Sample:
 
 
 def unreadable(name: str) -> DatasetError:
-    return DatasetError(f"picture {name}", found="7 bytes that are no picture")
+    return DatasetError(f"image {name}", found="7 bytes that are no image")
 
 
 def plain_metrics(

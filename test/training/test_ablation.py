@@ -9,8 +9,8 @@ from torch import nn
 from training_runs import changed, write_room
 
 from training.__main__ import main
-from training.cost import count_macs
 from training.networks import build_network
+from training.research.runs import count_macs
 
 NARROW = changed(network={"widths": [4, 4, 8]}, optimizer={"steps": 4})
 WIDE = changed(network={"widths": [8, 8, 8]}, optimizer={"steps": 4})
@@ -74,7 +74,7 @@ def test_what_is_done_is_not_done_again(done, caplog):
 def test_a_run_of_another_configuration_is_not_taken_for_this_one(done, capsys):
     other = changed(network={"widths": [4, 4, 8]}, optimizer={"steps": 4, "lr": 1e-4})
     assert main(command(done, narrow=other)) == 1
-    assert "holds a run of another configuration than" in capsys.readouterr().err
+    assert "holds a run of another configuration" in capsys.readouterr().err
 
 
 def test_how_a_run_is_watched_and_scored_does_not_make_it_another(done):
@@ -96,7 +96,7 @@ def test_only_what_is_scored_on_the_same_frames_is_compared(tmp_path, capsys):
 
 
 class Attention(nn.Module):
-    """The rows of a picture attend to each other; its colours are the heads."""
+    """The rows of an image attend to each other; its colours are the heads."""
 
     def forward(self, x):
         return nn.functional.scaled_dot_product_attention(x, x, x)

@@ -1,4 +1,4 @@
-"""Bags hold what was put in: stamps, frame ids, intrinsics, pictures, depth."""
+"""Bags hold what was put in: stamps, frame ids, intrinsics, images, depth."""
 
 import json
 from itertools import pairwise
@@ -16,7 +16,7 @@ from depth_estimation_ros.errors import BagError
 from depth_estimation_ros.geometry.camera_model import CameraModel
 from training import bags
 from training.__main__ import main
-from training.bags.writer import (
+from training.bags import (
     CAMERA_INFO_TOPIC,
     COMPRESSED_TOPIC,
     DEPTH_TOPIC,
@@ -43,7 +43,7 @@ def read(path):
     return found
 
 
-def picture(shift):
+def image(shift):
     ramp = np.add.outer(np.arange(48), np.arange(64)) + shift
     return np.stack([ramp, 200 - ramp, np.full_like(ramp, 90)], axis=-1).astype(np.uint8)
 
@@ -57,11 +57,11 @@ def depth():
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory):
     path = tmp_path_factory.mktemp("bags") / "drive"
-    frames = [Frame(START + k * 33_333_333, picture(k), depth()) for k in range(3)]
+    frames = [Frame(START + k * 33_333_333, image(k), depth()) for k in range(3)]
     return bags.write_bag(path, frames, CAMERA)
 
 
-def test_every_frame_has_picture_camera_and_depth_under_its_stamp(recording):
+def test_every_frame_has_image_camera_and_depth_under_its_stamp(recording):
     found = read(recording)
     assert set(found) == {COMPRESSED_TOPIC, CAMERA_INFO_TOPIC, DEPTH_TOPIC}
     for messages_of_topic in found.values():
@@ -79,10 +79,10 @@ def test_the_metadata_are_of_a_version_that_humble_reads(recording, bundled):
         assert topic["topic_metadata"]["offered_qos_profiles"] == ""
 
 
-def test_pictures_decode_to_what_was_given(recording):
+def test_images_decode_to_what_was_given(recording):
     for k, (_, message) in enumerate(read(recording)[COMPRESSED_TOPIC]):
         rgb = messages.decode_compressed(message)
-        assert np.abs(rgb.astype(int) - picture(k)).mean() < 2
+        assert np.abs(rgb.astype(int) - image(k)).mean() < 2
 
 
 def test_depth_is_kept_to_half_a_millimetre_with_unknown_and_sky_apart(recording):
@@ -105,23 +105,23 @@ def test_camera_info_is_the_camera(recording):
 
 
 @pytest.mark.parametrize("encoding", ["rgb8", "bgr8"])
-def test_raw_pictures_are_exact(tmp_path, encoding):
-    path = bags.write_bag(tmp_path / "raw", [Frame(START, picture(3))], CAMERA, encoding)
+def test_raw_images_are_exact(tmp_path, encoding):
+    path = bags.write_bag(tmp_path / "raw", [Frame(START, image(3))], CAMERA, encoding)
     found = read(path)
     assert DEPTH_TOPIC not in found
     _, message = found[IMAGE_TOPIC][0]
     assert message.encoding == encoding
-    np.testing.assert_array_equal(messages.decode_image(message), picture(3))
+    np.testing.assert_array_equal(messages.decode_image(message), image(3))
 
 
 def test_a_bag_is_never_overwritten(recording):
     with pytest.raises(BagError, match="exists already"):
-        bags.write_bag(recording, [Frame(START, picture(0))], CAMERA)
+        bags.write_bag(recording, [Frame(START, image(0))], CAMERA)
 
 
 def test_a_failed_recording_leaves_nothing_behind(tmp_path):
-    frames = [Frame(START, picture(0)), Frame(START + 1, picture(0)[:40])]
-    with pytest.raises(BagError, match=r"Picture 2 .* found \(40, 64, 3\)"):
+    frames = [Frame(START, image(0)), Frame(START + 1, image(0)[:40])]
+    with pytest.raises(BagError, match=r"Image 2 .* found \(40, 64, 3\)"):
         bags.write_bag(tmp_path / "broken", frames, CAMERA)
     with pytest.raises(BagError, match="No frames"):
         bags.write_bag(tmp_path / "empty", [], CAMERA)
@@ -133,7 +133,7 @@ def make_sequence(folder, count=3, stamps=None):
     (folder / "depth").mkdir()
     names = [f"1305031229.{528748 + 33 * k}" for k in range(count)]
     for k, name in enumerate(names):
-        cv2.imwrite(str(folder / "rgb" / f"{name}.jpg"), picture(k)[..., ::-1])
+        cv2.imwrite(str(folder / "rgb" / f"{name}.jpg"), image(k)[..., ::-1])
         cv2.imwrite(str(folder / "depth" / f"{name}.png"), np.full((48, 64), k, np.uint16))
     (folder / "timestamps.txt").write_text("\n".join(names if stamps is None else stamps))
     about = {"intrinsics_px": {"fx": 50.0, "fy": 51.0, "cx": 30.5, "cy": 24.5}}
@@ -163,9 +163,9 @@ def test_a_folder_that_is_no_sequence_says_what_is_missing(tmp_path, capsys):
     assert "info.json" in error
 
 
-def test_stamps_must_match_pictures(tmp_path):
+def test_stamps_must_match_images(tmp_path):
     folder = make_sequence(tmp_path / "sequence", stamps=["1305031229.5"])
-    with pytest.raises(BagError, match="3 pictures and 1 stamps"):
+    with pytest.raises(BagError, match="3 images and 1 stamps"):
         bags.folder_bag(folder, tmp_path / "bag")
 
 
@@ -194,7 +194,7 @@ def test_the_demo_recording_is_what_the_demo_expects():
 
 
 def test_the_floor_of_the_demo_recording_lies_below_the_camera():
-    """Depth, intrinsics and picture size belong together: the floor is flat 0.75 m below."""
+    """Depth, intrinsics and image size belong together: the floor is flat 0.75 m below."""
     path = Path(depth_estimation_ros.apps.demo.__file__).parent / "bag"
     found = read(path)
     camera = messages.camera_model(found[CAMERA_INFO_TOPIC][0][1]).scaled(320, 240)

@@ -8,17 +8,16 @@ import pytest
 import yaml
 
 from training.__main__ import main
+from training.check_data.figure import draw_depth
+from training.check_data.survey import choose_frames, find_issues, survey
 from training.data.sample import Sample, SampleSet
-from training.data_check.doubts import doubts
-from training.data_check.picture import draw_depth
-from training.data_check.survey import choose_frames, survey
 
 CAMERA = (80.0, 80.0, 79.5, 59.5)
 SIZE = (120, 160)
 
 
 class Given(SampleSet):
-    """Samples of the given depths, with pictures that differ unless told otherwise."""
+    """Samples of the given depths, with images that differ unless told otherwise."""
 
     name = "given"
 
@@ -41,7 +40,7 @@ def room(count=8, low=1.0, high=4.0, seed=0):
 
 
 def warnings_of(samples):
-    return doubts(survey(samples, range(len(samples)), seed=0))
+    return find_issues(survey(samples, range(len(samples)), seed=0))
 
 
 def test_a_good_set_gives_no_warning():
@@ -96,14 +95,14 @@ def test_suspicious_cameras_and_copies_are_warned_of():
     assert "principal point (319.5, 239.5) is far from the middle of 160x120" in far_off[0]
     narrow = warnings_of(Given(room(), camera=(8000.0, 8000.0, 79.5, 59.5)))
     assert "160 px wide: a field of view of 1 deg" in narrow[0]
-    assert warnings_of(Given(room(), alike=True)) == ["7 of 8 pictures are copies of another one"]
+    assert warnings_of(Given(room(), alike=True)) == ["7 of 8 images are copies of another one"]
 
 
-def test_sparse_depth_is_drawn_as_points_on_the_picture():
+def test_sparse_depth_is_drawn_as_points_on_the_image():
     depth = np.full((60, 80), np.nan, np.float32)
     depth[20, 30], depth[20, 32] = 8.0, 2.0
     drawn = draw_depth(Sample(np.full((60, 80, 3), 100, np.uint8), depth, None), 1.0, 10.0)
-    assert drawn[40, 40].tolist() == [55, 55, 55]  # the picture, dimmed
+    assert drawn[40, 40].tolist() == [55, 55, 55]  # the image, dimmed
     colors = {tuple(drawn[20, column].tolist()) for column in (29, 30)}
     assert len(colors) == 1
     assert (55, 55, 55) not in colors
@@ -114,8 +113,8 @@ def test_sparse_depth_is_drawn_as_points_on_the_picture():
 def write_folder(path, count=3, seed=0):
     path.mkdir(parents=True)
     for i, depth in enumerate(room(count, seed=seed)):
-        picture = np.random.default_rng(seed * 100 + i).integers(0, 255, (*SIZE, 3), np.uint8)
-        cv2.imwrite(str(path / f"{i:05d}.jpg"), picture)
+        image = np.random.default_rng(seed * 100 + i).integers(0, 255, (*SIZE, 3), np.uint8)
+        cv2.imwrite(str(path / f"{i:05d}.jpg"), image)
         cv2.imwrite(str(path / f"{i:05d}.png"), (depth * 1000).astype(np.uint16))
     camera = dict(zip(("fx", "fy", "cx", "cy"), CAMERA, strict=True))
     (path / "info.json").write_text(json.dumps({"intrinsics_px": camera}))
@@ -144,14 +143,14 @@ def test_a_configuration_is_told_and_drawn(tmp_path, config, capsys):
     write_folder(tmp_path / "c", seed=2)
     command = config([{"path": "a", "weight": 3}, {"path": "b", "weight": 1}], [{"path": "c"}])
     assert main([*command, "--out", str(tmp_path / "out/check.png")]) == 0
-    told = capsys.readouterr().out
-    line = next(line for line in told.splitlines() if "│ a " in line)
+    output = capsys.readouterr().out
+    line = next(line for line in output.splitlines() if "│ a " in line)
     cells = [cell.strip() for cell in line.strip("│").split("│")]
     assert cells[:6] == ["training", "a", "folder", "75%", "3 of 3", "160x120"]
     assert cells[6:] == ["100.0%", "1.03", "2.5", "3.97", "90 deg"]
-    assert "warning" not in told
-    picture = cv2.imread(str(tmp_path / "out/check.png"))
-    assert picture.shape[1] > 1500
+    assert "warning" not in output
+    image = cv2.imread(str(tmp_path / "out/check.png"))
+    assert image.shape[1] > 1500
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["check.png"]
 
 
@@ -159,32 +158,32 @@ def test_every_set_that_cannot_be_opened_is_named_and_the_others_are_told(tmp_pa
     write_folder(tmp_path / "a")
     sets = [{"path": "gone"}, {"path": "a"}], [{"path": "lost"}]
     assert main([*config(*sets), "--out", str(tmp_path / "check.png")]) == 1
-    told = capsys.readouterr().out
-    assert "error gone (folder): no data folder" in told
-    assert "error lost (folder): no data folder" in told
-    assert "3 of 3" in told
+    output = capsys.readouterr().out
+    assert "error gone (folder): no data folder" in output
+    assert "error lost (folder): no data folder" in output
+    assert "3 of 3" in output
     assert (tmp_path / "check.png").exists()
 
 
 def test_a_frame_that_cannot_be_read_fails_the_check(tmp_path, capsys):
     write_folder(tmp_path / "a")
-    (tmp_path / "a/00001.png").write_bytes(b"no picture")
+    (tmp_path / "a/00001.png").write_bytes(b"no image")
     assert main(["check-data", "--layout", "folder", "--path", str(tmp_path / "a")]) == 1
-    told = capsys.readouterr().out
-    assert "2 of 3 (1 unreadable)" in told
-    assert "error a (folder), frame 00001: " in told
+    output = capsys.readouterr().out
+    assert "2 of 3 (1 unreadable)" in output
+    assert "error a (folder), frame 00001: " in output
 
 
 def test_validation_on_training_frames_is_warned_of(tmp_path, config, capsys):
     write_folder(tmp_path / "a")
-    write_folder(tmp_path / "copy")  # the same pictures at another path
+    write_folder(tmp_path / "copy")  # the same images at another path
     write_folder(tmp_path / "other", seed=1)
     sets = [{"path": name} for name in ("a", "copy", "other")]
     assert main(config([{"path": "a"}], sets)) == 0
-    told = capsys.readouterr().out
-    assert "validation a and training a share 3 of 3 frames" in told
-    assert "validation copy and training a share 3 pictures" in told
-    assert "validation other" not in told
+    output = capsys.readouterr().out
+    assert "validation a and training a share 3 of 3 frames" in output
+    assert "validation copy and training a share 3 images" in output
+    assert "validation other" not in output
 
 
 def test_wrong_options_are_told_in_words(tmp_path, config, capsys):
@@ -204,9 +203,9 @@ def test_recorded_kitti_is_told_without_a_warning(shared_data, tmp_path, capsys)
     place = ["--layout", "kitti_raw", "--path", str(shared_data("kitti_raw_tiny"))]
     out = ["--option", "cameras=[2]", "--out", str(tmp_path / "kitti.png")]
     assert main(["check-data", *place, *out]) == 0
-    told = capsys.readouterr().out
-    assert "warning" not in told
-    line = next(line for line in told.splitlines() if "kitti_raw_tiny" in line)
+    output = capsys.readouterr().out
+    assert "warning" not in output
+    line = next(line for line in output.splitlines() if "kitti_raw_tiny" in line)
     cells = [cell.strip() for cell in line.strip("│").split("│")]
     assert cells[2:7] == ["kitti_raw cameras=[2]", "", "7 of 7", "1242x375", "4.1%"]
     assert cells[10] == "81 deg"

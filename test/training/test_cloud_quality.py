@@ -12,7 +12,7 @@ from training.research.cloud_quality.edges import (
     flying,
     jumps_and_smears,
 )
-from training.research.cloud_quality.planes import angle_deg, fit_plane
+from training.research.cloud_quality.measure import angle_deg, fit_plane
 
 NEAR, FAR = 1.0, 2.0  # metres
 HEIGHT, WIDTH, EDGE = 48, 256, 100  # the step lies between columns 99 and 100

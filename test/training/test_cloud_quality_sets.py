@@ -12,10 +12,10 @@ from evaluation_cases import red_pipeline
 from depth_estimation_ros.errors import DatasetError, ParameterError
 from depth_estimation_ros.geometry.camera_model import CameraModel
 from training.__main__ import main
-from training.page_block import replace_block
+from training.evaluation.tables import replace_block
 from training.research.cloud_quality.candidates import CANDIDATES
+from training.research.cloud_quality.command import as_entries, cloud_row
 from training.research.cloud_quality.measure import measure_set
-from training.research.cloud_quality.tables import as_entries, cloud_row
 from training.research.cloud_quality.views import FIRST_SEED, Faces, TrueView, ViewSet, render_view
 
 HEIGHT, WIDTH, EDGE = 24, 40, 16  # as the network takes it; the radius is 1, the median far
@@ -81,7 +81,7 @@ def test_flat_walls_are_flat_and_face_the_camera() -> None:
 
 
 def test_other_ways_of_resizing_are_measured_beside_the_nodes() -> None:
-    # The picture has the network's size, so resizing changes nothing.
+    # The image has the network's size, so resizing changes nothing.
     result = measure_set(red_pipeline(), views(made_view()), (0.0, 0.07), candidates=True)
     bare = cloud_row(result.tallies["0"])
     for name in ("nearest", "nearest at edges", "bilinear log"):
@@ -111,7 +111,7 @@ def test_a_rendered_view_knows_its_faces() -> None:
     assert view.faces is not None
     assert view.camera is not None
     # A flat face's true points lie on a plane, to float32.
-    from training.research.cloud_quality.planes import fit_plane
+    from training.research.cloud_quality.measure import fit_plane
 
     numbers, counts = np.unique(view.faces.surface[view.faces.flat], return_counts=True)
     assert counts.max() > 1000

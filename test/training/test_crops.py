@@ -1,10 +1,10 @@
-"""The parts of a picture that published numbers are of."""
+"""The parts of an image that published numbers are of."""
 
 import numpy as np
 import pytest
 
 from depth_estimation_ros.errors import ParameterError
-from training.crops import CROPS, crop_box, crop_mask
+from training.data.crops import CROPS, crop_box, crop_mask
 
 
 def test_nyu_is_exact_at_its_own_size_and_keeps_its_shares_elsewhere() -> None:
@@ -13,7 +13,7 @@ def test_nyu_is_exact_at_its_own_size_and_keeps_its_shares_elsewhere() -> None:
     assert crop_box("eigen_nyu", 960, 1280) == (90, 942, 82, 1202)
 
 
-# The sizes of KITTI's pictures; the bounds worked out by hand: for instance 0.40810811 * 375 is
+# The sizes of KITTI's images; the bounds worked out by hand: for instance 0.40810811 * 375 is
 # 153.04, 0.99189189 * 375 is 371.96, 0.03594771 * 1242 is 44.65, 0.96405229 * 1242 is 1197.35.
 @pytest.mark.parametrize(
     ("size", "garg", "eigen"),
@@ -46,7 +46,7 @@ def test_a_mask_that_is_kept_cannot_be_changed() -> None:
 
 
 @pytest.mark.parametrize("name", CROPS)
-def test_every_crop_fits_into_small_pictures(name: str) -> None:
+def test_every_crop_fits_into_small_images(name: str) -> None:
     for height, width in ((1, 1), (24, 32), (33, 17)):
         top, bottom, left, right = crop_box(name, height, width)
         assert 0 <= top <= bottom <= height

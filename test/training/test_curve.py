@@ -1,4 +1,4 @@
-"""The picture of a run's curve."""
+"""The image of a run's curve."""
 
 import cv2
 import numpy as np
@@ -29,7 +29,7 @@ def test_smoothing_is_a_running_mean():
     np.testing.assert_allclose(smooth(np.array([4.0, 2.0, 0.0, 1.0]), window=2), [4, 3, 1, 0.5])
 
 
-def test_it_draws_a_picture(resumed_run):
+def test_it_draws_a_image(resumed_run):
     out = resumed_run / "docs" / "curve.png"
     assert main(["curve", "--run", str(resumed_run), "--out", str(out)]) == 0
     assert cv2.imread(str(out)).std() > 5.0

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from training.evaluation.bootstrap import block_length, mean_interval
+from training.evaluation.statistics import block_length, mean_interval
 
 
 def test_frames_that_are_all_the_same_leave_no_doubt():

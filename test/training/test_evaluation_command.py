@@ -53,7 +53,7 @@ def evaluate(*arguments: object) -> int:
     return main(["evaluate", *map(str, arguments)])
 
 
-def test_the_report_is_a_folder_of_numbers_and_pictures(room: Path, model: Path) -> None:
+def test_the_report_is_a_folder_of_numbers_and_images(room: Path, model: Path) -> None:
     out = room.parent / "report"
     assert evaluate("--model", model, "--data", room, "--out", out, "--split", "unseen") == 0
     assert sorted(path.name for path in out.iterdir()) == [
@@ -85,11 +85,11 @@ def test_the_report_is_a_folder_of_numbers_and_pictures(room: Path, model: Path)
 
     text = (out / "report.md").read_text()
     assert "room, unseen: 3 frames, crop none, cap 10 m, camera known." in text
-    assert "| **model** | none |" in text
-    assert "| **model** | median |" in text
+    assert "| model | none |" in text
+    assert "| model | median |" in text
     assert "![best, median and worst frame of room](01_room.png)" in text
-    picture = cv2.imread(str(out / "01_room.png"))
-    assert picture.shape[1] > 4 * 320  # camera, depth, truth, error
+    image = cv2.imread(str(out / "01_room.png"))
+    assert image.shape[1] > 4 * 320  # camera, depth, truth, error
 
 
 def test_every_frame_is_in_the_csv_with_both_alignments(room: Path, model: Path) -> None:
@@ -121,7 +121,7 @@ def test_entries_for_a_card_say_the_crop_and_the_split(room: Path, model: Path) 
 def test_a_broken_frame_is_named_and_the_exit_code_says_so(
     room: Path, model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (room / "00001.png").write_bytes(b"not a picture")
+    (room / "00001.png").write_bytes(b"not an image")
     out = room.parent / "report"
     assert evaluate("--model", model, "--data", room, "--out", out) == 1
     printed = capsys.readouterr()
@@ -142,7 +142,7 @@ def test_a_network_of_another_house_is_judged_by_its_card(room: Path) -> None:
 
 
 def strip_card(path: Path) -> dict:
-    """Takes the card out of an ONNX file and returns it."""
+    """Take the card out of an ONNX file and returns it."""
     network = onnx.load(path)
     (card,) = (
         json.loads(entry.value) for entry in network.metadata_props if entry.key == METADATA_KEY

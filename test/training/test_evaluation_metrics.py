@@ -10,7 +10,7 @@ from torchmetrics.functional import mean_absolute_percentage_error, mean_squared
 from torchmetrics.functional.regression import mean_squared_log_error
 
 from depth_estimation_ros.estimation.metrics import METRICS, depth_metrics
-from training.crops import CROPS, crop_box
+from training.data.crops import CROPS, crop_box
 from training.evaluation import evaluate_set
 
 SHAPE = (24, 40)
@@ -34,15 +34,15 @@ def both(pred: np.ndarray, gt: np.ndarray, max_depth: float, median: bool) -> No
 
 @pytest.mark.parametrize("median", [False, True])
 @pytest.mark.parametrize("max_depth", [1.0, 5.0, 10.0, 80.0])
-def test_random_pictures(max_depth: float, median: bool) -> None:
+def test_random_images(max_depth: float, median: bool) -> None:
     for seed in range(5):
         both(*random_pair(seed), max_depth, median)
 
 
 def only_at(place: tuple[int, int], value: float) -> np.ndarray:
-    picture = np.full(SHAPE, np.nan, np.float32)
-    picture[place] = value
-    return picture
+    image = np.full(SHAPE, np.nan, np.float32)
+    image[place] = value
+    return image
 
 
 TWO = np.full(SHAPE, 2.0, np.float32)
@@ -83,7 +83,7 @@ def test_torchmetrics_agrees_where_it_has_the_metric() -> None:
 @pytest.mark.parametrize("cap", [3.0, 10.0, 80.0])
 @pytest.mark.parametrize("crop", CROPS)
 def test_a_data_set_with_crop_and_cap(crop: str, cap: float) -> None:
-    """The whole path: picture, pipeline, crop, cap, both alignments, mean over frames."""
+    """The whole path: image, pipeline, crop, cap, both alignments, mean over frames."""
     samples = [random_sample(seed) for seed in range(3)]
     result = evaluate_set(red_pipeline(), ListedSamples(samples), crop=crop, cap=cap)
     top, bottom, left, right = crop_box(crop, *SHAPE)

@@ -18,9 +18,8 @@ from depth_estimation_ros.errors import DatasetError, ParameterError
 from depth_estimation_ros.estimation import DepthEstimator
 from depth_estimation_ros.estimation.metrics import mean_metrics
 from training.evaluation import evaluate_set
-from training.evaluation.by_distance import band_edges
-from training.evaluation.predict import camera_of, predict
-from training.evaluation.running import DepthMedian, RunningMean
+from training.evaluation.score import camera_of, predict
+from training.evaluation.statistics import DepthMedian, RunningMean, band_edges
 
 FLAT = np.full((24, 40), 2.0)
 
@@ -133,10 +132,10 @@ def test_an_image_counts_only_in_bands_that_it_has() -> None:
     assert math.isnan(bands[1].unaligned["abs_rel"])
 
 
-# Averaging with the mirrored picture
+# Averaging with the mirrored image
 
 
-def test_the_camera_is_mirrored_with_the_picture() -> None:
+def test_the_camera_is_mirrored_with_the_image() -> None:
     sample = red_sample(FLAT, FLAT)  # 40 pixels wide, cx 20
     camera = camera_of(sample, mirror=True)
     assert camera is not None

@@ -15,7 +15,7 @@ from depth_estimation_ros.engines.onnxruntime import OnnxRuntimeEngine
 from depth_estimation_ros.errors import ModelError, ParameterError
 from training.export import export, round_weights
 from training.networks import DepthNetwork
-from training.networks.head import DepthHead
+from training.networks.decoder import DepthHead
 
 
 class Small(DepthNetwork):
@@ -57,7 +57,7 @@ def card_of(multiple_of=8):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    path = tmp_path_factory.mktemp("pictures")
+    path = tmp_path_factory.mktemp("images")
     rng = np.random.default_rng(0)
     for index in range(20):
         spots = rng.integers(0, 256, (4, 5, 3), np.uint8)
@@ -72,7 +72,7 @@ def test_the_file_is_pytorch_to_float32s_last_digits_and_the_log_says_so(tmp_pat
         parity = export(network, card_of(), tmp_path / "small.onnx")
     assert parity.pictures == 4
     assert parity.max_rel < 1e-5
-    assert "against PyTorch on 4 pictures: abs_rel" in caplog.text
+    assert "against PyTorch on 4 images: abs_rel" in caplog.text
     assert "(limit 0.0001)" in caplog.text
     assert [path.name for path in tmp_path.iterdir()] == ["small.onnx"]
 
@@ -112,14 +112,14 @@ def test_a_network_of_one_size_is_exported_for_that_size(tmp_path):
 
 @pytest.mark.parametrize(("precision", "worst"), [("fp16", 0.005), ("int8", 0.05)])
 def test_fewer_bits_are_compared_with_pytorch_too(tmp_path, folder, precision, worst):
-    pictures = list(read_pictures(folder, 20))
+    images = list(read_pictures(folder, 20))
     path = tmp_path / "small.onnx"
-    parity = export(Small(), card_of(), path, precision, pictures)
+    parity = export(Small(), card_of(), path, precision, images)
     assert parity.pictures == 4  # a fifth of them, not calibrated on
     assert 0.0 < parity.abs_rel < worst
     assert OnnxRuntimeEngine(path).card.model_version == f"3 {precision}"
 
 
-def test_int8_wants_pictures(tmp_path):
-    with pytest.raises(ParameterError, match=r"calibrated on pictures.*--calibration FOLDER"):
+def test_int8_wants_images(tmp_path):
+    with pytest.raises(ParameterError, match=r"calibrated on images.*--calibration FOLDER"):
         export(Small(), card_of(), tmp_path / "small.onnx", "int8")

@@ -8,9 +8,9 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from depth_estimation_ros.errors import ParameterError
-from training.cost import count_macs
 from training.networks import build_network
-from training.networks.head import DepthHead
+from training.networks.decoder import DepthHead
+from training.research.runs import count_macs
 
 PARAMETERS = {
     "basic": 2_161_777,
@@ -58,7 +58,7 @@ def test_each_network_has_its_number_of_parameters(networks, name):
 
 @torch.no_grad()
 @pytest.mark.parametrize("name", PARAMETERS)
-def test_each_network_turns_a_picture_into_metres_of_its_size(networks, name):
+def test_each_network_turns_a_image_into_metres_of_its_size(networks, name):
     network, (height, width) = networks[name], SMALL[name]
     assert height % network.multiple_of == width % network.multiple_of == 0
     depth = network(torch.rand(2, 3, height, width))
@@ -66,7 +66,7 @@ def test_each_network_turns_a_picture_into_metres_of_its_size(networks, name):
     assert depth.dtype == torch.float32
     assert depth.min() >= 0.0
     assert depth.max() <= 10.0
-    assert depth.std() > 1e-3  # it does look at the picture
+    assert depth.std() > 1e-3  # it does look at the image
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
@@ -135,7 +135,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)  # KiB
 
 
 def test_irv2_takes_a_training_step_at_the_papers_size_in_16_gb():
-    # 4 pictures: about 2.1 GB; 8: 3.5 GB; the paper's 16: 6.3 GB.
+    # 4 images: about 2.1 GB; 8: 3.5 GB; the paper's 16: 6.3 GB.
     done = subprocess.run([sys.executable, "-c", ONE_STEP], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert 1024 * int(done.stdout) < 4e9
@@ -176,7 +176,7 @@ def test_wrong_names_and_options_are_refused():
         DepthHead(4, 0.0, 10.0, "log")
 
 
-def test_a_decoder_may_end_early_and_the_encoder_too_and_depth_is_still_as_large_as_the_picture():
+def test_a_decoder_may_end_early_and_the_encoder_too_and_depth_is_still_as_large_as_the_image():
     image = torch.rand(1, 3, 64, 96)
     for stages, widths, stride in ((None, (16, 8, 8, 8), 32), (4, (16, 8, 8), 16)):
         options = {**COMPACT, "widths": widths, "stages": stages}

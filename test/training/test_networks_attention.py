@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from training.networks import build_network
-from training.networks.attention import AttentionGate
-from training.networks.decoder import Decoder
+from training.networks.decoder import AttentionGate, Decoder
 
 BOTTLENECK, SKIPS, WIDTHS = 24, (16, 8, 3), (12, 8, 4)
 
@@ -71,7 +70,7 @@ def test_a_closed_gate_hides_its_skip():
     torch.testing.assert_close(gated(deepest, skips), gated(deepest, other), rtol=0, atol=0)
 
 
-def test_the_network_gates_the_encoders_skips_and_not_the_picture():
+def test_the_network_gates_the_encoders_skips_and_not_the_image():
     network = build_network("enc_dec_irv2_attention", pretrained=False)
     gates = [block.gate for block in network.decoder.blocks]
     assert [gate and gate.from_skip.in_channels for gate in gates] == [256, 80, 32, None]

@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from training.networks.dinov2_dpt import TAPS, DinoV2Encoder
-from training.networks.dpt import DptHead, Fusion
+from training.networks.dpt import TAPS, DinoV2Encoder, DptHead, Fusion
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +46,7 @@ def test_the_default_stores_the_grid_of_the_published_weights():
 
 @torch.no_grad()
 @pytest.mark.parametrize("grid", [(2, 3), (7, 9)])
-def test_the_head_reassembles_four_scales_and_ends_at_the_pictures_size(grid):
+def test_the_head_reassembles_four_scales_and_ends_at_the_images_size(grid):
     head = DptHead(channels_in=16, reassembled=(4, 6, 8, 10), channels=12).eval()
     features = [torch.randn(1, 16, *grid) for _ in range(4)]
     rows, columns = grid

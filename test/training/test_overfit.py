@@ -58,8 +58,8 @@ def sixteen_frames(shared_data, tmp_path_factory):
     source = shared_data("rgbd/train/tum_fr1_rpy")
     root = tmp_path_factory.mktemp("overfit")
     (root / "room").mkdir()
-    for picture in sorted(source.glob("*.jpg"))[::18][:16]:
-        for file in (picture, picture.with_suffix(".png"), source / "info.json"):
+    for image in sorted(source.glob("*.jpg"))[::18][:16]:
+        for file in (image, image.with_suffix(".png"), source / "info.json"):
             link = root / "room" / file.name
             if not link.exists():
                 link.symlink_to(file)

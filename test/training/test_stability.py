@@ -12,8 +12,14 @@ from depth_estimation_ros.errors import ParameterError
 from depth_estimation_ros.geometry.camera_model import CameraModel
 from training.research.cloud_quality.views import trace_faces
 from training.research.stability.measure import Run, add_lag, add_step
-from training.research.stability.motion import Moment, changes, common_points, flicker, project
-from training.research.stability.odometry import estimate_motion
+from training.research.stability.motion import (
+    Moment,
+    changes,
+    common_points,
+    estimate_motion,
+    flicker,
+    project,
+)
 from training.research.stability.sequences import APPEARS_AT, rendered_moments, with_obstacle
 from training.research.stability.smoothing import CANDIDATES, shared_factor, where_nothing_moves
 from training.scenes.cameras import sample_cameras
@@ -114,7 +120,7 @@ def test_the_motion_of_a_textured_wall_is_found_from_its_corners() -> None:
     move = motion(0.05, 2.0)
 
     def look(to_first: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Picture and depth of the wall z = 2 of the first frame."""
+        """Image and depth of the wall z = 2 of the first frame."""
         rays = np.dstack([camera.rays(), np.ones((240, 320))]) @ to_first[:3, :3].T
         depth = (2.0 - to_first[2, 3]) / rays[..., 2]
         u, v = ((240 * (rays[..., k] * depth + to_first[k, 3])).astype(int) + 480 for k in (0, 1))
@@ -133,22 +139,22 @@ def logs(value: float) -> np.ndarray:
     return np.full((6, 8), value, np.float32)
 
 
-PICTURE = np.full((6, 8, 3), 90, np.uint8)
+IMAGE = np.full((6, 8, 3), 90, np.uint8)
 
 
 def test_the_shared_factor_answers_a_step_exponentially() -> None:
     smooth = shared_factor(0.5)
-    answers = [smooth(logs(v), PICTURE)[0, 0] for v in (0.0, 0.1, 0.1, 0.1)]
+    answers = [smooth(logs(v), IMAGE)[0, 0] for v in (0.0, 0.1, 0.1, 0.1)]
     assert answers == pytest.approx([0.0, 0.05, 0.075, 0.0875], abs=1e-6)
 
 
 def test_the_shared_factor_lets_a_change_of_scene_through_at_once() -> None:
     smooth = shared_factor(0.25)
-    assert [smooth(logs(v), PICTURE)[0, 0] for v in (0.0, 0.5, 0.5)] == [0.0, 0.5, 0.5]
-    # Half the picture is not the median: an obstacle that covers less moves nothing.
+    assert [smooth(logs(v), IMAGE)[0, 0] for v in (0.0, 0.5, 0.5)] == [0.0, 0.5, 0.5]
+    # Half the image is not the median: an obstacle that covers less moves nothing.
     near = logs(0.5)
     near[:2] = -1.0
-    assert (smooth(near, PICTURE) == near).all()
+    assert (smooth(near, IMAGE) == near).all()
 
 
 def published_depths(folder: Path, candidate: str) -> list[float]:
@@ -179,10 +185,10 @@ def test_candidates_of_pixels_are_the_nodes_own_filter(
     assert published_depths(tmp_path, candidate) == pytest.approx(expected, rel=1e-5)
 
 
-def test_pixels_whose_picture_changes_are_not_smoothed() -> None:
+def test_pixels_whose_image_changes_are_not_smoothed() -> None:
     smooth = where_nothing_moves(0.25, 0.1)
-    smooth(logs(0.0), PICTURE)
-    changed = PICTURE.copy()
+    smooth(logs(0.0), IMAGE)
+    changed = IMAGE.copy()
     changed[:, :] = 120
     assert smooth(logs(0.08), changed)[0, 0] == pytest.approx(0.08)
     assert smooth(logs(0.0), changed)[0, 0] == pytest.approx(0.06)
@@ -212,7 +218,7 @@ def test_a_filter_that_is_two_frames_late_has_a_lag_of_two() -> None:
     assert standing["none"].lag is None
     # An exponential filter of weight w is (1 - w) / w frames behind.
     smooth = shared_factor(0.25)
-    logs_of = [np.exp(smooth(np.log(depth), PICTURE)) for depth in wall * 1]
+    logs_of = [np.exp(smooth(np.log(depth), IMAGE)) for depth in wall * 1]
     steady = np.log(logs_of[-1] / wall[-1])[0, 0] / -np.log(0.9)
     assert steady == pytest.approx(3.0 * (1 - 0.75**9), abs=1e-3)
 

@@ -9,7 +9,7 @@ from training_runs import arguments, changed, curve, start_process, train, write
 from depth_estimation_ros.errors import ParameterError
 from training.trainer.launch import Launch, check_batch, find_launch
 
-# Batch normalisation is over the pictures of one process, so that it would see other batches.
+# Batch normalisation is over the images of one process, so that it would see other batches.
 FROZEN = {"batch_norm": "frozen", "validate_every": 6}
 
 SRUN = {"SLURM_NTASKS": "8", "SLURM_NTASKS_PER_NODE": "4", "SLURM_NNODES": "2"}

@@ -1,4 +1,4 @@
-"""A run is watched: its folder, its pictures, and when it stops."""
+"""A run is watched: its folder, its images, and when it stops."""
 
 import json
 
@@ -41,14 +41,14 @@ def test_the_folder_tells_how_the_run_was_made(short):
     assert start["command"]
 
 
-def test_tensorboard_has_pictures_of_predictions(short):
+def test_tensorboard_has_images_of_predictions(short):
     (folder,) = (short / "tensorboard").iterdir()
     events = EventAccumulator(str(folder), size_guidance={"images": 0})
     events.Reload()
     assert [event.step for event in events.Images("validation")] == [2, 4]
     data = np.frombuffer(events.Images("validation")[0].encoded_image_string, np.uint8)
-    picture = cv2.imdecode(data, cv2.IMREAD_COLOR)
-    assert picture.shape[1] > 4 * 300  # camera, depth, truth, error
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    assert image.shape[1] > 4 * 300  # camera, depth, truth, error
     assert len(events.Scalars("val/abs_rel")) == 2
 
 
@@ -92,9 +92,9 @@ def test_a_run_stops_early_and_ends_with_its_best_weights(room, monkeypatch, mon
         assert saved["global_step"] == best
 
 
-def test_a_broken_picture_is_named_without_a_traceback(room, capsys):
+def test_a_broken_image_is_named_without_a_traceback(room, capsys):
     write_room(room / "damaged")
-    (room / "damaged" / "00003.png").write_bytes(b"no picture")
+    (room / "damaged" / "00003.png").write_bytes(b"no image")
     config = changed(data={"training": [{"path": "damaged"}]}, trainer={"workers": 1})
     assert main(arguments(room, "damaged_run", config)) == 1
     error = capsys.readouterr().err

@@ -78,7 +78,7 @@ def arguments(root: Path, name: str, config: dict[str, Any], *more: str) -> list
 
 
 def train(root: Path, name: str, config: dict[str, Any], *more: str) -> Path:
-    """Trains in this process; returns the run's folder."""
+    """Train in this process; returns the run's folder."""
     assert main(arguments(root, name, config, *more)) == 0
     return root / name
 

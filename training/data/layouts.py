@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from training.build import build_named
+from training.config import build_named
 from training.data.bag import BagSamples
 from training.data.cityscapes import Cityscapes
 from training.data.folder import RgbdFolder

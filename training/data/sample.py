@@ -30,7 +30,7 @@ class SampleSet(Dataset[Sample]):
     Attributes:
         name: of the data set, for tables.
         cap_m: the farthest depth that is scored, metres.
-        crop: the part of the picture that is scored, a name of :mod:`training.crops`.
+        crop: the part of the picture that is scored, a name of :mod:`training.data.crops`.
     """
 
     name: str

@@ -37,7 +37,7 @@ class Subject:
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares --model and what runs it, for :func:`open_model`."""
+    """Declare --model and what runs it, for :func:`open_model`."""
     parser.add_argument(
         "--model",
         default="compact",
@@ -59,7 +59,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def open_model(args: argparse.Namespace) -> Engine:
-    """A checkpoint (.ckpt) in PyTorch; anything else as the node opens it.
+    """Return a checkpoint (.ckpt) in PyTorch; anything else as the node opens it.
 
     Args:
         args: what :func:`add_model_arguments` read.
@@ -100,7 +100,7 @@ def model_sha256(model: str) -> str:
 def subjects_of_paths(
     paths: Sequence[Path], layout: str, options: dict[str, Any], split: str | None
 ) -> list[Subject]:
-    """One data set for each path, all of one layout.
+    """Return one data set for each path, all of one layout.
 
     Raises:
         DatasetError: the files are not what the layout says.
@@ -114,7 +114,7 @@ def subjects_of_paths(
 
 
 def subjects_of_config(config: Path, root: Path, split: str | None) -> list[Subject]:
-    """What a run of a training configuration validates on, with its files under ``root``.
+    """Return what a run of a training configuration validates on, with its files under ``root``.
 
     Of a set with ``holdout`` these are the scenes held out: the others were trained on.
 

@@ -1,6 +1,6 @@
 """All metrics of one data set.
 
-Truth is at the size of the picture in every data set, and the pipeline resizes its depth to that
+Truth is at the size of the image in every data set, and the pipeline resizes its depth to that
 size, so nothing is resized here. Pixels outside the crop, nearer than 1 mm or at the cap and
 beyond are not scored. Metrics are per image, then averaged over images.
 """
@@ -8,14 +8,25 @@ beyond are not scored. Metrics are per image, then averaged over images.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 from depth_estimation_ros.errors import DatasetError, ParameterError
-from depth_estimation_ros.estimation import DepthEstimator, DepthResult
+from depth_estimation_ros.estimation import DepthEstimator, DepthResult, apply_limits
 from depth_estimation_ros.estimation.metrics import (
     Array,
     constant_median,
@@ -23,12 +34,69 @@ from depth_estimation_ros.estimation.metrics import (
     mean_metrics,
     median_ratio,
 )
-from training.crops import crop_mask
-from training.data.sample import SampleSet
-from training.evaluation.by_distance import Band, ByDistance, band_edges
-from training.evaluation.predict import predict
-from training.evaluation.progress import frames_with_progress
-from training.evaluation.running import DepthMedian, Metrics, RunningMean
+from depth_estimation_ros.geometry.camera_model import CameraModel
+from training.data.crops import crop_mask
+from training.data.sample import Sample, SampleSet
+from training.evaluation.statistics import (
+    Band,
+    ByDistance,
+    DepthMedian,
+    Metrics,
+    RunningMean,
+    band_edges,
+)
+
+
+def frames_with_progress(count: int, title: str) -> Iterator[int]:
+    """0 to ``count - 1`` with a progress bar in frames per second.
+
+    Without a terminal (in a log, in a pipe) there is no bar.
+    """
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _FramesPerSecond(),
+        TimeRemainingColumn(),
+    )
+    hidden = not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=hidden) as progress:
+        yield from progress.track(range(count), description=title)
+
+
+class _FramesPerSecond(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:.1f} frames/s")
+
+
+def predict(pipeline: DepthEstimator, sample: Sample, *, flip: bool = False) -> DepthResult:
+    """Return depth of a sample.
+
+    Args:
+        flip: the mean of this prediction and of that for the mirrored image, mirrored back. A
+            depth beyond a limit counts as the limit in the mean.
+    """
+    frame = pipeline.run(sample.rgb, camera_of(sample))
+    if not flip:
+        return frame
+    other = pipeline.run(np.ascontiguousarray(sample.rgb[:, ::-1]), camera_of(sample, mirror=True))
+    pair = [np.clip(d, frame.near, frame.far) for d in (frame.depth, other.depth[:, ::-1])]
+    depth: npt.NDArray[np.float32] = (pair[0] + pair[1]) * np.float32(0.5)
+    apply_limits(depth, frame.near, frame.far)
+    spent = frame.engine_ms + other.engine_ms
+    return DepthResult(depth, frame.camera, spent, frame.near, frame.far)
+
+
+def camera_of(sample: Sample, *, mirror: bool = False) -> CameraModel | None:
+    """Return the camera of a sample, or of its mirrored image; None where it is not known."""
+    if sample.intrinsics is None:
+        return None
+    height, width = sample.depth.shape
+    fx, fy, cx, cy = sample.intrinsics
+    return CameraModel.from_intrinsics(fx, fy, width - 1 - cx if mirror else cx, cy, width, height)
+
 
 NEAREST_M = 1e-3  # nearer truth is not scored
 
@@ -45,14 +113,14 @@ class FrameScore:
 
 @dataclass(frozen=True)
 class SetResult:
-    """The metrics of one data set, and all that must be said beside them.
+    """The metrics of one data set, and the settings that decide them.
 
     Attributes:
         dataset: its name.
         cap_m: the farthest scored depth, metres.
-        crop: a name of :data:`training.crops.CROPS`.
+        crop: a name of :data:`training.data.crops.CROPS`.
         camera: "known", or the horizontal field of view that was assumed.
-        flip: whether each prediction was averaged with that for the mirrored picture.
+        flip: whether each prediction was averaged with that for the mirrored image.
         rows: means over frames; ``unaligned`` and ``median`` of the model, ``constant`` (the data
             set's median depth for every pixel, unaligned) and ``constant_median`` (each frame's
             own median, so aligned).
@@ -77,7 +145,7 @@ class SetResult:
 
     @property
     def without_truth(self) -> int:
-        """How many of ``frames`` had no pixel to score."""
+        """Return how many of ``frames`` had no pixel to score."""
         return sum(frame.unaligned["valid_pixels"] == 0 for frame in self.frames)
 
 
@@ -90,7 +158,7 @@ def evaluate_set(
     flip: bool = False,
     distances: Sequence[float] | None = None,
 ) -> SetResult:
-    """Scores every frame of a data set.
+    """Score every frame of a data set.
 
     A frame that cannot be read is named in the result, and the rest is scored.
 
@@ -98,8 +166,8 @@ def evaluate_set(
         pipeline: with depth at the image's size, as by default.
         samples: the data set.
         cap: the farthest scored depth, metres; None: the data set's own.
-        crop: a name of :data:`training.crops.CROPS`; None: the data set's own.
-        flip: average each prediction with that for the mirrored picture.
+        crop: a name of :data:`training.data.crops.CROPS`; None: the data set's own.
+        flip: average each prediction with that for the mirrored image.
         distances: where to cut the table by distance, metres; None: the usual places.
 
     Raises:
@@ -148,7 +216,7 @@ def evaluate_set(
 
 
 def scored_pixels(depth: Array, crop: str, cap: float) -> npt.NDArray[np.bool_]:
-    """``(H, W)`` bool: where there is truth to score."""
+    """Return ``(H, W)`` bool: where there is truth to score."""
     return crop_mask(crop, *depth.shape) & (depth > NEAREST_M) & (depth < cap)
 
 
@@ -181,7 +249,7 @@ class _Tally:
 
 
 def _score_one_depth(samples: SampleSet, tally: _Tally, crop: str, cap: float) -> Metrics:
-    """The metrics of the median depth for all pixels of all frames.
+    """Return the metrics of the median depth for all pixels of all frames.
 
     Reads the truth again, since the median is known only now and keeping the truth costs memory.
     """

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from training.build import build_named
+from training.config import build_named
 from training.networks.base import DepthNetwork
 from training.networks.basic import Basic
-from training.networks.dinov2_dpt import DinoV2Dpt
+from training.networks.dpt import DinoV2Dpt
 from training.networks.enc_dec_irv2 import EncDecIRv2
 from training.networks.timm_unet import TimmUNet
 
@@ -26,7 +26,7 @@ __all__ = ["NETWORKS", "DepthNetwork", "build_network"]
 
 
 def build_network(name: str, **options: Any) -> DepthNetwork:
-    """The network ``name`` of :data:`NETWORKS`, made with ``options``.
+    """Return the network ``name`` of :data:`NETWORKS`, made with ``options``.
 
     Raises:
         ParameterError: if there is no such network, or it has no such option.

@@ -2,7 +2,7 @@
 
 The seed's own basic network is not described beyond that. This one has the widths usual in
 notebooks on depth (16, 32, 64, 128 and 256 at the bottleneck) and the decoder of the others, so
-that a comparison with them tells of the encoder alone. U-shape: Ronneberger et al., "U-Net",
+that a comparison with them is one of encoders alone. U-shape: Ronneberger et al., "U-Net",
 MICCAI 2015.
 """
 
@@ -12,10 +12,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from training.networks.base import DepthNetwork
-from training.networks.decoder import Decoder, batch_norm, conv_act
-from training.networks.head import DepthHead, Scale
-from training.networks.normalize import Normalize
+from training.networks.base import DepthNetwork, Normalize
+from training.networks.decoder import Decoder, DepthHead, Scale, batch_norm, conv_act
 
 
 class ConvolutionalEncoder(nn.Module):

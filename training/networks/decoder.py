@@ -7,12 +7,42 @@ Depth Estimation on Embedded Systems", ICRA 2019, arXiv 1903.03273.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.functional import interpolate
 
-from training.networks.attention import AttentionGate
+
+class AttentionGate(nn.Module):
+    """Weighs each pixel of a skip by how much the decoder wants it.
+
+    ``a = sigmoid(psi(relu(W_x skip + W_g gating + b_g)) + b_psi)``, with 1x1 convolutions W_x, W_g
+    to ``channels_skip / 2`` channels and psi to one. The original gates with the coarser feature
+    and enlarges the weights; here the decoder's feature is enlarged already.
+
+    Args:
+        channels_skip: channels of the skip ``(N, S, H, W)``.
+        channels_gating: channels of the decoder's feature ``(N, C, H, W)``.
+    """
+
+    def __init__(self, channels_skip: int, channels_gating: int) -> None:
+        super().__init__()
+        between = channels_skip // 2
+        self.from_skip = nn.Conv2d(channels_skip, between, kernel_size=1, bias=False)
+        self.from_gating = nn.Conv2d(channels_gating, between, kernel_size=1)
+        self.psi = nn.Conv2d(between, 1, kernel_size=1)
+
+    def weights(self, skip: Tensor, gating: Tensor) -> Tensor:
+        """Return ``(N, 1, H, W)``, 0..1."""
+        both = functional.relu(self.from_skip(skip) + self.from_gating(gating))
+        return torch.sigmoid(self.psi(both))
+
+    def forward(self, skip: Tensor, gating: Tensor) -> Tensor:
+        return skip * self.weights(skip, gating)
 
 
 def batch_norm(channels: int) -> nn.BatchNorm2d:
@@ -120,3 +150,52 @@ class Decoder(nn.Module):
         for block, skip in zip(self.blocks, skips, strict=True):
             x = block(x, skip)
         return x
+
+
+Scale = Literal["linear", "log"]
+
+
+class DepthHead(nn.Module):
+    """3x3 convolution and sigmoid, then a fixed mapping to metres.
+
+    Args:
+        channels: channels of the decoder's last feature.
+        min_depth, max_depth: depth in metres at sigmoid 0 and 1.
+        scale: ``linear`` (the paper's sigmoid, times the range of the data set) or ``log``
+            (equal steps of the logarithm: equal relative precision near and far).
+        enlarge: how many times as high and wide as the feature the depth is; bilinear, of the
+            sigmoid, which is then computed on fewer pixels, and linear in what `scale` says.
+
+    ``(N, C, H, W)`` becomes depth ``(N, H * enlarge, W * enlarge)`` in metres.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        min_depth: float,
+        max_depth: float,
+        scale: Scale,
+        enlarge: int = 1,
+    ) -> None:
+        super().__init__()
+        if scale == "log" and min_depth <= 0.0:
+            raise ValueError(f"a log head needs min_depth > 0, found {min_depth}")
+        self.conv = nn.Conv2d(channels, 1, kernel_size=3, padding=1)
+        self.min_depth = min_depth
+        self.max_depth = max_depth
+        self.scale = scale
+        self.enlarge = enlarge
+
+    def forward(self, x: Tensor) -> Tensor:
+        # bfloat16 has steps of 1 % in depth on a log scale: the head stays in float32.
+        with torch.autocast(x.device.type, enabled=False):
+            unit = torch.sigmoid(self.conv(x.float()))
+            if self.enlarge > 1:
+                unit = interpolate(
+                    unit, scale_factor=float(self.enlarge), mode="bilinear", align_corners=False
+                )
+            unit = unit.squeeze(1)
+        if self.scale == "linear":
+            return self.min_depth + (self.max_depth - self.min_depth) * unit
+        low, high = math.log(self.min_depth), math.log(self.max_depth)
+        return torch.exp(low + (high - low) * unit)

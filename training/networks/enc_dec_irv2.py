@@ -24,8 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from training.networks.base import DepthNetwork
-from training.networks.decoder import Decoder
-from training.networks.head import DepthHead, Scale
+from training.networks.decoder import Decoder, DepthHead, Scale
 
 
 class InceptionResNetV2Encoder(nn.Module):
@@ -82,7 +81,7 @@ class EncDecIRv2(DepthNetwork):
     Args:
         pretrained: start from timm's ImageNet weights.
         widths: channels of the decoder's blocks, deepest first.
-        attention: gates on the encoder's three skips. The last skip, the picture itself, has none.
+        attention: gates on the encoder's three skips. The last skip, the image itself, has none.
     """
 
     multiple_of = 16

@@ -8,10 +8,8 @@ from typing import Any
 import timm
 from torch import Tensor
 
-from training.networks.base import DepthNetwork
-from training.networks.decoder import Decoder
-from training.networks.head import DepthHead, Scale
-from training.networks.normalize import Normalize
+from training.networks.base import DepthNetwork, Normalize
+from training.networks.decoder import Decoder, DepthHead, Scale
 
 
 class TimmUNet(DepthNetwork):

@@ -11,17 +11,20 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from depth_estimation_ros.errors import ParameterError
 from training.config import TrainingConfig, load_config
-from training.evaluation.files import as_json, write_file
 from training.evaluation.score import SetResult
-from training.research.factor_worth_table import EVERYTHING, as_entries, as_markdown
+from training.evaluation.tables import as_card_entries, as_json, markdown_table, number, write_file
+from training.research.runs import score_on, train_in
 from training.scenes.factors import FACTORS, REMOVABLE
 from training.scenes.write import parse_size, write_folder
-from training.series import score_on, train_in
 
 EXAMPLES = """\
 examples:
@@ -35,9 +38,64 @@ What --out holds afterwards:
 """
 logger = logging.getLogger(__name__)
 
+EVERYTHING = "everything"
+SPLIT = "never trained on"
+Results = Mapping[str, Sequence[Sequence[SetResult]]]
+# Heading, row of SetResult.rows, and the metric in it.
+COLUMNS = (
+    ("delta1, median-scaled", "median", "delta1"),
+    ("AbsRel, median-scaled", "median", "abs_rel"),
+    ("delta1", "unaligned", "delta1"),
+    ("AbsRel", "unaligned", "abs_rel"),
+)
+
+
+def as_markdown(results: Results) -> str:
+    """Return one line for each factor, after those of the trainings with everything.
+
+    Args:
+        results: for `EVERYTHING` and each factor: for each training, its validation sets.
+    """
+    sets = results[EVERYTHING][0]
+    middle = np.mean([means(scored) for scored in results[EVERYTHING]], axis=0)
+    lines = [
+        "# What is lost without a factor of the scenes",
+        "",
+        f"Means over {len(sets)} data sets ({', '.join(s.dataset for s in sets)}) of the means "
+        "over their frames; unaligned numbers only of those with known intrinsics. In brackets: "
+        "minus the mean of the trainings with everything, which differ in their seed alone: what "
+        "is no larger than their spread says nothing.",
+        "",
+    ]
+    rows = []
+    for name, trainings in results.items():
+        for scored in trainings:
+            cells = zip(means(scored), middle, strict=True)
+            label = f"nothing ({EVERYTHING})" if name == EVERYTHING else name
+            rows.append([label, *(f"{number(v)} ({v - m:+.3f})" for v, m in cells)])
+    header = ("without", *(heading for heading, _, _ in COLUMNS))
+    return "\n".join([*lines, *markdown_table(header, rows)]) + "\n"
+
+
+def means(scored: Sequence[SetResult]) -> list[float]:
+    """Return the mean over data sets of each of `COLUMNS`; NaN if none counts."""
+    values = []
+    for _, row, metric in COLUMNS:
+        counted = [s.rows[row][metric] for s in scored if row == "median" or s.camera == "known"]
+        values.append(float(np.mean(counted)) if counted else float("nan"))
+    return values
+
+
+def as_entries(results: Results) -> dict[str, Any]:
+    """Return, for each training, entries as ``evaluate --json`` writes them."""
+    return {
+        name: [[e for s in scored for e in as_card_entries(s, SPLIT)] for scored in trainings]
+        for name, trainings in results.items()
+    }
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the options of the command."""
+    """Declare the options of the command."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EXAMPLES
     parser.add_argument(
@@ -75,7 +133,7 @@ def parse_factors(text: str) -> tuple[str, ...]:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Renders, trains and scores what is missing, writes the table; returns the exit code."""
+    """Render, train and score what is missing, write the table; return the exit code."""
     config = load_config(args.config)
     if args.repeat < 1:
         raise ParameterError("--repeat", found=str(args.repeat), expected="at least 1")
@@ -105,7 +163,7 @@ def _scenes(args: argparse.Namespace, name: str, factors: tuple[str, ...]) -> Pa
 
 
 def _on(config: TrainingConfig, scenes: Path, seed: int) -> TrainingConfig:
-    """The configuration with these scenes as its only training set, and with a seed."""
+    """Return the configuration with these scenes as its only training set, and with a seed."""
     (entry, *_) = config.data.training
     training = (replace(entry, path=str(scenes), weight=1.0, holdout=0.0),)
     return replace(config, seed=seed, data=replace(config.data, training=training))

@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import argparse
 import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from depth_estimation_ros.errors import ParameterError
 from training.config import TrainingConfig, load_config
-from training.evaluation.files import as_json, write_file
 from training.evaluation.score import SetResult
-from training.research.leave_one_out_table import as_entries, as_markdown
-from training.series import score_on, train_in
+from training.evaluation.tables import as_card_entries, as_json, markdown_table, number, write_file
+from training.research.runs import score_on, train_in
 
 EXAMPLES = """\
 examples:
@@ -33,9 +36,69 @@ What --out holds afterwards, RECIPE being the name of a configuration's file:
 """
 logger = logging.getLogger(__name__)
 
+SPLIT = "left out of training"
+Results = Mapping[str, Sequence[SetResult]]
+# Heading, row of SetResult.rows, and the metric in it.
+COLUMNS = (
+    ("delta1", "unaligned", "delta1"),
+    ("AbsRel", "unaligned", "abs_rel"),
+    ("delta1, median-scaled", "median", "delta1"),
+    ("AbsRel, median-scaled", "median", "abs_rel"),
+)
+CONSTANT = {"unaligned": "constant", "median": "constant_median"}
+
+
+def as_markdown(results: Results) -> str:
+    """Return the table: a line for each recipe and data set, the constant's, and means.
+
+    Unaligned numbers of data sets without intrinsics are left out of the means.
+    """
+    sets = next(iter(results.values()))
+    lines = [
+        "# Left out of training, then scored",
+        "",
+        "Means over the frames of a data set that the model was trained without. Not aligned, and "
+        "with each frame's median scaled to the truth's; a constant is the median of the set's "
+        "truth, or of each frame's. Without intrinsics a field of view is assumed, and what is not "
+        "aligned says little.",
+        "",
+    ]
+    rows = []
+    for place, one in enumerate(sets):
+        about = (one.dataset, str(len(one.frames)), f"{one.cap_m:g} m", one.camera)
+        for recipe, scored in results.items():
+            rows.append([*about, recipe, *_cells(scored[place].rows, {})])
+        rows.append([*about, "a constant", *_cells(one.rows, CONSTANT)])
+    for recipe, scored in results.items():
+        rows.append(["mean", "", "", "", recipe, *_means(scored, {})])
+    rows.append(["mean", "", "", "", "a constant", *_means(sets, CONSTANT)])
+    header = ("data set", "frames", "cap", "camera", "predictor", *(c[0] for c in COLUMNS))
+    return "\n".join([*lines, *markdown_table(header, rows, left=5)]) + "\n"
+
+
+def as_entries(results: Results) -> dict[str, Any]:
+    """Return the same for programs: entries as ``evaluate --json`` writes them, by recipe."""
+    return {
+        recipe: [entry for result in scored for entry in as_card_entries(result, SPLIT)]
+        for recipe, scored in results.items()
+    }
+
+
+def _cells(rows: Mapping[str, Mapping[str, float]], names: Mapping[str, str]) -> list[str]:
+    return [number(rows[names.get(row, row)][metric]) for _, row, metric in COLUMNS]
+
+
+def _means(scored: Sequence[SetResult], names: Mapping[str, str]) -> list[str]:
+    cells = []
+    for _, row, metric in COLUMNS:
+        counted = [r for r in scored if row == "median" or r.camera == "known"]
+        values = [r.rows[names.get(row, row)][metric] for r in counted]
+        cells.append(number(float(np.mean(values))) if values else "")
+    return cells
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the options of the command."""
+    """Declare the options of the command."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EXAMPLES
     parser.add_argument(
@@ -58,7 +121,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Trains what is not trained, measures all, writes the table; returns the exit code."""
+    """Train what is not trained, measure all, write the table; return the exit code."""
     recipes = {path.stem: load_config(path) for path in args.config}
     if len(recipes) < len(args.config):
         raise ParameterError("--config", found="two files of one name", expected="names apart")

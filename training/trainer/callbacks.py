@@ -1,19 +1,22 @@
-"""What happens beside the steps: seeds, the watch over the loss, pictures of predictions."""
+"""Callbacks of the trainer: seeds, the watch over the loss, images of predictions, checkpoints."""
 
 from __future__ import annotations
 
-from typing import Any
+import shutil
+from pathlib import Path
+from typing import Any, Literal
 
 import lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, Checkpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
 from depth_estimation_ros.errors import ParameterError
 from depth_estimation_ros.visualization import PreviewRow, preview
 from training.data.order import evenly_spaced
+from training.trainer.run_folder import BEST, LAST
 
 CHECK_EVERY = 10  # steps between looks at the loss, each of which waits for the GPU
 # fp16 begins with gradients scaled too high, and halves that at each step that overflows.
@@ -80,8 +83,8 @@ class FiniteLoss(Callback):
         )
 
 
-class PredictionPictures(Callback):
-    """Picture, prediction, truth and error of a few fixed validation frames, in TensorBoard."""
+class PredictionImages(Callback):
+    """Image, prediction, truth and error of a few fixed validation frames, in TensorBoard."""
 
     def __init__(self, frames: int = 4) -> None:
         self.frames = frames
@@ -113,3 +116,44 @@ class PredictionPictures(Callback):
             if isinstance(logger, TensorBoardLogger):
                 step = trainer.global_step
                 logger.experiment.add_image("validation", sheet, step, dataformats="HWC")
+
+
+class Checkpoints(Checkpoint):
+    """Writes ``last.ckpt`` after each validation, and ``best.ckpt`` where it was the best so far.
+
+    Lightning's own callback renews the last only together with the best, and when training ends it
+    can save once more, with the averaged weights in place of those to go on from.
+
+    Args:
+        out: folder of the run.
+        watched: the logged metric that decides.
+        mode: which of its values are better.
+    """
+
+    def __init__(self, out: Path, watched: str, mode: Literal["min", "max"]) -> None:
+        self.last, self.best = out / LAST, out / BEST
+        self.watched = watched
+        self.sign = 1.0 if mode == "min" else -1.0
+        self.best_value: float | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best_value": self.best_value}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.best_value = state_dict["best_value"]
+
+    def on_validation_end(self, trainer: lightning.Trainer, module: Any) -> None:
+        if trainer.sanity_checking:
+            return
+        value = float(trainer.callback_metrics[self.watched])
+        better = self.best_value is None or self.sign * value < self.sign * self.best_value
+        if better:
+            self.best_value = value
+        partial = self.last.with_name(f".{self.last.name}")
+        trainer.save_checkpoint(partial)  # by all processes: it collects from all
+        if trainer.is_global_zero:
+            if better:
+                copy = self.best.with_name(f".{self.best.name}")
+                shutil.copyfile(partial, copy)
+                copy.replace(self.best)
+            partial.replace(self.last)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Literal
 
@@ -16,10 +17,13 @@ from lightning.pytorch.callbacks import (
 )
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.plugins.environments import SLURMEnvironment
+from torch import nn
+from torch.utils.data import DataLoader
 
+from training.checkpoint import load_averaged, save_final
 from training.config import TrainingConfig
-from training.trainer.callbacks import FiniteLoss, PredictionPictures, SeededSteps
-from training.trainer.checkpoints import Checkpoints
+from training.module import DepthModule
+from training.trainer.callbacks import Checkpoints, FiniteLoss, PredictionImages, SeededSteps
 from training.trainer.launch import Launch
 
 
@@ -31,7 +35,7 @@ class StepProgressBar(RichProgressBar):
 
 
 def make_trainer(config: TrainingConfig, out: Path, launch: Launch) -> lightning.Trainer:
-    """The trainer of one run; writes below ``out``, in the first process only."""
+    """Return the trainer of one run; writes below ``out``, in the first process only."""
     how, own = config.optimizer, config.trainer
     if torch.cuda.is_available():
         torch.set_float32_matmul_precision("high")  # TF32, where the GPU has it
@@ -42,7 +46,7 @@ def make_trainer(config: TrainingConfig, out: Path, launch: Launch) -> lightning
         # Lightning's own requeueing has checkpoints of its own; --resume does the same for any
         # cluster.
         plugins=[SLURMEnvironment(auto_requeue=False)] if launch.by == "srun" else None,
-        # Loaders share the pictures out by themselves.
+        # Loaders share the images out by themselves.
         use_distributed_sampler=False,
         sync_batchnorm=own.batch_norm == "synced",
         benchmark=True,
@@ -70,7 +74,7 @@ def _callbacks(config: TrainingConfig, out: Path) -> list[Callback]:
     callbacks: list[Callback] = [
         SeededSteps(config.seed),
         FiniteLoss(own.precision),
-        PredictionPictures(),
+        PredictionImages(),
         EMAWeightAveraging(decay=config.optimizer.ema_decay),
         Checkpoints(out, watched, mode),
         LearningRateMonitor("step"),
@@ -79,3 +83,53 @@ def _callbacks(config: TrainingConfig, out: Path) -> list[Callback]:
     if own.early_stopping:
         callbacks.append(EarlyStopping(watched, mode=mode, patience=own.early_stopping))
     return callbacks
+
+
+logger = logging.getLogger(__name__)
+
+
+def write_final(
+    module: DepthModule, source: Path, final: Path, loader: DataLoader, device: torch.device
+) -> None:
+    """Make ``final`` of the averaged weights of the checkpoint ``source``.
+
+    Args:
+        loader: training images, in large batches.
+        device: where to compute.
+    """
+    steps = load_averaged(module, source)
+    config = module.config
+    # Without averaging, or without statistics of training, those in the checkpoint are the right.
+    if config.optimizer.ema_decay > 0.0 and config.trainer.batch_norm != "frozen":
+        refresh_batch_norm(module, loader, device)
+    save_final(module, steps, final)
+
+
+@torch.no_grad()
+def refresh_batch_norm(module: DepthModule, loader: DataLoader, device: torch.device) -> None:
+    """Measure the statistics of batch normalisation again, for the averaged weights.
+
+    The statistics kept during training are of weights that no longer exist (Izmailov et al.,
+    "Averaging Weights Leads to Wider Optima", UAI 2018, section 3.2). Large batches matter: the
+    variance within a small one leaves out how much images differ from each other. Frozen parts
+    keep theirs.
+    """
+    logger.info("measuring batch normalisation for the averaged weights")
+    mode = module.training
+    module.to(device).train()
+    # Not torch's update_bn: it resets the frozen ones too, and then does not measure them.
+    measured = [
+        part
+        for part in module.modules()
+        if isinstance(part, nn.modules.batchnorm._BatchNorm) and part.training
+    ]
+    momenta = [part.momentum for part in measured]
+    for part in measured:
+        part.reset_running_stats()
+        part.momentum = None  # the plain mean over all batches
+    for batch in loader:
+        module(batch["image"].to(device))
+    for part, momentum in zip(measured, momenta, strict=True):
+        part.momentum = momentum
+    module.train(mode)
+    module.cpu()

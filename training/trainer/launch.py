@@ -34,7 +34,7 @@ class Launch:
 def find_launch(
     devices: int | None, nodes: int | None, environment: Mapping[str, str] = os.environ
 ) -> Launch:
-    """Reads what ``torchrun`` or ``srun`` left in the environment.
+    """Read what ``torchrun`` or ``srun`` left in the environment.
 
     Args:
         devices, nodes: of the command line; None where not given.
@@ -74,18 +74,18 @@ def find_launch(
 
 
 def check_batch(batch_size: int, processes: int, parts: int) -> None:
-    """Raises ParameterError unless a step's pictures can be shared out equally."""
+    """Raise ParameterError unless a step's images can be shared out equally."""
     if batch_size % (processes * parts):
         raise ParameterError(
             "optimizer.batch_size",
             found=batch_size,
             expected=f"a multiple of {processes} processes x {parts} accumulate_grad_batches",
-            fix="It is the number of pictures in one step over all devices together.",
+            fix="It is the number of images in one step over all devices together.",
         )
 
 
 def mean_over_processes(value: Tensor) -> Tensor:
-    """The mean of a floating-point tensor over all processes, on each of them."""
+    """Return the mean of a floating-point tensor over all processes, on each of them."""
     if _many():
         torch.distributed.all_reduce(value)
         value /= torch.distributed.get_world_size()
@@ -93,7 +93,7 @@ def mean_over_processes(value: Tensor) -> Tensor:
 
 
 def gather(value: Any) -> list[Any]:
-    """The values of all processes, in order of rank, on each of them."""
+    """Return the values of all processes, in order of rank, on each of them."""
     if not _many():
         return [value]
     values: list[Any] = [None] * torch.distributed.get_world_size()

@@ -1,6 +1,6 @@
 """The folder of a run: checkpoints, curves, and what would be needed to run it once more.
 
-``config.yaml`` is the configuration with all its defaults, ``starts.json`` tells of each start of
+``config.yaml`` is the configuration with all its defaults, ``starts.json`` records each start of
 the run: when, by which command, from which step, with which versions, on what.
 """
 
@@ -29,10 +29,10 @@ logger = logging.getLogger(__name__)
 
 
 def find_checkpoint(out: Path, resume: bool) -> Path | None:
-    """The checkpoint to go on from; None for a new run.
+    """Return the checkpoint to go on from; None for a new run.
 
     Raises:
-        ParameterError: ``out`` holds a run, and nobody said to go on with it.
+        ParameterError: ``out`` holds a run, and ``resume`` is not set.
     """
     held = [
         name for name in ("checkpoints", "curve", "tensorboard", CONFIG) if (out / name).exists()
@@ -50,7 +50,7 @@ def find_checkpoint(out: Path, resume: bool) -> Path | None:
 
 
 def record_start(out: Path, config: TrainingConfig, **about: Any) -> None:
-    """Writes ``config.yaml``, adds to ``starts.json``, says what changed since the last start."""
+    """Write ``config.yaml``, adds to ``starts.json``, says what changed since the last start."""
     out.mkdir(parents=True, exist_ok=True)
     file, starts = out / CONFIG, out / STARTS
     if file.is_file():
@@ -87,7 +87,7 @@ def _versions() -> Iterator[tuple[str, str]]:
 
 
 def _git_commit() -> str | None:
-    """The checkout's commit, with "+ changes" where files differ from it; None without git."""
+    """Return the commit, with "+ changes" where files differ from it; None without git."""
     where = Path(__file__).parent
 
     def git(*arguments: str) -> str:

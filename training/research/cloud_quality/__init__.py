@@ -1,1 +1,1 @@
-"""Quality of the point cloud: points that hang in the air at depth edges, and planes' flatness."""
+"""Quality of the point cloud: flying points at depth edges, and planes' flatness."""

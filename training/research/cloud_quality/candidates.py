@@ -33,12 +33,12 @@ def nearest_at_edges(depth: Depth, size: tuple[int, int]) -> Depth:
 
 
 def bilinear_log(depth: Depth, size: tuple[int, int]) -> Depth:
-    """Bilinear in the logarithm of depth."""
+    """Resize bilinearly in the logarithm of depth."""
     return np.exp(_resized(np.log(depth), size, cv2.INTER_LINEAR))
 
 
 def sharpened(depth: Depth, size: tuple[int, int]) -> Depth:
-    """Bilinear after a shock filter: at jumps each pixel goes to the nearer end of its window."""
+    """Resize bilinearly after a shock filter, which moves a pixel at a jump to the nearer side."""
     window = np.ones((5, 5), np.uint8)
     low, high = cv2.erode(depth, window), cv2.dilate(depth, window)
     nearer_end = np.where(depth * depth < low * high, low, high)
@@ -47,7 +47,7 @@ def sharpened(depth: Depth, size: tuple[int, int]) -> Depth:
 
 
 def filter_after(jump: float) -> Resizing:
-    """The edge filter on the resized depth: an image's pixels are smaller, so is the jump."""
+    """Return a resize with the edge filter after it, its jump scaled to the smaller pixels."""
 
     def resize(depth: Depth, size: tuple[int, int]) -> Depth:
         after = _resized(depth, size, cv2.INTER_LINEAR)
@@ -67,7 +67,7 @@ CANDIDATES: dict[str, Resizing] = {
 
 
 def candidate_depths(pipeline: DepthEstimator, answer: Prediction) -> dict[str, Depth]:
-    """Depth (H, W) by each candidate, of what the network answered; limits named as by the node."""
+    """Return the depth (H, W) of a prediction by each candidate, with the node's limits."""
     settings = replace(pipeline.settings, output_size="network", edge_filter=0.0)
     view = replace(answer.model_input, settings=settings)
     small = pipeline.finish(Prediction(view, answer.values, 0.0)).depth

@@ -1,4 +1,4 @@
-"""Where the truth has depth edges, and which predicted points hang in the air beside them."""
+"""Where the truth has depth edges, and which predicted points float next to them."""
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ class EdgePixels:
 
 
 def edge_radius(width: int) -> int:
-    """r in pixels of pictures of this width."""
+    """r in pixels of images of this width."""
     return max(1, round(width * RADIUS_PER_WIDTH))
 
 
 def find_edge_pixels(truth: Depth, surface: npt.NDArray[np.integer] | None = None) -> EdgePixels:
-    """The pixels with true depth whose window holds a depth edge.
+    """Return the pixels with true depth whose window holds a depth edge.
 
     An edge is a pair of neighbours (4-neighbourhood) with far / near > 1 + `JUMP`, and of two
     surfaces where these are known: without that, a floor seen at a grazing angle has edges. A depth
-    camera does not see the strip beside an edge that its projector cannot reach. An unknown pixel
+    camera does not see the strip next to an edge that its projector cannot reach. An unknown pixel
     with known ones in its window counts as the farthest of them; it is part of a surface then, but
     not itself among the pixels that are counted.
 
@@ -77,9 +77,9 @@ def find_edge_pixels(truth: Depth, surface: npt.NDArray[np.integer] | None = Non
     high = cv2.dilate(np.where(np.isnan(surfaces), np.float32(-np.inf), surfaces), window)
     # The pair lies inside the window, or the window would show one of its sides alone.
     both_seen = high / np.float32(1.0 + JUMP) > low
-    beside = (cv2.dilate(edges, window) > 0) & both_seen & np.isfinite(truth)
-    rows, columns = np.nonzero(beside)
-    return EdgePixels(rows, columns, low[beside], high[beside], radius, surfaces)
+    near_edge = (cv2.dilate(edges, window) > 0) & both_seen & np.isfinite(truth)
+    rows, columns = np.nonzero(near_edge)
+    return EdgePixels(rows, columns, low[near_edge], high[near_edge], radius, surfaces)
 
 
 def flying(prediction: Depth, edge: EdgePixels) -> Mask:
@@ -89,7 +89,7 @@ def flying(prediction: Depth, edge: EdgePixels) -> Mask:
 
         flying  <=>  min d < p < max d   and   min over W of |ln p - ln d| > ln(1 + ON_SURFACE)
 
-    A point before the nearest surface or behind the farthest one is wrong, but does not hang
+    A point before the nearest surface or behind the farthest one is wrong, but does not float
     between them. A prediction that is not finite is no point and does not fly.
 
     Args:

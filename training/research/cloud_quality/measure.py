@@ -16,7 +16,7 @@ import numpy.typing as npt
 from depth_estimation_ros.errors import DatasetError, ParameterError
 from depth_estimation_ros.estimation import DepthEstimator, Prediction
 from depth_estimation_ros.estimation.metrics import median_ratio
-from training.evaluation.progress import frames_with_progress
+from training.evaluation.score import frames_with_progress
 from training.research.cloud_quality.candidates import candidate_depths
 from training.research.cloud_quality.edges import (
     ON_SURFACE,
@@ -26,13 +26,61 @@ from training.research.cloud_quality.edges import (
     flying,
     jumps_and_smears,
 )
-from training.research.cloud_quality.planes import angle_deg, fit_plane
 from training.research.cloud_quality.views import Faces, TrueView, ViewSet
 
 Depth = npt.NDArray[np.float32]
+Vector = npt.NDArray[np.float64]
 
-LEAST_KNOWN = 0.6  # of a picture's pixels: with less truth, edges are not where they seem
-LEAST_PLANE = 0.02  # of a picture's pixels: a smaller part of a face is no plane to judge
+
+@dataclass(frozen=True, eq=False)
+class Plane:
+    """A plane fitted to points that a camera saw.
+
+    Attributes:
+        normal: (3,) unit vector in the optical frame, towards the camera.
+        residual: RMS of z / z_plane - 1 over the points: their distance from the plane along the
+            ray, relative to the plane's depth there. A factor on all depths does not change it.
+    """
+
+    normal: Vector
+    residual: float
+
+
+def fit_plane(depth: Depth, rays: npt.NDArray[np.float32]) -> Plane | None:
+    """Return the plane of least relative error in depth.
+
+    The inverse depth of a plane is linear in the rays r = (x / z, y / z, 1): 1 / z = g . r, and g
+    points along the normal. The fit minimises sum (z (g . r) - 1)^2, in which z (g . r) is z over
+    the depth of the plane on that ray.
+
+    Args:
+        depth: (N,) metres; points that are not finite are left out.
+        rays: (N, 2) x / z and y / z.
+
+    Returns:
+        None if fewer than three points are left, or if they do not span a plane.
+    """
+    kept = np.isfinite(depth) & (depth > 0)
+    z = depth[kept].astype(np.float64)
+    if z.size < 3:
+        return None
+    z /= np.median(z)
+    design = z[:, np.newaxis] * np.column_stack([rays[kept], np.ones(z.size)])
+    gradient, _, rank, _ = np.linalg.lstsq(design, np.ones(z.size), rcond=None)
+    if rank < 3:
+        return None
+    residual = float(np.sqrt(np.mean((design @ gradient - 1.0) ** 2)))
+    return Plane(-gradient / np.linalg.norm(gradient), residual)
+
+
+def angle_deg(first: Vector, second: Vector) -> float:
+    """Between two unit vectors, degrees; exact also near 0, where the arccosine is not."""
+    sine, cosine = np.linalg.norm(np.cross(first, second)), np.dot(first, second)
+    return float(np.degrees(np.arctan2(sine, cosine)))
+
+
+MIN_KNOWN = 0.6  # of an image's pixels: with less truth, edges are not where they seem
+MIN_PLANE = 0.02  # of an image's pixels: a smaller part of a face is no plane to judge
 BARE = "0"  # the setting without the filter
 _PLANE_POINTS = 4000  # a fit needs no more
 _TOWARDS_CAMERA = np.array([0.0, 0.0, -1.0])
@@ -113,7 +161,7 @@ def measure_set(
     *,
     candidates: bool = False,
 ) -> SetQuality:
-    """Measures every view of a set.
+    """Measure every view of a set.
 
     Args:
         pipeline: its other settings stay as they are; depth must have the image's size.
@@ -132,7 +180,7 @@ def measure_set(
     sparse = []
     for index in frames_with_progress(views.count, views.name):
         view = views.view(index)
-        if np.mean(~np.isnan(view.truth)) < LEAST_KNOWN:
+        if np.mean(~np.isnan(view.truth)) < MIN_KNOWN:
             sparse.append(view.name)
             continue
         depths = finished_depths(pipeline, view, edge_filters, candidates=candidates)
@@ -141,7 +189,7 @@ def measure_set(
     if measured == 0:
         raise DatasetError(
             f"{views.name}: truth is too sparse for edges",
-            found=f"{views.count} views, each with less than {100 * LEAST_KNOWN:g} % of its pixels",
+            found=f"{views.count} views, each with less than {100 * MIN_KNOWN:g} % of its pixels",
             expected="the dense depth of a depth camera or of rendered scenes",
         )
     return SetQuality(views.name, measured, sparse, tallies)
@@ -154,7 +202,7 @@ def finished_depths(
     *,
     candidates: bool = False,
 ) -> dict[str, Depth]:
-    """Depth (H, W) as the node would publish it, with each setting; the network runs once."""
+    """Return the depth (H, W) that the node would publish with each setting; one inference."""
     (answer,) = pipeline.infer([pipeline.prepare(view.rgb, view.camera)])
     finished = {}
     for value in edge_filters:
@@ -165,14 +213,14 @@ def finished_depths(
 
 
 def setting(edge_filter: float) -> str:
-    """What a value of the parameter is called among the tallies."""
+    """Return what a value of the parameter is called among the tallies."""
     return f"{edge_filter:g}"
 
 
 def add_view(tallies: dict[str, Tally], depths: dict[str, Depth], view: TrueView) -> None:
-    """Counts one view.
+    """Count one view.
 
-    The scale is aligned by the median over the whole picture, median(truth) / median(prediction) of
+    The scale is aligned by the median over the whole image, median(truth) / median(prediction) of
     the unfiltered depth, so that a wrong scale does not count as flying points.
 
     Args:
@@ -243,7 +291,7 @@ class _Face:
 
 
 def _planes(view: TrueView) -> list[_Face]:
-    """The flat faces of at least `LEAST_PLANE` of the picture, without their margins.
+    """Return the flat faces of at least `MIN_PLANE` of the image, without their margins.
 
     A margin of r pixels (see `edges`) belongs to the edges.
     """
@@ -253,7 +301,7 @@ def _planes(view: TrueView) -> list[_Face]:
     found = []
     for number in np.unique(faces.surface[faces.flat]):
         inner = _inner(faces, int(number))
-        if inner.size < LEAST_PLANE * view.truth.size:
+        if inner.size < MIN_PLANE * view.truth.size:
             continue
         pixels = inner[:: max(1, inner.size // _PLANE_POINTS)]
         rays = np.asarray(camera.rays()).reshape(-1, 2)[pixels]

@@ -1,4 +1,4 @@
-"""Pictures with dense true depth: rendered from seeds, or of a data set."""
+"""Images with dense true depth: rendered from seeds, or of a data set."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 from depth_estimation_ros.geometry.camera_model import CameraModel
 from training.data.sample import SampleSet
-from training.evaluation.predict import camera_of
+from training.evaluation.score import camera_of
 from training.scenes.cameras import Cameras, pixel_rays, sample_cameras
 from training.scenes.primitives import Hits
 from training.scenes.render import render, trace_chunked
@@ -24,7 +24,7 @@ from training.scenes.surfaces import surface_points
 Rgb = npt.NDArray[np.uint8]
 FIRST_SEED = 900_001  # validation's seeds: no training frame has them
 SIZE = (480, 640)
-_SHADED_AT = 2  # pictures are shaded at 1 / 2 of the size
+_SHADED_AT = 2  # images are shaded at 1 / 2 of the size
 _ROUND = 6  # surface_points' number for what is not flat, in a body's eight
 
 
@@ -46,14 +46,14 @@ class Faces:
 
 @dataclass(frozen=True, eq=False)
 class TrueView:
-    """A picture and its truth.
+    """An image and its truth.
 
     Attributes:
         name: unique within its set.
         rgb: (H, W, 3) uint8.
         truth: (H, W) float32 metres along Z; NaN not measured, +Inf sky.
-        camera: of the picture; None where it is not known.
-        faces: of rendered pictures.
+        camera: of the image; None where it is not known.
+        faces: of rendered images.
     """
 
     name: str
@@ -79,12 +79,12 @@ class ViewSet:
 
 
 def rendered_views(count: int, first_seed: int = FIRST_SEED) -> ViewSet:
-    """One scene for each of the seeds from `first_seed` on, 640 x 480."""
+    """Return one scene for each of the seeds from `first_seed` on, 640 x 480."""
     return ViewSet("synthetic", count, lambda index: render_view(first_seed + index, *SIZE))
 
 
 def recorded_views(samples: SampleSet) -> ViewSet:
-    """The frames of a data set."""
+    """Return the frames of a data set."""
 
     def view(index: int) -> TrueView:
         sample = samples[index]
@@ -95,9 +95,9 @@ def recorded_views(samples: SampleSet) -> ViewSet:
 
 
 def render_view(seed: int, height: int, width: int) -> TrueView:
-    """The scene of a seed with exact depth and faces.
+    """Return the scene of a seed with exact depth and faces.
 
-    Truth is traced at the full size. The picture is shaded at half of it and enlarged: a network of
+    Truth is traced at the full size. The image is shaded at half of it and enlarged: a network of
     256 pixels across sees no difference, and shading takes most of the time.
     """
     scenes = sample_scenes([seed])

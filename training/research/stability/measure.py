@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from depth_estimation_ros.estimation import DepthEstimator
 from depth_estimation_ros.estimation.metrics import median_ratio
-from training.evaluation.progress import frames_with_progress
+from training.evaluation.score import frames_with_progress
 from training.research.stability.motion import (
     Flicker,
     Moment,
@@ -24,7 +24,7 @@ from training.research.stability.smoothing import Finish
 Depth = npt.NDArray[np.float32]
 Makers = Mapping[str, Callable[[], Finish]]
 
-_THIN = 4  # every so many-th row and column is kept to the end of a sequence
+_THIN = 4  # every N-th row and column is kept to the end of a sequence
 _NEARER = 0.02  # of log depth; less is no approach
 STEP = 0.25  # of log depth: pixels whose estimate falls by more see the obstacle
 
@@ -71,11 +71,11 @@ class Measured:
 def measure_sequence(
     pipeline: DepthEstimator, frames: FrameSequence, makers: Makers, step: int
 ) -> Measured:
-    """Runs the network once a frame and every filter on its answers.
+    """Run the network once a frame and every filter on its answers.
 
     Args:
         makers: filters by name; "none" among them.
-        step: every so many-th row and column is compared between frames.
+        step: every N-th row and column is compared between frames.
     """
     filters = {name: make() for name, make in makers.items()}
     runs = {name: Run() for name in filters}
@@ -138,7 +138,7 @@ def _add_errors(
 
 
 def add_step(runs: Mapping[str, Run], estimates: Mapping[str, Sequence[Depth]]) -> None:
-    """How much of the step is missing, by the pixels at which the bare network sees it.
+    """Return how much of the step is missing, by the pixels at which the bare network sees it.
 
     With p the bare estimate and q the filtered one, k the frame of the obstacle and j >= k, the
     share is sum(ln q_j - ln p_j) / sum(ln p_(k-1) - ln p_j): 0 is no lag, 1 is no response yet.
@@ -159,16 +159,16 @@ def add_step(runs: Mapping[str, Run], estimates: Mapping[str, Sequence[Depth]]) 
 def add_lag(
     runs: Mapping[str, Run], estimates: Mapping[str, Sequence[Depth]], truths: Sequence[Depth]
 ) -> None:
-    """How far what is published is behind an approach that goes on, in frames.
+    """Return how far what is published is behind an approach that goes on, in frames.
 
     With p the bare estimate, q the filtered one and z the truth, means over the middle ninth of the
-    picture, which is what the camera comes nearer to (floor and side walls look the same all the
+    image, which is what the camera comes nearer to (floor and side walls look the same all the
     time), summed over frames j from the fourth on:
 
         lag = sum(mean(ln q_j - ln p_j)) / sum(mean(ln z_(j-1)) - mean(ln z_j))
 
     A filter that publishes what the network said n frames ago has a lag of n. Where the middle
-    comes nearer by less than 2 %, there is no lag to tell.
+    comes nearer by less than 2 %, no lag is reported.
     """
     first = 3
     height, width = truths[0].shape

@@ -15,7 +15,7 @@ Matrix = npt.NDArray[np.float64]
 Numbers = npt.NDArray[np.float64]
 
 SAME_SURFACE = 0.03  # of depth: two true depths that differ by less are of one surface
-_FEWEST = 100  # common points below which a pair of frames says nothing
+MIN_POINTS = 100  # common points below which a pair of frames says nothing
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +25,7 @@ class Moment:
     Attributes:
         rgb: (H, W, 3) uint8.
         truth: (H, W) metres, NaN unknown, +Inf sky.
-        camera: of the picture.
+        camera: of the image.
         to_previous: (4, 4) takes points of this optical frame to that of the frame before, metres;
             None for the first frame, and where the motion is not known.
         stamp_ns: nanoseconds.
@@ -55,7 +55,7 @@ class Common:
 
 
 def common_points(before: Moment, now: Moment, step: int = 2) -> Common:
-    """The points of every `step`-th pixel that the frame before sees, too.
+    """Return the points of every `step`-th pixel that the frame before sees, too.
 
     A true point X = z r of the second frame is at X' = T X in the first, of depth z' = X'_z, and
     projects to the position u'. It counts if all four pixels around u' have a true depth within
@@ -134,7 +134,7 @@ class Flicker:
 
 def flicker(change: Numbers) -> Flicker | None:
     """Of the changes between two frames; None for fewer than 100 points."""
-    if change.size < _FEWEST:
+    if change.size < MIN_POINTS:
         return None
     shared = float(np.median(change))
     rest = float(np.mean(np.abs(change - shared)))
@@ -142,9 +142,63 @@ def flicker(change: Numbers) -> Flicker | None:
 
 
 def _sampled(values: Depth, places: Numbers) -> Numbers:
-    """Bilinear; by hand, because cv2.remap rounds places to 1/32 pixel."""
+    """Return bilinear; by hand, because cv2.remap rounds places to 1/32 pixel."""
     left, top = np.floor(places).astype(np.intp).T
     x, y = (places - np.floor(places)).T
     a, b = values[top, left], values[top, left + 1]
     c, d = values[top + 1, left], values[top + 1, left + 1]
     return (a * (1 - x) + b * x) * (1 - y) + (c * (1 - x) + d * x) * y
+
+
+_FEATURES = 600
+_BACK_PX = 0.5  # a feature tracked forwards and backwards must end this near to its start
+_INLIER_PX = 1.5
+MIN_TRACKED = 40
+
+
+def estimate_motion(
+    before: npt.NDArray[np.uint8],
+    now: npt.NDArray[np.uint8],
+    truth: Depth,
+    camera: CameraModel,
+) -> Matrix | None:
+    """Take points of the second frame to the first, (4, 4); None where too little can be tracked.
+
+    Corners of the second image are tracked into the first (Lucas-Kanade, checked backwards). With
+    their measured depth they are points in space, and the pose from which the first camera sees
+    them where they were tracked is the motion (perspective-n-point with RANSAC, then refined on the
+    inliers). The estimate under test plays no part in it. What moves by itself is an outlier, as
+    long as it is the smaller part of the image.
+
+    Args:
+        before, now: (H, W, 3) uint8 RGB.
+        truth: (H, W) measured depth of the second frame, metres.
+        camera: of both.
+    """
+    first, second = (cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY) for rgb in (before, now))
+    known = np.isfinite(truth).astype(np.uint8)
+    corners = cv2.goodFeaturesToTrack(second, _FEATURES, 0.01, 7, mask=known)
+    if corners is None or len(corners) < MIN_TRACKED:
+        return None
+    tracked, found, _ = cv2.calcOpticalFlowPyrLK(second, first, corners, corners.copy())
+    back, returned, _ = cv2.calcOpticalFlowPyrLK(first, second, tracked, corners.copy())
+    distance = np.linalg.norm((back - corners).reshape(-1, 2), axis=1)
+    kept = (found.ravel() > 0) & (returned.ravel() > 0) & (distance < _BACK_PX)
+    places = corners.reshape(-1, 2)[kept]
+    columns, rows = np.rint(places).astype(np.intp).T
+    points = deproject(truth, camera.rays())[rows, columns].astype(np.float64)
+    if len(points) < MIN_TRACKED:
+        return None
+    lens = camera.D if camera.D.size else np.zeros(5)
+    targets = tracked.reshape(-1, 2)[kept].astype(np.float64)
+    cv2.setRNGSeed(0)  # RANSAC draws from it
+    solved, turn, shift, inliers = cv2.solvePnPRansac(
+        points, targets, camera.K, lens, reprojectionError=_INLIER_PX, iterationsCount=300
+    )
+    if not solved or inliers is None or len(inliers) < MIN_TRACKED:
+        return None
+    inside = inliers.ravel()
+    turn, shift = cv2.solvePnPRefineLM(points[inside], targets[inside], camera.K, lens, turn, shift)
+    motion = np.eye(4)
+    motion[:3, :3], motion[:3, 3] = cv2.Rodrigues(turn)[0], shift.ravel()
+    return motion

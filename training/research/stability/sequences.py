@@ -12,9 +12,8 @@ import torch
 
 from depth_estimation_ros.errors import ParameterError
 from depth_estimation_ros.geometry.camera_model import CameraModel
-from training.bags.recorded import recorded_frames
-from training.research.stability.motion import Matrix, Moment
-from training.research.stability.odometry import estimate_motion
+from training.bags import recorded_frames
+from training.research.stability.motion import Matrix, Moment, estimate_motion
 from training.scenes.cameras import Cameras, clearance, look, sample_cameras, within
 from training.scenes.paths import MARGIN, camera_path
 from training.scenes.render import render
@@ -51,7 +50,7 @@ class FrameSequence:
     folder: Path | None = None
 
     def moments(self) -> Iterator[Moment]:
-        """The frames in order.
+        """Return the frames in order.
 
         Raises:
             ParameterError: there is no free way through the scene; take another seed.
@@ -69,7 +68,7 @@ def rendered_sequences(kind: str, count: int, frames: int, first_seed: int) -> l
 
 
 def rendered_moments(kind: str, seed: int, frames: int) -> Iterator[Moment]:
-    """A room, 320 x 240, 15 frames a second, with the noise of a sensor.
+    """Return a room, 320 x 240, 15 frames a second, with the noise of a sensor.
 
     drive: forward with slow turns. approach: straight ahead, 1 m/s. turn: 60 degrees a second on
     the spot. appear: the camera stands, and at frame `APPEARS_AT` a box stands 1 m before it.
@@ -83,15 +82,15 @@ def rendered_moments(kind: str, seed: int, frames: int) -> Iterator[Moment]:
     fx, fy, cx, cy = path.intrinsics[0].tolist()
     camera = CameraModel.from_intrinsics(fx, fy, cx, cy, width, height)
     for k in range(frames):
-        picture = render(scenes[k], path[k : k + 1], height, width)
-        photograph = sensor(picture.rgb, [seed], noise_seeds=[k])[0].permute(1, 2, 0)
+        image = render(scenes[k], path[k : k + 1], height, width)
+        photograph = sensor(image.rgb, [seed], noise_seeds=[k])[0].permute(1, 2, 0)
         rgb = (photograph * 255).round().to(torch.uint8).numpy()
         motion = None if k == 0 else to_previous(path, k)
-        yield Moment(rgb, picture.depth[0].numpy(), camera, motion, round(k / RATE_HZ * 1e9))
+        yield Moment(rgb, image.depth[0].numpy(), camera, motion, round(k / RATE_HZ * 1e9))
 
 
 def _path_and_scenes(kind: str, seed: int, frames: int) -> tuple[Cameras, list[Scenes]]:
-    """Where the camera is at each frame, and what stands there then."""
+    """Return where the camera is at each frame, and what stands there then."""
     height, width = SIZE
     scene = sample_scenes([seed], ["room"])
     if kind == "drive":
@@ -109,7 +108,7 @@ def _path_and_scenes(kind: str, seed: int, frames: int) -> tuple[Cameras, list[S
 
 
 def turning(still: Cameras, frames: int, degrees: float) -> Cameras:
-    """A camera that stays where it is and turns about the vertical by so much a frame."""
+    """Return a camera that stays where it is and turns about the vertical by so much a frame."""
     rotations = []
     for k in range(frames):
         c, s = math.cos(math.radians(k * degrees)), math.sin(math.radians(k * degrees))
@@ -124,7 +123,7 @@ def turning(still: Cameras, frames: int, degrees: float) -> Cameras:
 
 
 def approaching(scene: Scenes, still: Cameras, frames: int, step: float) -> Cameras:
-    """A camera that goes level ahead, `step` metres a frame, where there is room for it.
+    """Return a camera that goes level ahead, `step` metres a frame, where there is room for it.
 
     It looks the way it goes: the first of 24 directions whose way is free.
 
@@ -145,7 +144,7 @@ def approaching(scene: Scenes, still: Cameras, frames: int, step: float) -> Came
 
 
 def with_obstacle(scene: Scenes, cameras: Cameras) -> Scenes:
-    """The scene with a box of 0.3 m, 1 m before the first camera.
+    """Return the scene with a box of 0.3 m, 1 m before the first camera.
 
     Raises:
         RuntimeError: the scene has no room for one more box.
@@ -173,12 +172,12 @@ def to_previous(path: Cameras, k: int) -> Matrix:
 
 
 def recorded_sequence(folder: Path, frames: int) -> FrameSequence:
-    """The first frames of a folder that `training bag folder` reads, too."""
+    """Return the first frames of a folder that `training bag folder` reads, too."""
     return FrameSequence(folder.name, "recorded", frames, folder=folder)
 
 
 def recorded_moments(folder: Path, frames: int) -> Iterator[Moment]:
-    """Frames of a recording with measured depth; their motion is estimated, see `odometry`."""
+    """Return frames of a recording with measured depth; `estimate_motion` gives their motion."""
     camera, recorded = recorded_frames(folder)
     before = None
     for _, frame in zip(range(frames), recorded, strict=False):

@@ -1,7 +1,7 @@
 """Candidates for a filter over time: that of the node, and others that are not part of it.
 
 docs/cloud_quality.md says why. The others work on what the network answers, at the network's size,
-before it is finished. Each is given the logarithm of depth (h, w) and the network's picture
+before it is finished. Each is given the logarithm of depth (h, w) and the network's image
 (h, w, 3) uint8 and returns the logarithm to go on with.
 """
 
@@ -18,18 +18,18 @@ from depth_estimation_ros.estimation import DepthEstimator, Prediction
 from depth_estimation_ros.estimation.temporal_filter import TemporalFilter
 
 Depth = npt.NDArray[np.float32]
-Picture = npt.NDArray[np.uint8]
-Smoother = Callable[[Depth, Picture], Depth]
+Image = npt.NDArray[np.uint8]
+Smoother = Callable[[Depth, Image], Depth]
 Finish = Callable[[DepthEstimator, Prediction, int], Depth]
 """The depth in metres that is published of an answer with this stamp in nanoseconds; asked for each
 frame of a sequence in order."""
 
 _SCENE_CHANGE = 0.15  # of log depth, by the median pixel: no flicker, but another scene
-_SAME_PICTURE = 12.0  # grey levels out of 255, after a blur: above that, a pixel shows a change
+_SAME_IMAGE = 12.0  # grey levels out of 255, after a blur: above that, a pixel shows a change
 
 
 def published(smoother: Smoother | None = None, temporal_filter: float = 0.0) -> Finish:
-    """What the node publishes of a sequence.
+    """Return what the node publishes of a sequence.
 
     Args:
         smoother: at work before, on what the network answers.
@@ -48,7 +48,7 @@ def published(smoother: Smoother | None = None, temporal_filter: float = 0.0) ->
 
 
 def shared_factor(weight: float) -> Smoother:
-    """Exponential smoothing of a factor that is common to the whole frame.
+    """Return exponential smoothing of a factor that is common to the whole frame.
 
     m is the median over pixels of the change of log depth since the frame before. The part c of the
     accumulated changes that is not yet let through decays: c = (1 - weight) (c + m), and the frame
@@ -57,7 +57,7 @@ def shared_factor(weight: float) -> Smoother:
     before: Depth | None = None
     held = 0.0
 
-    def smooth(logs: Depth, picture: Picture) -> Depth:
+    def smooth(logs: Depth, image: Image) -> Depth:
         nonlocal before, held
         if before is None or before.shape != logs.shape:
             held = 0.0
@@ -71,25 +71,25 @@ def shared_factor(weight: float) -> Smoother:
 
 
 def where_nothing_moves(weight: float, gate: float) -> Smoother:
-    """As the node's filter, but only where the picture stays the same, too.
+    """As the node's filter, but only where the image stays the same, too.
 
-    A pixel starts anew where log depth differs from its smoothed value by `gate` or more, or the
-    blurred picture by more than 12 grey levels from that of the frame before. `weight` is that of
+    A pixel restarts where log depth differs from its smoothed value by `gate` or more, or the
+    blurred image by more than 12 grey levels from that of the frame before. `weight` is that of
     the new frame.
     """
     state: Depth | None = None
     before: npt.NDArray[np.float32] | None = None
 
-    def smooth(logs: Depth, picture: Picture) -> Depth:
+    def smooth(logs: Depth, image: Image) -> Depth:
         nonlocal state, before
-        blurred = cv2.blur(picture, (5, 5)).astype(np.float32)
+        blurred = cv2.blur(image, (5, 5)).astype(np.float32)
         if state is None or before is None or state.shape != logs.shape:
             state = logs
         else:
-            moves = np.abs(blurred - before).max(axis=2) > _SAME_PICTURE
+            moves = np.abs(blurred - before).max(axis=2) > _SAME_IMAGE
             change = logs - state
-            anew = moves | (np.abs(change) >= gate)
-            state = state + np.where(anew, np.float32(1.0), np.float32(weight)) * change
+            restarts = moves | (np.abs(change) >= gate)
+            state = state + np.where(restarts, np.float32(1.0), np.float32(weight)) * change
         before = blurred
         return state
 
@@ -109,7 +109,7 @@ CANDIDATES: dict[str, Callable[[], Finish]] = {
 
 
 def smoothed(answer: Prediction, smoother: Smoother) -> Prediction:
-    """The network's answer after the filter.
+    """Return the network's answer after the filter.
 
     Answers that are not above 0 (unknown, or no depth) stay as they are.
     """

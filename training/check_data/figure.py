@@ -1,4 +1,4 @@
-"""One row a data set: pictures, their depth, how depth is spread, and what the network will see."""
+"""One row per data set: images, their depth, how depth is spread, and what the network will see."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ import numpy as np
 import numpy.typing as npt
 
 from depth_estimation_ros.visualization import colorize
+from training.check_data.survey import SetSurvey
 from training.data.sample import Sample
-from training.data_check.survey import SetSurvey
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SPARSE = 0.3  # below this share of valid pixels, depth is drawn as points on the picture
+SPARSE = 0.3  # below this share of valid pixels, depth is drawn as points on the image
 WIDE = 2.0  # from this aspect ratio on, two frames stand above each other
 SAMPLES_IN, HISTOGRAM_IN, VIEW_IN = 8.4, 3.0, 4.2  # widths of the parts of a row, inches
 TITLE_IN, LINE_IN, BELOW_IN, GAP_IN = 0.46, 0.19, 0.5, 0.12
 HEADING_IN = 0.5
-SHOWN_PX = 600  # about the width at which a picture is shown
+SHOWN_PX = 600  # about the width at which an image is shown
 INK, FAINT, WARNING = "#26262a", "#77777d", "#b45309"
 
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """A set in the picture.
+    """A set in the image.
 
     Attributes:
         title: which set this is.
@@ -49,27 +49,27 @@ class Row:
 
     @property
     def title_in(self) -> float:
-        """Height of the words above the pictures, inches."""
+        """Return height of the words above the images, inches."""
         return TITLE_IN + (LINE_IN if self.warnings else 0.0)
 
     @property
     def height_in(self) -> float:
-        """Height of the pictures, inches."""
+        """Return height of the images, inches."""
         aspect = _aspect(self.shown[0])
-        pictures = 2 * _half(SAMPLES_IN) / aspect if aspect > WIDE else SAMPLES_IN / 4 / aspect
+        images = 2 * _half(SAMPLES_IN) / aspect if aspect > WIDE else SAMPLES_IN / 4 / aspect
         if self.view is None:
-            return max(pictures, 1.5)
+            return max(images, 1.5)
         aspect = _aspect(self.view)
         view = 2 * VIEW_IN / aspect if aspect > WIDE else _half(VIEW_IN) / aspect
-        return max(pictures, view, 1.5)
+        return max(images, view, 1.5)
 
 
-def check_picture(rows: Sequence[Row], heading: str, dpi: int = 140) -> bytes:
-    """The rows as a PNG.
+def draw_sheet(rows: Sequence[Row], heading: str, dpi: int = 140) -> bytes:
+    """Return the rows as a PNG.
 
     Colours go from near (red) to far (blue) of each set, and are those of the bars of its
     histogram: the bars are the legend. Where depth is sparse, its points are drawn larger than a
-    pixel and on the picture, so that they can be compared with what is under them.
+    pixel and on the image, so that they can be compared with what is under them.
     """
     from matplotlib.figure import Figure
 
@@ -122,9 +122,9 @@ class _Page:
         left = GAP_IN
         for sample in row.shown:
             height = width / _aspect(sample)
-            self._picture(sample.rgb, left, top, width, height)
+            self._place_image(sample.rgb, left, top, width, height)
             depth = draw_depth(sample, near, far)
-            self._picture(depth, left + width + GAP_IN / 2, top, width, height)
+            self._place_image(depth, left + width + GAP_IN / 2, top, width, height)
             if wide:
                 top -= height + GAP_IN / 2
             else:
@@ -136,16 +136,16 @@ class _Page:
         width = VIEW_IN if wide else _half(VIEW_IN)
         height = width / _aspect(view)
         caption = f"to the network, {view.rgb.shape[1]}x{view.rgb.shape[0]}"
-        self._picture(view.rgb, left, top, width, height)
+        self._place_image(view.rgb, left, top, width, height)
         down, right = (height + GAP_IN / 2, 0.0) if wide else (0.0, width + GAP_IN / 2)
-        self._picture(draw_depth(view, near, far), left + right, top - down, width, height)
+        self._place_image(draw_depth(view, near, far), left + right, top - down, width, height)
         self._text(caption, left, top - down - height - 0.04, size=8, color=FAINT)
 
-    def _picture(
-        self, picture: npt.NDArray, left: float, top: float, width: float, height: float
+    def _place_image(
+        self, image: npt.NDArray, left: float, top: float, width: float, height: float
     ) -> None:
         axes = self._axes(left, top, width, height)
-        axes.imshow(picture, aspect="auto", interpolation="antialiased")
+        axes.imshow(image, aspect="auto", interpolation="antialiased")
         axes.set_axis_off()
 
     def _axes(self, left: float, top: float, width: float, height: float) -> Axes:
@@ -158,11 +158,11 @@ class _Page:
 
 
 def draw_depth(sample: Sample, near: float, far: float) -> npt.NDArray[np.uint8]:
-    """``(H, W, 3)`` uint8: depth as colours, or as points on the dimmed picture where sparse."""
+    """Return depth as colours, ``(H, W, 3)`` uint8; sparse depth as points on the dimmed image."""
     known = np.isfinite(sample.depth)
     if known.mean() > SPARSE:
         return colorize(sample.depth, min_depth=near, max_depth=far)
-    # Just large enough to be seen when the picture is shrunk; the nearest point is drawn on top.
+    # Just large enough to be seen when the image is shrunk; the nearest point is drawn on top.
     size = max(3, 2 * int(known.shape[1] / SHOWN_PX / 2.0) + 1)
     filled = np.where(known, sample.depth, np.float32(np.inf))
     filled = cv2.erode(filled, np.ones((size, size), np.uint8)).astype(np.float32)
@@ -182,7 +182,7 @@ def color_limits(found: SetSurvey) -> tuple[float, float]:
 
 
 def draw_histogram(axes: Axes, found: SetSurvey, near: float, far: float) -> None:
-    """How depth is spread, on a logarithmic axis, with the median and the scored cap."""
+    """Return how depth is spread, on a logarithmic axis, with the median and the scored cap."""
     from matplotlib.ticker import FuncFormatter, LogLocator
 
     depths = found.depths[found.depths > 0]

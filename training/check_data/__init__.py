@@ -1,6 +1,6 @@
 """`python -m training check-data`: look at data sets before a training run is spent on them.
 
-Reads some frames of each set and tells their numbers, what looks wrong, and draws them:
+Reads some frames of each set, prints their numbers and warnings, and draws them:
 
   python -m training check-data --config config/training/compact.yaml --data DIR --out check.png
   python -m training check-data --layout kitti_raw --path DIR --option cameras=[2] --out check.png
@@ -12,30 +12,125 @@ else with 0. Warnings do not change that.
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 
 from depth_estimation_ros.errors import DepthEstimationError, ParameterError
+from training.check_data.figure import Row, draw_sheet
+from training.check_data.survey import SetSurvey, Source, choose_frames, find_issues, leaks, survey
 from training.config import DataConfig, DataSetConfig, load_config
 from training.data.augment import NO_AUGMENTATION, random_view
 from training.data.layouts import LAYOUTS, open_dataset
 from training.data.sample import Sample, SampleSet
-from training.data_check.doubts import doubts
-from training.data_check.leaks import Source, leaks
-from training.data_check.picture import Row, check_picture
-from training.data_check.survey import choose_frames, survey
-from training.data_check.table import Checked, as_table, facts
-from training.evaluation.files import write_file
 from training.evaluation.inputs import parse_options
-from training.evaluation.progress import frames_with_progress
+from training.evaluation.score import frames_with_progress
+from training.evaluation.tables import write_file
+
+PERCENTILES = (1, 50, 99)
+
+
+@dataclass
+class Checked:
+    """A data set of the run, and what was found: either ``found`` or ``error`` is set.
+
+    Attributes:
+        role: ``training``, ``validation``, or ``-`` without a configuration.
+        share: of the training images; None where the set has no share.
+    """
+
+    role: str
+    entry: DataSetConfig
+    path: Path
+    share: float | None = None
+    found: SetSurvey | None = None
+    error: str | None = None
+    warnings: list[str] = field(default_factory=list)
+
+
+def as_table(sets: list[Checked]) -> Table:
+    """Return one line a set; the numbers are of the frames that were read."""
+    table = Table(title="Data sets, depth in metres", title_justify="left")
+    table.add_column("role", no_wrap=True)
+    for name in ("set", "layout"):
+        table.add_column(name, overflow="fold")
+    for name in ("share", "read", "size", "valid", "p1", "median", "p99", "camera"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for checked in sets:
+        names = (checked.role, escape(checked.entry.path), _layout(checked.entry))
+        table.add_row(*names, _share(checked), *_numbers(checked))
+    return table
+
+
+def _layout(entry: DataSetConfig) -> str:
+    chosen = [f"{name}={value}" for name, value in entry.options.items()]
+    return escape(" ".join([entry.layout, *chosen]))
+
+
+def _share(checked: Checked) -> str:
+    return "" if checked.share is None else f"{checked.share:.0%}"
+
+
+def _numbers(checked: Checked) -> list[str]:
+    found = checked.found
+    if found is None:
+        return ["[red]not opened[/]"]
+    read = f"{len(found.frames)} of {len(found.samples)}"
+    if found.unreadable:
+        read += f" [red]({len(found.unreadable)} unreadable)[/]"
+    if not found.frames:
+        return [read]
+    valid = f"{np.mean([f.valid for f in found.frames]):.1%}"
+    beyond = float(np.mean([f.beyond for f in found.frames]))
+    if beyond > 0.0005:
+        valid += f" + {beyond:.1%} sky"
+    depths = ["-" if math.isnan(d) else f"{d:.3g}" for d in found.percentiles(PERCENTILES)]
+    return [read, size_of(found), valid, *depths, camera_of(found)]
+
+
+def size_of(found: SetSurvey) -> str:
+    """``640x480``, or the range of widths and heights."""
+    heights, widths = zip(*(frame.size for frame in found.frames), strict=True)
+    return "x".join(
+        str(min(sides)) if min(sides) == max(sides) else f"{min(sides)}-{max(sides)}"
+        for sides in (widths, heights)
+    )
+
+
+def camera_of(found: SetSurvey) -> str:
+    """Return the horizontal field of view in degrees, or that the camera is unknown."""
+    views = [frame.hfov_deg for frame in found.frames if frame.hfov_deg is not None]
+    if not views:
+        return "unknown"
+    low, high = round(min(views)), round(max(views))
+    return f"{low} deg" if low == high else f"{low}-{high} deg"
+
+
+def facts(checked: Checked, found: SetSurvey) -> str:
+    """Return the numbers of a set in one line, for the image."""
+    near, _, far = found.percentiles(PERCENTILES)
+    valid = np.mean([frame.valid for frame in found.frames])
+    parts = [
+        checked.entry.layout,
+        f"{len(found.samples)} frames",
+        size_of(found),
+        f"camera {camera_of(found)}",
+        f"{valid:.1%} of the pixels valid",
+        f"99% of them beyond {near:.3g} m, 99% nearer than {far:.3g} m",
+    ]
+    if checked.share is not None:
+        parts.append(f"{checked.share:.0%} of the training images")
+    return "  ·  ".join(parts)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the options of the command."""
+    """Declare the options of the command."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = __doc__
     which = parser.add_mutually_exclusive_group(required=True)
@@ -54,11 +149,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     many.add_argument("--frames", type=int, default=50, help="frames read of each set (50)")
     many.add_argument("--all", action="store_true", help="read every frame of every set")
     parser.add_argument("--seed", type=int, default=0, help="chooses the frames (0)")
-    parser.add_argument("--out", type=Path, help="a picture of the sets (.png); none by default")
+    parser.add_argument("--out", type=Path, help="an image of the sets (.png); none by default")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Looks and tells; returns the exit code."""
+    """Read, print and draw; return the exit code."""
     data, sets = _sets(args)
     wanted = None if args.all else args.frames
     if wanted is not None and wanted < 1:
@@ -75,8 +170,8 @@ def run(args: argparse.Namespace) -> int:
     if args.out is not None:
         rows = [row for i, c in enumerate(sets) for row in _row(c, data, args.seed + i)]
         if rows:
-            write_file(args.out, check_picture(rows, _heading(args)))
-            console.print(f"picture: {args.out}", soft_wrap=True)
+            write_file(args.out, draw_sheet(rows, _heading(args)))
+            console.print(f"image: {args.out}", soft_wrap=True)
     failed = any(checked.error or (checked.found and checked.found.unreadable) for checked in sets)
     return 1 if failed else 0
 
@@ -110,7 +205,7 @@ def _look(checked: Checked, wanted: int | None, seed: int) -> None:
         return
     progress = frames_with_progress(len(indices), entry.path)
     checked.found = survey(samples, (indices[i] for i in progress), seed)
-    checked.warnings = doubts(checked.found)
+    checked.warnings = find_issues(checked.found)
 
 
 def _tell(console: Console, sets: list[Checked], leaked: list[str]) -> None:

@@ -1,1 +1,0 @@
-"""Looks at data sets before a training run is spent on them."""
