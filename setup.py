@@ -54,7 +54,7 @@ setup(
     # No bound on numpy: it is that of the ROS 2 beside it. Those up to Kilted need `numpy<2`, which
     # OpenCV from 4.12 on replaces if it is not named (README, Makefile; github.com/ros-perception/
     # vision_opencv/issues/535); the ROS 2 packages of the extra `ros` work with numpy 2.
-    install_requires=["numpy", "opencv-python-headless", "onnxruntime", "pyyaml"],
+    install_requires=["numpy", "opencv-python-headless", "pillow", "onnxruntime", "pyyaml"],
     extras_require={
         # The ROS 2 of a machine that has none: real rclpy and Fast DDS, x86-64, Python 3.10-3.13.
         "ros": [
@@ -68,6 +68,8 @@ setup(
         ],
         "demo": RECORDINGS,
         "replay": RECORDINGS,
+        # Videos in H.264, which browsers play: FFmpeg with libx264 (GPL) inside its wheels.
+        "video": ["av"],
         # Replays on several machines.
         "ray": [*RECORDINGS, "ray"],
         # NVIDIA GPUs; pycuda is compiled with the CUDA toolkit. Jetson has its own TensorRT.
@@ -93,6 +95,7 @@ setup(
         ],
         "test": [
             "hypothesis",
+            "av",
             "ray",
             # A sourced ROS 2 brings launch_testing into every pytest: up to Kilted it collects too
             # much with 8.4, and does not load with 9 (github.com/ros2/launch/issues/979).

@@ -45,7 +45,7 @@ def cloud_here(width: int, height: int) -> tuple[str, Round]:
     from std_msgs.msg import Header
 
     from depth_estimation_ros.messages import depth_cloud
-    from depth_estimation_ros.messages.kinds import ReusingMessageFactory
+    from depth_estimation_ros.messages.factory import ReusingMessageFactory
 
     (depth, rgb, camera), kind = scene(width, height), ReusingMessageFactory()
     header = Header(frame_id="camera")

@@ -26,7 +26,7 @@ from rosbags.rosbag2 import Writer
 from depth_estimation_ros.bags import STORE, bag_writer
 from depth_estimation_ros.errors import BagError
 from depth_estimation_ros.geometry.camera_model import CameraModel
-from depth_estimation_ros.messages import RECORDED, camera_info
+from depth_estimation_ros.messages import ROSBAGS, camera_info
 from training.scenes.paths import camera_path
 from training.scenes.scenes import sample_scenes
 from training.scenes.sequence import record
@@ -176,7 +176,7 @@ def _camera_info(header: Any, camera: CameraModel) -> Any:
         camera = replace(camera, D=np.zeros(5))
     if not camera.distortion_model:
         camera = replace(camera, distortion_model="plumb_bob")
-    return camera_info(camera, header, RECORDED)
+    return camera_info(camera, header, ROSBAGS)
 
 
 DEMO_SEED = 7_000_186

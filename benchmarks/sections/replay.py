@@ -106,7 +106,7 @@ def camera_bag(path: Path, frames: int) -> Path:
 
     from depth_estimation_ros.bags import RecordingWriter
     from depth_estimation_ros.geometry.camera_model import CameraModel
-    from depth_estimation_ros.messages import RECORDED, camera_info
+    from depth_estimation_ros.messages import ROSBAGS, camera_info
 
     jpegs = []
     for seed in range(min(frames, PICTURES)):
@@ -118,7 +118,7 @@ def camera_bag(path: Path, frames: int) -> Path:
         for i in range(frames):
             stamp = 1_700_000_000_000_000_000 + i * 1_000_000_000 // RATE
             image = STORE.types[image_type](header(stamp), "jpeg", jpegs[i % len(jpegs)])
-            info = camera_info(camera, header(stamp), RECORDED)
+            info = camera_info(camera, header(stamp), ROSBAGS)
             for topic, message in (("image/compressed", image), ("camera_info", info)):
                 kind = message.__msgtype__
                 writer.write(f"/camera/{topic}", kind, stamp, STORE.serialize_cdr(message, kind))

@@ -34,7 +34,7 @@ from depth_estimation_ros.engines import open_engine
 from depth_estimation_ros.engines.model_card import ModelCard
 from depth_estimation_ros.estimation.temporal_filter import FilterContext, TemporalFilter
 from depth_estimation_ros.geometry.camera_model import CameraModel
-from depth_estimation_ros.messages.kinds import ReusingMessageFactory
+from depth_estimation_ros.messages.factory import ReusingMessageFactory
 from depth_estimation_ros.node.frames import EstimatedFrame, PreparedFrame
 from depth_estimation_ros.visualization import ColorSettings, DepthColors
 

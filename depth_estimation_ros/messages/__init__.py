@@ -1,20 +1,19 @@
-"""ROS messages to arrays and back.
+"""Convert ROS messages to arrays and arrays to ROS messages.
 
-Decoding asks only for the fields of a message, so it takes those of rclpy and those that the
-rosbags library reads from a recording; the latter also where no ROS is installed. What makes
-messages makes them of either library: ``kind`` is `ROS` or `RECORDED`.
+Decoding needs only the fields of a message, so messages of rclpy and of the rosbags library both
+work, the latter also where no ROS is installed. What creates messages takes a `MessageFactory`:
+`ROS` for the classes of rclpy, `ROSBAGS` for those of rosbags.
 """
 
-from depth_estimation_ros.messages.calibration import camera_info, camera_model, check_matches
-from depth_estimation_ros.messages.cloud import depth_cloud, point_cloud, read_points
-from depth_estimation_ros.messages.color import color_image, decode_image
-from depth_estimation_ros.messages.compressed import decode_compressed
-from depth_estimation_ros.messages.depth import decode_depth, depth_image
-from depth_estimation_ros.messages.kinds import RECORDED, ROS, MessageFactory
+from depth_estimation_ros.messages.camera_info import camera_info, camera_model, check_matches
+from depth_estimation_ros.messages.depth_image import decode_depth, depth_image
+from depth_estimation_ros.messages.factory import ROS, ROSBAGS, MessageFactory
+from depth_estimation_ros.messages.image import color_image, decode_compressed, decode_image
+from depth_estimation_ros.messages.point_cloud import depth_cloud, point_cloud, read_points
 
 __all__ = [
-    "RECORDED",
     "ROS",
+    "ROSBAGS",
     "MessageFactory",
     "camera_info",
     "camera_model",

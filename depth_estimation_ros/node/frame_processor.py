@@ -26,7 +26,7 @@ from depth_estimation_ros.errors import (
 )
 from depth_estimation_ros.estimation import DepthEstimator, check_prediction
 from depth_estimation_ros.estimation.temporal_filter import TemporalFilter
-from depth_estimation_ros.messages.kinds import ReusingMessageFactory
+from depth_estimation_ros.messages.factory import ReusingMessageFactory
 from depth_estimation_ros.node.diagnostics.statistics import Statistics
 from depth_estimation_ros.node.frames import (
     OUTPUTS,

@@ -19,7 +19,7 @@ from depth_estimation_ros.estimation import DepthResult, resize_image
 from depth_estimation_ros.geometry.camera_model import CameraModel, deproject
 from depth_estimation_ros.geometry.distortion import is_distorted
 from depth_estimation_ros.geometry.point_cloud import voxel_downsample
-from depth_estimation_ros.media.picture_header import MAX_PIXELS
+from depth_estimation_ros.media.images import MAX_PIXELS
 from depth_estimation_ros.messages import ROS, MessageFactory
 from depth_estimation_ros.visualization import DepthColors
 

@@ -14,7 +14,7 @@ from depth_estimation_ros.engines.factory import AUTO, BACKENDS, PRECISIONS, Eng
 from depth_estimation_ros.errors import ParameterError
 from depth_estimation_ros.estimation import EstimatorSettings
 from depth_estimation_ros.estimation.temporal_filter import MAX_WEIGHT
-from depth_estimation_ros.media.picture_header import DEFAULT_MAX_PIXELS
+from depth_estimation_ros.media.images import DEFAULT_MAX_PIXELS
 from depth_estimation_ros.visualization import (
     COLOR_MAPS,
     COLOR_RANGES,

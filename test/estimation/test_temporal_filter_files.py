@@ -9,8 +9,8 @@ import cv2
 import demo_recordings as recordings
 import numpy as np
 import pytest
+from media_files import write_video
 from replay_runs import image_bag, messages, options, run
-from test_media import write_video
 from tiny_models import red_depth
 
 from depth_estimation_ros.apps.estimate_depth.command import main

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
+from media_files import read_ply
 
 from depth_estimation_ros.errors import ImageError, ParameterError
 from depth_estimation_ros.geometry.point_cloud import voxel_downsample, write_ply
@@ -20,15 +20,6 @@ def points_of(*rows):
 
 def colors_of(*rows):
     return np.array(rows, np.uint8)
-
-
-def read_ply(path: Path):
-    """The header's lines, and each vertex as a tuple of six numbers."""
-    head, body = path.read_bytes().split(b"end_header\n", 1)
-    lines = head.decode("ascii").splitlines()
-    count = next(int(line.split()[-1]) for line in lines if line.startswith("element vertex"))
-    assert len(body) == 15 * count
-    return lines, [struct.unpack_from("<fffBBB", body, 15 * i) for i in range(count)]
 
 
 # Voxels

@@ -166,7 +166,7 @@ def _answers(cameras: Sequence[Camera]) -> list[tuple[str, Any, int]]:
                 rays = [(columns - 31.5) / 60.0, (rows - 23.5) / 60.0, np.ones_like(rows)]
                 points = (np.stack(rays, axis=-1) * depth[..., np.newaxis]).astype(np.float32)
                 picture = recordings.picture(i % 8)[: depth.shape[0], : depth.shape[1]]
-                cloud = messages.point_cloud(points, picture, header, messages.RECORDED)
+                cloud = messages.point_cloud(points, picture, header, messages.ROSBAGS)
                 answers.append((topics.points_topic, cloud, stamp))
     return answers
 

@@ -25,7 +25,7 @@ from depth_estimation_ros.node.frames import EstimatedFrame, prepare
 from depth_estimation_ros.geometry.camera_model import CameraModel
 from depth_estimation_ros.messages import camera_info
 from depth_estimation_ros.estimation import DepthEstimator, EstimatorSettings
-from depth_estimation_ros.media.picture_header import DEFAULT_MAX_PIXELS
+from depth_estimation_ros.media.images import DEFAULT_MAX_PIXELS
 from depth_estimation_ros.visualization import ColorSettings, DepthColors
 
 width, height = 4096, 3072

@@ -56,7 +56,7 @@ ROOMS_OF_COMMANDS = {
         "apps.replay",
         "apps.demo",
         "apps.estimate_depth",
-        "media.videos",
+        "media.video",
         "bags",
         "engines.precision",
     )

@@ -17,7 +17,7 @@ HEAVY = {
     # Of this package: what other commands are made of.
     *(
         f"depth_estimation_ros.{room}"
-        for room in (*("apps", "bags", "media.videos", "engines.precision", "engines.tensorrt"),)
+        for room in (*("apps", "bags", "media.video", "engines.precision", "engines.tensorrt"),)
     ),
 }
 USED = {"rclpy", "numpy", "cv2", "onnxruntime", "yaml", "depth_estimation_ros.estimation"}

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from made_messages import Fields
 from noise import DOUBLES, SEEDS, UINT32, spoiled
 
-from depth_estimation_ros.messages.color import _DECODERS
+from depth_estimation_ros.messages.image import _DECODERS
 
 # Bytes of a pixel in one row, and rows of data for two rows of the picture.
 _LAYOUT = {

@@ -18,8 +18,8 @@ from depth_estimation_ros.engines import open_engine
 from depth_estimation_ros.engines.factory import EngineOptions
 from depth_estimation_ros.errors import CalibrationError, ImageError, ParameterError
 from depth_estimation_ros.estimation import DepthEstimator, EstimatorSettings
-from depth_estimation_ros.media.picture_header import DEFAULT_MAX_PIXELS
-from depth_estimation_ros.messages import RECORDED, MessageFactory, read_points
+from depth_estimation_ros.media.images import DEFAULT_MAX_PIXELS
+from depth_estimation_ros.messages import ROSBAGS, MessageFactory, read_points
 from depth_estimation_ros.node.frames import OUTPUTS, EstimatedFrame, prepare
 from depth_estimation_ros.visualization import COLOR_MAPS, ColorSettings, DepthColors
 
@@ -52,9 +52,9 @@ class Frames:
         kind: of the messages, in and out.
     """
 
-    def __init__(self, budget: Budget, kind: MessageFactory = RECORDED) -> None:
+    def __init__(self, budget: Budget, kind: MessageFactory = ROSBAGS) -> None:
         self._budget, self._kind = budget, kind
-        self._make = recorded if kind is RECORDED else of_rclpy
+        self._make = recorded if kind is ROSBAGS else of_rclpy
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder)
             inverse = tiny_card(kind="inverse_depth", unit="1/m", min_depth=0.5)
@@ -92,7 +92,7 @@ class Frames:
         stride, voxel = (
             data.draw(st.sampled_from([1, 2, 64])),
             # A node makes no cloud of voxels.
-            data.draw(st.sampled_from([0, 0, 1e-3, 1])) if self._kind is RECORDED else 0,
+            data.draw(st.sampled_from([0, 0, 1e-3, 1])) if self._kind is ROSBAGS else 0,
         )
         before = _snapshot(message), _snapshot(info)
         with self._budget.case():

@@ -17,8 +17,7 @@ from noise import DOUBLES, UINT32, spoiled
 from depth_estimation_ros.engines import open_engine
 from depth_estimation_ros.errors import CalibrationError, EngineError, MediaError, ModelError
 from depth_estimation_ros.geometry.calibration_file import read_calibration
-from depth_estimation_ros.media.exif import focal_in_35mm
-from depth_estimation_ros.media.pictures import read_picture
+from depth_estimation_ros.media.images import focal_in_35mm, read_image
 
 TEXTS = st.sampled_from(["", "compact", "~nobody/x", "a\0b", "x" * 5000, "/", "..", "é\n", "raw"])
 VALUES: st.SearchStrategy[Any] = (
@@ -94,7 +93,7 @@ class Parameters:
         elif what == "picture":
             path.write_bytes(data.draw(_pictures()))
             with self._budget.case():
-                picture = self._budget.refused_or(lambda: read_picture(path), MediaError)
+                picture = self._budget.refused_or(lambda: read_image(path), MediaError)
                 focal = focal_in_35mm(path)
             assert picture is None or (picture.dtype == np.uint8 and picture.shape[2:] == (3,))
             assert focal is None or focal > 0

@@ -55,9 +55,9 @@ def target(name: str) -> tuple[object, Callable[..., None]]:
     if name in ("images", "compressed", "rclpy"):
         from frame_cases import Frames
 
-        from depth_estimation_ros.messages import RECORDED, ROS
+        from depth_estimation_ros.messages import ROS, ROSBAGS
 
-        frames = Frames(budget, ROS if name == "rclpy" else RECORDED)
+        frames = Frames(budget, ROS if name == "rclpy" else ROSBAGS)
         ways = {"images": frames.raw, "compressed": frames.compressed, "rclpy": frames.any}
         return budget, ways[name]
     if name in ("onnx", "cards", "sidecars"):

@@ -8,7 +8,8 @@ from depth_estimation_ros.apps.demo.bag_source import BagSource
 from depth_estimation_ros.apps.demo.picture_sources import PictureSource
 from depth_estimation_ros.apps.demo.sources import Source, SourceOptions
 from depth_estimation_ros.errors import BagError
-from depth_estimation_ros.media import PICTURES, VIDEOS, is_camera, open_media
+from depth_estimation_ros.media.images import IMAGE_SUFFIXES
+from depth_estimation_ros.media.video import VIDEO_SUFFIXES, is_camera, open_media
 
 BUNDLED_BAG = Path(__file__).parent / "bag"
 BAG_FILES = (".mcap", ".db3", ".bag")
@@ -35,11 +36,12 @@ def open_source(options: SourceOptions) -> Source:
     suffix = path.suffix.lower()
     if path.is_dir() or suffix in BAG_FILES:
         return BagSource(path, options)
-    if suffix in PICTURES + VIDEOS:
+    if suffix in IMAGE_SUFFIXES + VIDEO_SUFFIXES:
         return PictureSource(open_media(str(path)), options)
     raise BagError(
         f"The demo's input {path}",
         found=f"a file that ends in '{suffix}'",
-        expected=f"a bag (directory, {', '.join(BAG_FILES)}), a picture ({', '.join(PICTURES)}) or "
-        f"a video ({', '.join(VIDEOS)})",
+        expected=f"a bag (directory, {', '.join(BAG_FILES)}), "
+        f"an image ({', '.join(IMAGE_SUFFIXES)}) or "
+        f"a video ({', '.join(VIDEO_SUFFIXES)})",
     )

@@ -20,7 +20,7 @@ from depth_estimation_ros.apps.demo.sources import (
     Frame,
     SourceOptions,
 )
-from depth_estimation_ros.media import Media, MediaFrame
+from depth_estimation_ros.media.images import Media, MediaFrame
 
 FRAME_ID = "camera"
 JPEG_QUALITY = 95
@@ -46,7 +46,7 @@ class PictureSource:
         self.has_camera_info = self._hfov_deg > 0
         if not self.has_camera_info:
             self.notes.append(NO_CAMERA_INFO)
-        if media.kind == "picture":
+        if media.kind == "image":
             next(media.frames())  # a broken one is said before anything starts
 
     def ground_truth(self) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
@@ -60,7 +60,7 @@ class PictureSource:
             yield self._message(frame, start_ns + frame.stamp_ns)
 
     def _message(self, frame: MediaFrame, stamp_ns: int) -> Frame:
-        extension = ".png" if self._media.kind == "picture" else ".jpg"
+        extension = ".png" if self._media.kind == "image" else ".jpg"
         picture = cv2.cvtColor(frame.rgb, cv2.COLOR_RGB2BGR)
         _, data = cv2.imencode(extension, picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
         image = CompressedImage(header=header(stamp_ns, FRAME_ID), format=extension.strip("."))

@@ -14,10 +14,10 @@ from depth_estimation_ros.apps.arguments import (
 )
 from depth_estimation_ros.apps.estimate_depth.lens import Lens
 from depth_estimation_ros.apps.estimate_depth.outputs import SAVED
-from depth_estimation_ros.apps.estimate_depth.video_file import CODECS
 from depth_estimation_ros.errors import ParameterError
 from depth_estimation_ros.estimation.temporal_filter import MAX_WEIGHT
 from depth_estimation_ros.geometry.calibration_file import read_calibration
+from depth_estimation_ros.media.video import CODECS
 from depth_estimation_ros.visualization import COLOR_MAPS, DEFAULT_COLOR_MAP
 
 EXAMPLES = """\
@@ -193,8 +193,8 @@ def _add_looks(parser: argparse.ArgumentParser) -> None:
         "--codec",
         choices=tuple(CODECS),
         help="of side-by-side videos: h264 plays everywhere; mpeg4 in VLC, mpv and Windows, not in "
-        "browsers; vp9 in browsers too, and is slow to write (default: h264 where OpenCV has it, "
-        "else mpeg4)",
+        "browsers; vp9 in browsers too, and is slow to write (default: h264 where PyAV, "
+        "`pip install av`, or OpenCV has it, else mpeg4)",
     )
 
 

@@ -34,7 +34,8 @@ from depth_estimation_ros.apps.estimate_depth.stopping import stop_on_signals
 from depth_estimation_ros.apps.estimate_depth.summary import Outcome, write_summary
 from depth_estimation_ros.errors import DepthEstimationError, MediaError, ParameterError
 from depth_estimation_ros.estimation import DepthEstimator, EstimatorSettings
-from depth_estimation_ros.media import Media, open_media
+from depth_estimation_ros.media.images import Media
+from depth_estimation_ros.media.video import open_media
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -63,8 +63,8 @@ def closing_notes(outcome: Outcome, png_scale: float, codec: str | None) -> None
     if codec is None and any(result.codec == "mpeg4" for result in outcome.results):
         note(
             outcome,
-            "the video is MPEG-4 Part 2, which VLC, mpv and Windows play, browsers do not: this "
-            "OpenCV has no H.264. For browsers give --codec vp9, which is slow to write",
+            "the video is MPEG-4 Part 2, which VLC, mpv and Windows play, browsers do not. "
+            "For H.264, which plays everywhere, install PyAV: pip install av",
         )
     if outcome.lost_pixels:
         note(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from depth_estimation_ros.errors import CalibrationError
 from depth_estimation_ros.estimation import EstimatorSettings
 from depth_estimation_ros.geometry.camera_model import CameraModel
-from depth_estimation_ros.media import Media, MediaFrame, focal_px
+from depth_estimation_ros.media.images import Media, MediaFrame, focal_px
 
 ASSUMED_HFOV_DEG = EstimatorSettings.assumed_hfov_deg
 ASPECT_TOLERANCE = 0.01  # share by which a picture's shape may differ from the calibrated one
@@ -48,7 +48,7 @@ class Lens:
 
     def knows(self, media: Media) -> bool:
         """Whether `camera` knows one for every frame of an input."""
-        return self._given != "" or media.tells_focal
+        return self._given != "" or media.has_focal_length
 
     def source(self, frame: MediaFrame) -> str:
         """Where the focal length of a frame comes from, in words."""

@@ -11,7 +11,7 @@ import numpy as np
 from depth_estimation_ros.apps.estimate_depth.lens import Lens
 from depth_estimation_ros.errors import MediaError
 from depth_estimation_ros.estimation import Depth, DepthEstimator, Rgb, resize_image
-from depth_estimation_ros.media import Media, MediaFrame, spread
+from depth_estimation_ros.media.images import Media, MediaFrame, evenly_spaced
 from depth_estimation_ros.visualization import ColorScale, colorize, with_legend
 
 SAMPLES = 12  # frames of a run that its range of colours is taken from
@@ -65,7 +65,7 @@ def choose_looks(
     if limits:
         return _fixed(limits[0], limits[1], color_map, "--range")
     depths = []
-    chosen = [inputs[index] for index in spread(len(inputs), SAMPLES)]
+    chosen = [inputs[index] for index in evenly_spaced(len(inputs), SAMPLES)]
     for media in chosen:
         for frame in _samples(media, SAMPLES // len(chosen)):
             depth = pipeline.run(frame.rgb, lens.camera(frame)).depth

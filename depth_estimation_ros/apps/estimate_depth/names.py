@@ -9,7 +9,7 @@ from pathlib import Path
 
 from depth_estimation_ros.apps.estimate_depth.outputs import ending
 from depth_estimation_ros.errors import ParameterError
-from depth_estimation_ros.media import Folder, Media, Picture
+from depth_estimation_ros.media.images import ImageFile, ImageFolder, Media
 
 SUMMARY = "summary.json"
 
@@ -41,7 +41,7 @@ class Place:
 
 def planned(media: Media, place: Place, kinds: Sequence[str], png_scale: float) -> list[Path]:
     """What this input will write, as far as is known: of a video's frames their folder."""
-    if isinstance(media, Picture | Folder):
+    if isinstance(media, ImageFile | ImageFolder):
         names = [path.name for path in getattr(media, "paths", [Path(media.name)])]
         return [place.path(name, kind, png_scale) for name in names for kind in kinds]
     per_frame = [kind for kind in kinds if kind != "side-by-side"]
@@ -74,9 +74,9 @@ def refuse_existing(paths: list[Path]) -> None:
 
 def _place(media: Media, out: Path, taken: set[str], alone: bool) -> Place:
     path = Path(media.name)
-    if media.kind == "picture":
+    if media.kind == "image":
         return Place(out, _free(path.stem, taken), None, frozenset())
-    if isinstance(media, Folder):
+    if isinstance(media, ImageFolder):
         stems = Counter(picture.stem.casefold() for picture in media.paths)
         twice = frozenset(p.name for p in media.paths if stems[p.stem.casefold()] > 1)
         folder = out if alone else out / _free(path.resolve().name, taken)

@@ -15,7 +15,7 @@ from depth_estimation_ros.apps.estimate_depth.png import encode_png, to_units
 from depth_estimation_ros.estimation import DepthResult
 from depth_estimation_ros.geometry.camera_model import deproject
 from depth_estimation_ros.geometry.point_cloud import voxel_downsample, write_ply
-from depth_estimation_ros.media import DEPTH_TITLE, MediaFrame
+from depth_estimation_ros.media.images import DEPTH_TITLE, MediaFrame
 from depth_estimation_ros.utils.files import atomic_write
 
 SAVED = ("depth16", "npz", "color", "side-by-side", "ply")

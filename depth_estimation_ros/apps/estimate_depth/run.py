@@ -15,11 +15,11 @@ import numpy as np
 from depth_estimation_ros.apps.estimate_depth.looks import side_by_side
 from depth_estimation_ros.apps.estimate_depth.names import Place
 from depth_estimation_ros.apps.estimate_depth.outputs import FrameFiles, OutputSettings
-from depth_estimation_ros.apps.estimate_depth.video_file import VideoFile, writing
 from depth_estimation_ros.errors import MediaError
 from depth_estimation_ros.estimation import DepthEstimator
 from depth_estimation_ros.estimation.temporal_filter import TemporalFilter
-from depth_estimation_ros.media import Media, MediaFrame
+from depth_estimation_ros.media.images import Media, MediaFrame
+from depth_estimation_ros.media.video import VideoWriter, write_video
 
 PICTURE_KINDS = ("color", "depth16")
 VIDEO_KINDS = ("side-by-side",)
@@ -99,7 +99,7 @@ def kinds_for(media: Media, wanted: Sequence[str] | None) -> Sequence[str]:
     """What is written of an input: what the user asked for, or what suits it."""
     if wanted:
         return list(dict.fromkeys(wanted))
-    return PICTURE_KINDS if media.kind in ("picture", "folder") else VIDEO_KINDS
+    return PICTURE_KINDS if media.kind in ("image", "folder") else VIDEO_KINDS
 
 
 class Estimation:
@@ -136,7 +136,7 @@ class Estimation:
         files = FrameFiles(self._settings)
         # Pictures that lie in one folder need not follow one another.
         past = TemporalFilter() if task.media.kind in ("video", "camera") else None
-        video: VideoFile | None = None
+        video: VideoWriter | None = None
         try:
             with ExitStack() as stack:
                 video = self._open_video(task, stack)
@@ -152,11 +152,11 @@ class Estimation:
             result.unreadable += task.media.unreadable
             result.lost_pixels = files.lost
 
-    def _open_video(self, task: Task, stack: ExitStack) -> VideoFile | None:
+    def _open_video(self, task: Task, stack: ExitStack) -> VideoWriter | None:
         if task.place.video is None or "side-by-side" not in task.kinds:
             return None
         rate = getattr(task.media, "rate", 30.0) / task.every
-        return stack.enter_context(writing(task.place.video, rate, self._codec))
+        return stack.enter_context(write_video(task.place.video, rate, self._codec))
 
     def _estimate(
         self,
@@ -164,7 +164,7 @@ class Estimation:
         frame: MediaFrame,
         past: TemporalFilter | None,
         files: FrameFiles,
-        video: VideoFile | None,
+        video: VideoWriter | None,
         result: InputResult,
     ) -> None:
         lens = self._settings.lens

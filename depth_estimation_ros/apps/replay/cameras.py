@@ -20,7 +20,7 @@ from depth_estimation_ros.bags.cameras import CAMERA_INFO_TYPE
 from depth_estimation_ros.errors import CalibrationError, ParameterError
 from depth_estimation_ros.geometry.calibration_file import read_calibration
 from depth_estimation_ros.geometry.camera_model import CameraModel
-from depth_estimation_ros.messages import RECORDED
+from depth_estimation_ros.messages import ROSBAGS
 from depth_estimation_ros.node.frames import FrameCamera, PreparedFrame, decode, read_camera
 
 KEPT = 64
@@ -168,7 +168,7 @@ def _file_camera(options: ReplayOptions) -> FrameCamera:
     model = read_calibration(options.calibration)
     time = STORE.types["builtin_interfaces/msg/Time"](sec=0, nanosec=0)
     header = STORE.types["std_msgs/msg/Header"](stamp=time, frame_id="")
-    info = messages.camera_info(model, header, RECORDED)
+    info = messages.camera_info(model, header, ROSBAGS)
     camera = read_camera(info, image_is_rectified=options.image_is_rectified)
     if camera.model is None:
         raise CalibrationError(

@@ -16,7 +16,7 @@ from depth_estimation_ros.apps.replay.topics import output_topics
 from depth_estimation_ros.bags import STORE, RecordingWriter
 from depth_estimation_ros.estimation import DepthEstimator
 from depth_estimation_ros.estimation.temporal_filter import TemporalFilter
-from depth_estimation_ros.messages import RECORDED
+from depth_estimation_ros.messages import ROSBAGS
 from depth_estimation_ros.node.frames import EstimatedFrame
 from depth_estimation_ros.visualization.depth_colors import DepthColors
 
@@ -122,14 +122,14 @@ class ResultWriter:
         calibrated = estimated.result.camera is not None
         made = []
         if "depth" in topics:
-            made.append(("depth", estimated.depth(options.depth_encoding, RECORDED)))
+            made.append(("depth", estimated.depth(options.depth_encoding, ROSBAGS)))
         if "camera_info" in topics and calibrated:
-            made.append(("camera_info", estimated.camera_info(RECORDED)))
+            made.append(("camera_info", estimated.camera_info(ROSBAGS)))
         if "points" in topics and calibrated and result.camera_state != "unsupported":
-            cloud = estimated.points(options.cloud_stride, options.voxel_size, RECORDED)
+            cloud = estimated.points(options.cloud_stride, options.voxel_size, ROSBAGS)
             made.append(("points", cloud))
         if "color" in topics:
-            made.append(("color", estimated.color(self._colors[result.camera], RECORDED)))
+            made.append(("color", estimated.color(self._colors[result.camera], ROSBAGS)))
         for name, message in made:
             yield name, message.__msgtype__, STORE.serialize_cdr(message, message.__msgtype__)
 

@@ -6,8 +6,7 @@ import cv2
 import numpy as np
 import pytest
 from estimate_depth_cases import HEIGHT, WIDTH, depth_of, names, png_texts, steps, summary
-from test_clouds import read_ply
-from test_media import write
+from media_files import read_ply, write
 
 from depth_estimation_ros.apps.estimate_depth.png import to_units
 

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 from estimate_depth_cases import names, steps
-from test_media import write
+from media_files import write
 
 from depth_estimation_ros.apps.estimate_depth.command import main
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tiny_models
 from estimate_depth_cases import WIDTH, names, png_texts, steps, summary, video_frames
-from test_media import write_video
+from media_files import write_video
 
 from depth_estimation_ros.apps.estimate_depth import outputs
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tiny_models
 from estimate_depth_cases import HEIGHT, WIDTH, steps, summary
-from test_media import write, write_jpeg
+from media_files import write, write_jpeg
 
 
 def test_an_unknown_lens_is_said_once_with_what_to_give(run, out, tmp_path):

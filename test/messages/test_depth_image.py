@@ -9,7 +9,7 @@ import pytest
 
 from depth_estimation_ros.errors import ImageError, ParameterError
 from depth_estimation_ros.messages import decode_depth, depth_image
-from depth_estimation_ros.messages.kinds import ReusingMessageFactory
+from depth_estimation_ros.messages.factory import ReusingMessageFactory
 
 sensor_msgs = pytest.importorskip("sensor_msgs.msg", reason="needs ROS 2 (sensor_msgs)")
 std_msgs = pytest.importorskip("std_msgs.msg", reason="needs ROS 2 (std_msgs)")

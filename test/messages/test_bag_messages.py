@@ -68,8 +68,8 @@ def test_colour_image():
 
 
 def test_errors_are_the_same():
-    with pytest.raises(ImageError, match="found 'rgb16'"):
-        decode_image(recorded_image("rgb16", np.zeros((5, 7, 3), np.uint16)))
+    with pytest.raises(ImageError, match="found 'rgb32'"):
+        decode_image(recorded_image("rgb32", np.zeros((5, 7, 3), np.uint32)))
     with pytest.raises(ImageError, match=r"len\(data\) = 105, expected 90 = step 15 \* 6 rows"):
         decode_image(recorded_image("rgb8", np.zeros((7, 5, 3), np.uint8), height=6))
 

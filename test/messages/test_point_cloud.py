@@ -10,7 +10,7 @@ import pytest
 from depth_estimation_ros.errors import ImageError
 from depth_estimation_ros.geometry.camera_model import CameraModel, deproject
 from depth_estimation_ros.messages import depth_cloud, point_cloud, read_points
-from depth_estimation_ros.messages.kinds import ReusingMessageFactory
+from depth_estimation_ros.messages.factory import ReusingMessageFactory
 
 sensor_msgs = pytest.importorskip("sensor_msgs.msg", reason="needs ROS 2 (sensor_msgs)")
 std_msgs = pytest.importorskip("std_msgs.msg", reason="needs ROS 2 (std_msgs)")
@@ -60,25 +60,25 @@ def test_each_point_byte_by_byte():
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (7, 5), (48, 64)])
 def test_there_and_back(size):
     points, rgb = random_cloud(*size)
-    xyz, colour = read_points(point_cloud(points, rgb, HEADER))
+    xyz, color = read_points(point_cloud(points, rgb, HEADER))
     assert xyz.dtype == np.float32
-    assert colour.dtype == np.uint8
+    assert color.dtype == np.uint8
     assert np.array_equal(xyz, points, equal_nan=True)
-    assert np.array_equal(colour, rgb)
+    assert np.array_equal(color, rgb)
 
 
-def test_colours_whose_float_is_no_number_survive():
+def test_colors_whose_float_is_no_number_survive():
     # 0x007F8000 and the like are denormal floats; arithmetic on them would lose bits.
     rgb = np.array([[[0, 0, 1], [0x7F, 0x80, 0], [255, 255, 255], [0, 0, 0]]], np.uint8)
     points = np.zeros((1, 4, 3), np.float32)
     assert np.array_equal(read_points(point_cloud(points, rgb, HEADER))[1], rgb)
 
 
-def test_strided_points_and_colours():
+def test_strided_points_and_colors():
     points, rgb = random_cloud(9, 8)
-    xyz, colour = read_points(point_cloud(points[::2, ::3], rgb[::2, ::3], HEADER))
+    xyz, color = read_points(point_cloud(points[::2, ::3], rgb[::2, ::3], HEADER))
     assert np.array_equal(xyz, points[::2, ::3], equal_nan=True)
-    assert np.array_equal(colour, rgb[::2, ::3])
+    assert np.array_equal(color, rgb[::2, ::3])
 
 
 def test_cloud_survives_serialisation():
@@ -98,8 +98,8 @@ def test_clouds_do_not_share_memory():
     assert np.array_equal(read_points(first)[0] + 1, read_points(second)[0], equal_nan=True)
 
 
-def test_points_and_colours_of_different_size():
-    with pytest.raises(ImageError, match=r"points \(4, 6, 3\), colours \(8, 12, 3\)"):
+def test_points_and_colors_of_different_size():
+    with pytest.raises(ImageError, match=r"points \(4, 6, 3\), colors \(8, 12, 3\)"):
         point_cloud(random_cloud(4, 6)[0], random_cloud(8, 12)[1], HEADER)
 
 
@@ -139,7 +139,7 @@ def test_reading_other_layouts(order):
     assert rgb.reshape(-1, 3).tolist() == [[0x10, 0x20, 0x30]] * 6
 
 
-def test_cloud_without_colour():
+def test_cloud_without_color():
     cloud = foreign_cloud("<")
     cloud.fields = [f for f in cloud.fields if f.name != "rgb"]
     with pytest.raises(ImageError, match=r"lacks fields: found intensity of datatype 7, z .*rgb"):
@@ -186,7 +186,7 @@ def test_a_cloud_of_depth_has_no_point_where_a_lens_has_no_ray():
     assert np.isnan(read_points(depth_cloud(depth, rays, rgb, HEADER))[0][2, 3]).all()
 
 
-def test_depth_and_colours_of_two_sizes_are_refused():
+def test_depth_and_colors_of_two_sizes_are_refused():
     with pytest.raises(ImageError, match="differ in size"):
         depth_cloud(random_depth(4, 6)[0], np.zeros((4, 6, 2), np.float32), RGB_OF_ANOTHER, HEADER)
 

@@ -1,4 +1,4 @@
-"""CameraInfo messages and CameraModel."""
+"""CameraInfo messages to and from CameraModel."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 
 from depth_estimation_ros.errors import CalibrationError
 from depth_estimation_ros.geometry.camera_model import CameraModel
-from depth_estimation_ros.messages.kinds import ROS, MessageFactory
+from depth_estimation_ros.messages.factory import ROS, MessageFactory
 
 
 def camera_model(info: Any) -> CameraModel:
-    """The camera of the image that comes with this CameraInfo: binning and ROI are applied.
+    """Return the camera of the image that comes with this CameraInfo, after binning and ROI.
 
-    A CameraInfo that says "not calibrated" (K = 0) gives a model with ``is_calibrated`` False. The
-    same numbers give the same model.
+    An uncalibrated CameraInfo (K = 0) gives a model with ``is_calibrated`` False. Equal numbers
+    give the same instance.
 
     Raises:
         CalibrationError: numbers that no camera can have.
@@ -32,7 +32,7 @@ def camera_model(info: Any) -> CameraModel:
     )
 
 
-@lru_cache(maxsize=16)  # a camera says the same with each image
+@lru_cache(maxsize=16)  # a camera repeats itself with each image
 def _model(
     width: int,
     height: int,
@@ -47,9 +47,9 @@ def _model(
 
 
 def check_matches(camera: CameraModel, height: int, width: int) -> None:
-    """Whether an image of this size can be from this camera.
+    """Check that an image of this size can be from this camera.
 
-    An uncalibrated camera without a size (a CameraInfo left empty) says nothing and passes.
+    An uncalibrated camera without a size (an empty CameraInfo) passes.
 
     Raises:
         CalibrationError: the sizes differ.
@@ -67,20 +67,20 @@ def check_matches(camera: CameraModel, height: int, width: int) -> None:
     )
 
 
-def camera_info(camera: CameraModel, header: Any, kind: MessageFactory = ROS) -> Any:
-    """A sensor_msgs/CameraInfo of exactly this camera: full size, no ROI, no binning."""
-    full = {"x_offset": 0, "y_offset": 0, "height": 0, "width": 0, "do_rectify": False}
-    return kind.new(
+def camera_info(camera: CameraModel, header: Any, factory: MessageFactory = ROS) -> Any:
+    """Create a sensor_msgs/CameraInfo of this camera: full size, no ROI, no binning."""
+    no_roi = {"x_offset": 0, "y_offset": 0, "height": 0, "width": 0, "do_rectify": False}
+    return factory.new(
         "sensor_msgs/msg/CameraInfo",
-        header=kind.header(header),
+        header=factory.header(header),
         width=camera.width,
         height=camera.height,
         distortion_model=camera.distortion_model,
-        d=kind.doubles(camera.D),
+        d=factory.float64_array(camera.D),
         k=camera.K.ravel(),
         r=camera.R.ravel(),
         p=camera.P.ravel(),
         binning_x=0,
         binning_y=0,
-        roi=kind.new("sensor_msgs/msg/RegionOfInterest", **full),
+        roi=factory.new("sensor_msgs/msg/RegionOfInterest", **no_roi),
     )

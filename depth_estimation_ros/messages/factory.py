@@ -1,7 +1,7 @@
-"""Two libraries have classes for the same messages: rclpy's, and rosbags' where no ROS is.
+"""Create messages of rclpy, or of the rosbags library where there is no ROS.
 
-Both classes of a message have the same fields. They differ in how a header is made, in what an
-array is, and in that those of rosbags have no defaults. `ROS` and `RECORDED` hide this.
+Both libraries have classes with the same fields. They differ in how a header is made, in what an
+array is, and in that those of rosbags have no defaults. `ROS` and `ROSBAGS` hide this.
 """
 
 from __future__ import annotations
@@ -17,34 +17,34 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 
 class MessageFactory(Protocol):
-    """Makes the messages of one library, by names such as ``sensor_msgs/msg/Image``."""
+    """Creates the messages of one library by names such as ``sensor_msgs/msg/Image``."""
 
     @staticmethod
     def new(msgtype: str, /, **fields: Any) -> Any:
-        """A message without large data; every field has to be given."""
+        """Create a message without large data; every field has to be given."""
         ...
 
     def header(self, like: Any) -> Any:
-        """A std_msgs/Header with stamp and frame_id of a header of either kind, or that header."""
+        """Return a std_msgs/Header with the stamp and frame_id of a header of either library."""
         ...
 
-    def doubles(self, values: ArrayLike) -> Any:
-        """A float64[] of any length."""
+    def float64_array(self, values: ArrayLike) -> Any:
+        """Return a float64[] of any length."""
         ...
 
     def with_data(self, msgtype: str, values: NDArray[Any], /, **fields: Any) -> Any:
-        """A message whose uint8[] ``data`` are the bytes of these values, in C order."""
+        """Create a message whose uint8[] ``data`` are the bytes of the values in C order."""
         ...
 
-    def with_room(
+    def with_buffer(
         self, msgtype: str, shape: tuple[int, ...], dtype: DTypeLike, /, **fields: Any
     ) -> tuple[Any, NDArray[Any]]:
-        """A message with ``data`` of this shape, and a view of it to write all of it to."""
+        """Create a message with ``data`` of this shape, and return a view to fill it."""
         ...
 
 
 class RosMessageFactory:
-    """Messages of rclpy: what a node publishes. Their ``data`` is an array of Python."""
+    """Messages of rclpy, as a node publishes them. Their ``data`` is an array.array."""
 
     @staticmethod
     def new(msgtype: str, /, **fields: Any) -> Any:
@@ -57,7 +57,7 @@ class RosMessageFactory:
         time = self.new("builtin_interfaces/msg/Time", sec=int(stamp.sec), nanosec=stamp.nanosec)
         return self.new("std_msgs/msg/Header", stamp=time, frame_id=frame_id)
 
-    def doubles(self, values: ArrayLike) -> Any:
+    def float64_array(self, values: ArrayLike) -> Any:
         return array("d", np.asarray(values, np.float64))
 
     def with_data(self, msgtype: str, values: NDArray[Any], /, **fields: Any) -> Any:
@@ -65,7 +65,7 @@ class RosMessageFactory:
         message.data.frombytes(np.ascontiguousarray(values).reshape(-1).view(np.uint8))
         return message
 
-    def with_room(
+    def with_buffer(
         self, msgtype: str, shape: tuple[int, ...], dtype: DTypeLike, /, **fields: Any
     ) -> tuple[Any, NDArray[Any]]:
         message = self.new(msgtype, **fields)
@@ -79,41 +79,41 @@ class RosMessageFactory:
 
 
 class ReusingMessageFactory(RosMessageFactory):
-    """Messages of rclpy whose large ``data`` is that of the last one of the same type and size.
+    """Messages of rclpy that reuse the ``data`` of the last one of the same type and size.
 
-    For a thread that publishes each message before it makes the next one: `publish` takes a copy.
-    Memory that is there already is not filled with zeros, and has no page faults.
+    For a thread that publishes each message before it creates the next: `publish` copies. Memory
+    that exists already is not filled with zeros and causes no page faults.
     """
 
     def __init__(self) -> None:
         self._last: dict[str, Any] = {}
 
     def with_data(self, msgtype: str, values: NDArray[Any], /, **fields: Any) -> Any:
-        message, room = self.with_room(msgtype, values.shape, values.dtype, **fields)
-        np.copyto(room, values)
+        message, buffer = self.with_buffer(msgtype, values.shape, values.dtype, **fields)
+        np.copyto(buffer, values)
         return message
 
-    def with_room(
+    def with_buffer(
         self, msgtype: str, shape: tuple[int, ...], dtype: DTypeLike, /, **fields: Any
     ) -> tuple[Any, NDArray[Any]]:
         last = self._last.get(msgtype)
         if last is None or len(last.data) != math.prod(shape) * np.dtype(dtype).itemsize:
-            self._last[msgtype], room = super().with_room(msgtype, shape, dtype, **fields)
-            return self._last[msgtype], room
+            self._last[msgtype], buffer = super().with_buffer(msgtype, shape, dtype, **fields)
+            return self._last[msgtype], buffer
         for name, value in fields.items():
             setattr(last, name, value)
         return last, np.frombuffer(last.data, dtype).reshape(shape)
 
 
 class BagMessageFactory:
-    """Messages of the rosbags library: what a recording holds. Their ``data`` is an ndarray.
+    """Messages of the rosbags library, as a bag holds them. Their ``data`` is an ndarray.
 
     ``with_data`` shares the memory of the values if they lie in C order.
     """
 
     @staticmethod
     def new(msgtype: str, /, **fields: Any) -> Any:
-        from depth_estimation_ros.bags import STORE  # a robot has no need of rosbags
+        from depth_estimation_ros.bags import STORE  # a robot does not need rosbags
 
         return STORE.types[msgtype](**fields)
 
@@ -122,18 +122,18 @@ class BagMessageFactory:
         time = self.new("builtin_interfaces/msg/Time", sec=stamp.sec, nanosec=stamp.nanosec)
         return self.new("std_msgs/msg/Header", stamp=time, frame_id=frame_id)
 
-    def doubles(self, values: ArrayLike) -> Any:
+    def float64_array(self, values: ArrayLike) -> Any:
         return np.asarray(values, np.float64)
 
     def with_data(self, msgtype: str, values: NDArray[Any], /, **fields: Any) -> Any:
         data = np.ascontiguousarray(values).reshape(-1).view(np.uint8)
         return self.new(msgtype, data=data, **fields)
 
-    def with_room(
+    def with_buffer(
         self, msgtype: str, shape: tuple[int, ...], dtype: DTypeLike, /, **fields: Any
     ) -> tuple[Any, NDArray[Any]]:
-        room = np.zeros(shape, dtype)
-        return self.with_data(msgtype, room, **fields), room
+        buffer = np.zeros(shape, dtype)
+        return self.with_data(msgtype, buffer, **fields), buffer
 
 
 @lru_cache(maxsize=32)
@@ -143,4 +143,4 @@ def _ros_class(msgtype: str) -> Any:
 
 
 ROS = RosMessageFactory()
-RECORDED = BagMessageFactory()
+ROSBAGS = BagMessageFactory()

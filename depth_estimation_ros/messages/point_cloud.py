@@ -1,4 +1,4 @@
-"""Coloured point clouds: PointCloud2 with x, y, z, rgb."""
+"""Colored point clouds: PointCloud2 with x, y, z, rgb."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from depth_estimation_ros.errors import ImageError
 from depth_estimation_ros.geometry.camera_model import deprojected_rows
-from depth_estimation_ros.messages.kinds import ROS, MessageFactory
+from depth_estimation_ros.messages.factory import ROS, MessageFactory
 from depth_estimation_ros.utils.row_chunks import iter_row_chunks
 
 _FIELDS = ("x", "y", "z", "rgb")
@@ -21,22 +21,22 @@ _FLOAT32 = 7  # sensor_msgs/PointField.FLOAT32
 
 
 def point_cloud(
-    points: NDArray[np.float32], rgb: NDArray[np.uint8], header: Any, kind: MessageFactory = ROS
+    points: NDArray[np.float32], rgb: NDArray[np.uint8], header: Any, factory: MessageFactory = ROS
 ) -> Any:
-    """A sensor_msgs/PointCloud2 of points (float32 metres) and their colours (uint8 RGB).
+    """Create a sensor_msgs/PointCloud2 of points (float32 metres) and colors (uint8 RGB).
 
     Both are (H, W, 3) for an organised cloud, or (N, 3) for an unorganised one, which gets a height
     of 1. A point is 16 bytes: x, y, z and rgb as float32, where the bits of rgb are 0x00RRGGBB as
     PCL and RViz read them. is_dense is False: invalid points are NaN.
 
     Raises:
-        ImageError: points and colours differ in size.
+        ImageError: points and colors differ in size.
     """
     _check_sizes(points.shape, rgb.shape)
     if points.ndim == 2:
         points, rgb = points[np.newaxis], rgb[np.newaxis]
-    cloud, buffer = _with_room(points.shape[:2], header, kind)
-    if buffer.size == 0:  # OpenCV takes no empty pictures
+    cloud, buffer = _create_cloud(points.shape[:2], header, factory)
+    if buffer.size == 0:  # OpenCV refuses empty images
         return cloud
     for rows in iter_row_chunks(*points.shape[:2]):
         # "Adding alpha" copies whole points: 10 times faster than buffer[..., :3] = points.
@@ -50,23 +50,23 @@ def depth_cloud(
     rays: NDArray[np.float32],
     rgb: NDArray[np.uint8],
     header: Any,
-    kind: MessageFactory = ROS,
+    factory: MessageFactory = ROS,
 ) -> Any:
-    """`point_cloud` of `geometry.deproject`, bit by bit, without the points in between.
+    """Create the `point_cloud` of `geometry.deproject`, bit by bit the same, in one pass.
 
     Args:
         depth: (H, W) float32 metres along Z.
         rays: (H, W, 2) float32, of `CameraModel.rays`.
         rgb: (H, W, 3) uint8 RGB.
         header: of the image.
-        kind: of the message.
+        factory: of the message.
 
     Raises:
-        ImageError: depth and colours differ in size.
+        ImageError: depth and colors differ in size.
         CalibrationError: depth and rays do.
     """
     _check_sizes((*depth.shape, 3), rgb.shape)
-    cloud, buffer = _with_room(depth.shape, header, kind)
+    cloud, buffer = _create_cloud(depth.shape, header, factory)
     for rows, planes in deprojected_rows(depth, rays):
         cv2.merge((*planes, _packed(rgb[rows]).view(np.float32)), dst=buffer[rows])
     return cloud
@@ -75,26 +75,26 @@ def depth_cloud(
 def _check_sizes(points: tuple[int, ...], rgb: tuple[int, ...]) -> None:
     if points != rgb:
         raise ImageError(
-            "Points and colours of the cloud differ in size",
-            found=f"points {points}, colours {rgb}",
+            "Points and colors of the cloud differ in size",
+            found=f"points {points}, colors {rgb}",
             expected="the same (H, W, 3) or (N, 3)",
-            fix="Resize the picture to the size of the depth first.",
+            fix="Resize the image to the size of the depth first.",
         )
 
 
-def _with_room(
-    size: tuple[int, ...], header: Any, kind: MessageFactory
+def _create_cloud(
+    size: tuple[int, ...], header: Any, factory: MessageFactory
 ) -> tuple[Any, NDArray[np.float32]]:
-    """A cloud of this height and width, and the (H, W, 4) float32 of its points to write to."""
+    """Create a cloud of (height, width); also return the (H, W, 4) float32 to write to."""
     height, width = size
-    return kind.with_room(
+    return factory.with_buffer(
         "sensor_msgs/msg/PointCloud2",
         (height, width, 4),
         np.float32,
-        header=kind.header(header),
+        header=factory.header(header),
         height=height,
         width=width,
-        fields=list(_point_fields(kind.new)),
+        fields=list(_point_fields(factory.new)),
         is_bigendian=sys.byteorder == "big",
         point_step=16,
         row_step=16 * width,
@@ -104,7 +104,7 @@ def _with_room(
 
 @lru_cache(maxsize=2)
 def _point_fields(new: Callable[..., Any]) -> tuple[Any, ...]:
-    """The PointFields of every cloud, by `MessageFactory.new`."""
+    """Return the PointFields of every cloud."""
     return tuple(
         new("sensor_msgs/msg/PointField", name=name, offset=4 * i, datatype=_FLOAT32, count=1)
         for i, name in enumerate(_FIELDS)
@@ -112,16 +112,18 @@ def _point_fields(new: Callable[..., Any]) -> tuple[Any, ...]:
 
 
 def read_points(cloud: Any) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Points (H, W, 3) float32 metres and colours (H, W, 3) uint8 RGB of a cloud with x, y, z, rgb.
+    """Return points (H, W, 3) float32 metres and colors (H, W, 3) uint8 RGB of a cloud.
 
     Raises:
-        ImageError: a field is missing or not float32, or the data does not fit the size.
+        ImageError: x, y, z or rgb is missing or not float32, or the data does not fit the size.
     """
     found = {f.name: (int(f.offset), int(f.datatype)) for f in cloud.fields}
     if any(found.get(name, (0, 0))[1] != _FLOAT32 for name in _FIELDS):
         raise ImageError(
             "The cloud lacks fields",
-            found=", ".join(f"{name} of datatype {kind}" for name, (_, kind) in found.items())
+            found=", ".join(
+                f"{name} of datatype {datatype}" for name, (_, datatype) in found.items()
+            )
             or "no field",
             expected="x, y, z and rgb as float32 (datatype 7)",
         )
@@ -129,7 +131,7 @@ def read_points(cloud: Any) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     point_step, row_step = int(cloud.point_step), int(cloud.row_step)
     if row_step < point_step * width or len(cloud.data) != row_step * height:
         raise ImageError(
-            "The cloud does not hold the bytes that it claims",
+            "The cloud has data of the wrong length",
             found=f"len(data) = {len(cloud.data)}, row_step = {row_step}",
             expected=f"{height} rows of at least {width} points * {point_step} bytes",
         )
@@ -154,7 +156,7 @@ def read_points(cloud: Any) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
 
 
 def _packed(rgb: NDArray[np.uint8]) -> NDArray[np.uint32]:
-    """0x00RRGGBB of each pixel, (H, W) uint32."""
+    """Return 0x00RRGGBB of each pixel, (H, W) uint32."""
     conversion = cv2.COLOR_RGB2BGRA if sys.byteorder == "little" else cv2.COLOR_RGB2RGBA
     packed = cv2.cvtColor(np.ascontiguousarray(rgb), conversion).view(np.uint32)[..., 0]
     if sys.byteorder == "little":

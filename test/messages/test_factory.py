@@ -1,4 +1,4 @@
-"""Messages of kind RECORDED: the same fields as those of rclpy, made where there is no ROS."""
+"""Messages of kind ROSBAGS: the same fields as those of rclpy, made where there is no ROS."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 
 from depth_estimation_ros.geometry.camera_model import CameraModel
 from depth_estimation_ros.messages import (
-    RECORDED,
     ROS,
+    ROSBAGS,
     camera_info,
     camera_model,
     color_image,
@@ -68,28 +68,28 @@ def test_both_kinds_are_the_same_in_a_bag(what):
     msgtype = f"sensor_msgs/msg/{name}"
     of_ros = STORE.deserialize_cdr(serialization.serialize_message(make(ROS)), msgtype)
     # Written by the same library, for the bytes between the fields are left to chance by rclpy.
-    assert STORE.serialize_cdr(of_ros, msgtype) == STORE.serialize_cdr(make(RECORDED), msgtype)
+    assert STORE.serialize_cdr(of_ros, msgtype) == STORE.serialize_cdr(make(ROSBAGS), msgtype)
 
 
 @pytest.mark.parametrize("what", MAKERS)
 def test_stamp_and_frame_are_those_of_the_header_given(what):
     name, make = MAKERS[what]
-    header = through_a_bag(name, make(RECORDED)).header
+    header = through_a_bag(name, make(ROSBAGS)).header
     assert (header.stamp.sec, header.stamp.nanosec) == (7, 8)
     assert header.frame_id == "camera_optical"
 
 
 def test_values_come_back():
-    metres = through_a_bag("Image", depth_image(DEPTH, HEADER, "32FC1", RECORDED))
+    metres = through_a_bag("Image", depth_image(DEPTH, HEADER, "32FC1", ROSBAGS))
     assert np.array_equal(decode_depth(metres), DEPTH, equal_nan=True)
-    millimetres = through_a_bag("Image", depth_image(DEPTH, HEADER, "16UC1", RECORDED))
+    millimetres = through_a_bag("Image", depth_image(DEPTH, HEADER, "16UC1", ROSBAGS))
     assert millimetres.data.view(np.uint16).tolist() == [500, 1234, 0, 0, 0, 0]
-    picture = through_a_bag("Image", color_image(RGB[:, ::-1], HEADER, RECORDED))
+    picture = through_a_bag("Image", color_image(RGB[:, ::-1], HEADER, ROSBAGS))
     assert np.array_equal(decode_image(picture), RGB[:, ::-1])
-    xyz, rgb = read_points(through_a_bag("PointCloud2", point_cloud(POINTS, RGB, HEADER, RECORDED)))
+    xyz, rgb = read_points(through_a_bag("PointCloud2", point_cloud(POINTS, RGB, HEADER, ROSBAGS)))
     assert np.array_equal(xyz, POINTS)
     assert np.array_equal(rgb, RGB)
-    camera = camera_model(through_a_bag("CameraInfo", camera_info(CAMERA, HEADER, RECORDED)))
+    camera = camera_model(through_a_bag("CameraInfo", camera_info(CAMERA, HEADER, ROSBAGS)))
     assert (camera.width, camera.height) == (64, 48)
     assert camera.distortion_model == "plumb_bob"
     for name in ("K", "D", "R", "P"):
@@ -97,7 +97,7 @@ def test_values_come_back():
 
 
 def test_unorganised_cloud_has_one_row():
-    cloud = point_cloud(POINTS[0], RGB[0], HEADER, RECORDED)
+    cloud = point_cloud(POINTS[0], RGB[0], HEADER, ROSBAGS)
     assert (cloud.height, cloud.width, cloud.row_step, len(cloud.data)) == (1, 6, 96, 96)
     xyz, rgb = read_points(cloud)
     assert np.array_equal(xyz[0], POINTS[0])
@@ -105,8 +105,8 @@ def test_unorganised_cloud_has_one_row():
 
 
 def test_depth_and_colours_are_not_copied():
-    assert np.shares_memory(depth_image(DEPTH, HEADER, "32FC1", RECORDED).data, DEPTH)
-    assert np.shares_memory(color_image(RGB, HEADER, RECORDED).data, RGB)
+    assert np.shares_memory(depth_image(DEPTH, HEADER, "32FC1", ROSBAGS).data, DEPTH)
+    assert np.shares_memory(color_image(RGB, HEADER, ROSBAGS).data, RGB)
 
 
 def test_no_ros_is_needed():
@@ -119,7 +119,7 @@ from types import SimpleNamespace
 from depth_estimation_ros.node import frames
 from depth_estimation_ros import messages
 header = SimpleNamespace(stamp=SimpleNamespace(sec=1, nanosec=2), frame_id="c")
-image = messages.color_image(np.zeros((4, 6, 3), np.uint8), header, messages.RECORDED)
+image = messages.color_image(np.zeros((4, 6, 3), np.uint8), header, messages.ROSBAGS)
 print(frames.prepare(image, None).rgb.shape)
 """
     answer = subprocess.run(
