@@ -14,8 +14,8 @@ import torch
 from onnx import numpy_helper
 
 from depth_estimation_ros.engines import resolve_model
+from depth_estimation_ros.engines.precision import graph
 from depth_estimation_ros.errors import ModelError
-from depth_estimation_ros.precision import graph
 from training.config import TrainingConfig, parse_config
 from training.module import DepthModule
 from training.networks import DepthNetwork

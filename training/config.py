@@ -56,6 +56,8 @@ class DataConfig:
         augmentation: how training pictures are changed.
         validation_frames: so many of the validation frames, evenly spaced, in each validation;
             None takes all.
+        max_passes: how often the run may see a frame of a training set; the share of a small set
+            is lowered to that. None for no limit.
     """
 
     height: int
@@ -65,6 +67,7 @@ class DataConfig:
     validation: tuple[DataSetConfig, ...]
     augmentation: Augmentation
     validation_frames: int | None = None
+    max_passes: float | None = None
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,12 @@ picture alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from training.data.sample import Sample
-
 
 SPARSE = 0.2  # share of pixels with depth under which it is taken for that of a LiDAR
 
@@ -54,7 +53,7 @@ def random_view(
     moved = warp(sample, random_affine(sample, height, width, how, rng), height, width)
     if how.color == 0.0:
         return moved
-    return Sample(_random_color(moved.rgb, how.color, rng), moved.depth, moved.intrinsics)
+    return replace(moved, rgb=_random_color(moved.rgb, how.color, rng))
 
 
 def warp(sample: Sample, affine: np.ndarray, height: int, width: int) -> Sample:
@@ -81,7 +80,7 @@ def warp(sample: Sample, affine: np.ndarray, height: int, width: int) -> Sample:
         depth = cv2.warpAffine(
             sample.depth, affine, size, flags=cv2.INTER_NEAREST, borderValue=float("nan")
         )
-    return Sample(rgb, depth, _moved_intrinsics(sample.intrinsics, affine))
+    return Sample(rgb, depth, _moved_intrinsics(sample.intrinsics, affine), sample.metric)
 
 
 def _splat(depth: np.ndarray, affine: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -35,7 +35,8 @@ from depth_estimation_ros.errors import ParameterError
 from training.scenes.cameras import HFOV_DEG, sample_cameras
 from training.scenes.dice import SeededRandom
 from training.scenes.factors import FACTORS, REMOVABLE, Without, kinds_without
-from training.scenes.meshes import MESH_LAYOUTS, mesh_frame, open_assets
+from training.scenes.mesh_layouts import MESH_LAYOUTS
+from training.scenes.meshes import choose, open_assets, render_meshes
 from training.scenes.render import render
 from training.scenes.scenes import DEFAULT_MIXTURE, KINDS, sample_scenes
 from training.scenes.sensor import sensor
@@ -69,18 +70,16 @@ def make_frame(
         assets: folder of meshes for scenes of `meshes.MESH_LAYOUTS`.
     """
     if assets is not None:
-        mesh_kinds = kinds or tuple(MESH_LAYOUTS)
-        rgb, depth, intrinsics = mesh_frame(
-            open_assets(assets), seed, height, width, mesh_kinds, hfov_deg
-        )
+        rng = np.random.default_rng(seed)
+        layout = MESH_LAYOUTS[choose(rng, kinds or tuple(MESH_LAYOUTS))]
+        scene = layout(open_assets(assets), rng)
+        rgb, depth, intrinsics = render_meshes(scene, rng, height, width, hfov_deg)
     else:
         scenes = sample_scenes([seed], kinds, without=without)
         cameras = sample_cameras(scenes, [seed], height, width, hfov_deg=hfov_deg, without=without)
         picture = render(scenes, cameras, height, width)
-        rgb, depth, intrinsics = (
-            *(picture.rgb[0], picture.depth[0].numpy()),
-            cameras.intrinsics[0].tolist(),
-        )
+        rgb, depth = picture.rgb[0], picture.depth[0].numpy()
+        intrinsics = cameras.intrinsics[0].tolist()
     rgb = sensor(rgb[None], [seed], without=without)[0].permute(1, 2, 0)
     return (rgb * 255).round().to(torch.uint8).numpy(), depth, intrinsics
 
