@@ -87,6 +87,9 @@ setup(
             *RECORDINGS,
             "matplotlib",
             "tensorboard",
+            # Scenes of textured meshes (synthesize --assets); Embree has no wheels for aarch64.
+            "trimesh",
+            "embreex; platform_machine == 'x86_64'",
         ],
         # Builds engines ahead of time, on a machine without a GPU: 96 MB, for the tests of that.
         "tensorrt-test": [

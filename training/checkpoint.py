@@ -11,7 +11,10 @@ from pickle import UnpicklingError
 from typing import Any
 
 import torch
+from onnx import numpy_helper
 
+from depth_estimation_ros.engines import resolve_model
+from depth_estimation_ros.engines.precision import graph
 from depth_estimation_ros.errors import ModelError
 from training.config import TrainingConfig, parse_config
 from training.module import DepthModule
@@ -71,15 +74,36 @@ def steps_to_resume(module: DepthModule, path: Path) -> int:
     return int(state["global_step"])
 
 
-def load_weights(module: DepthModule, path: Path) -> None:
-    """Puts the averaged weights of another run into ``module``, to begin with.
+def load_weights(module: DepthModule, source: str | Path) -> None:
+    """Load the averaged weights of another run into ``module`` to start from.
+
+    Args:
+        source: a checkpoint, an ONNX file written by ``export`` in fp32, or a bundled model's name.
 
     Raises:
         ModelError: if the file is of another network, or cannot be read.
     """
-    state = read_checkpoint(path)
+    path = Path(source)
+    if path.suffix == ".ckpt":
+        state = read_checkpoint(path)
+    else:
+        path = resolve_model(str(source))
+        state = {"state_dict": _weights_from_onnx(module, path)}
     _check_same_network(module, state, path)
     module.load_state_dict(state["state_dict"])
+
+
+def _weights_from_onnx(module: DepthModule, path: Path) -> dict[str, torch.Tensor]:
+    """Return the initializers of an exported graph under the names of ``module``'s parameters."""
+    # The exporter keeps the parameters' names and does not fold batch normalization.
+    weights = {
+        tensor.name.removesuffix("_half"): torch.tensor(numpy_helper.to_array(tensor)).float()
+        for tensor in graph.load(path).graph.initializer
+    }
+    for name, value in module.state_dict().items():
+        if name.endswith("num_batches_tracked"):
+            weights[name] = value
+    return {name: weights[name] for name in module.state_dict() if name in weights}
 
 
 def load_encoder(module: DepthModule, path: Path) -> None:
@@ -111,7 +135,7 @@ def _check_same_network(module: DepthModule, state: dict[str, Any], path: Path) 
             f"{path} is of another network than the configuration",
             found=f"{len(differ)} tensors that differ, the first {differ[0]}",
             expected=f"the network {module.config.network.name} with the same options",
-            fix="Use the network of the configuration of that run (config.yaml in its folder).",
+            fix="Use the network of the configuration that it was trained with.",
         )
 
 

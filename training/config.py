@@ -58,8 +58,9 @@ class DataSetConfig:
         layout: how its files lie, a name of :data:`training.data.layouts.LAYOUTS`.
         weight: its share of the training images, of the sum of all weights.
         options: of the layout, for instance ``split``.
-        holdout: share of its scenes kept for validation: under ``training`` these are left out,
-            under ``validation`` the others are. 0 takes all frames in both.
+        holdout: share of its scenes, or of its frames in blocks, kept for validation: under
+            ``training`` these are left out, under ``validation`` the others are. 0 takes all frames
+            in both.
     """
 
     path: str
@@ -81,6 +82,8 @@ class DataConfig:
         augmentation: how training images are changed.
         validation_frames: so many of the validation frames, evenly spaced, in each validation;
             None takes all.
+        max_passes: how often the run may see a frame of a training set; the share of a small set
+            is lowered to that. None for no limit.
     """
 
     height: int
@@ -90,6 +93,7 @@ class DataConfig:
     validation: tuple[DataSetConfig, ...]
     augmentation: Augmentation
     validation_frames: int | None = None
+    max_passes: float | None = None
 
 
 @dataclass(frozen=True)
@@ -142,7 +146,8 @@ class TrainerConfig:
         batch_norm: statistics in training: ``local`` to each device, ``synced`` over all (GPUs
             only), or ``frozen`` as loaded, for pretrained encoders and very small batches.
         channels_last: memory layout; faster convolutions on CPUs and tensor cores.
-        monitor: the validation metric that decides which checkpoint is the best.
+        monitor: the validation metric that decides which checkpoint is the best; ``delta1_scaled``
+            is median-scaled, ``delta1_mean`` the mean of unaligned and median-scaled delta1.
         early_stopping: stop after so many validations in a row without a better ``monitor``, and
             take the best checkpoint for the last; 0 trains to the end.
     """
@@ -153,7 +158,9 @@ class TrainerConfig:
     accumulate_grad_batches: int = 1
     batch_norm: Literal["local", "synced", "frozen"] = "local"
     channels_last: bool = True
-    monitor: Literal["abs_rel", "rmse", "silog", "delta1"] = "abs_rel"
+    monitor: Literal["abs_rel", "rmse", "silog", "delta1", "delta1_scaled", "delta1_mean"] = (
+        "abs_rel"
+    )
     early_stopping: int = 0
 
 

@@ -85,6 +85,40 @@ class LogDepthLoss(nn.Module):
         return {"loss": sum(terms.values(), predicted.new_zeros(())), **terms}
 
 
+class AffineInvariantLoss(nn.Module):
+    """Inverse depth up to a scale and a shift (Ranftl et al., TPAMI 2022), for relative depth.
+
+    Prediction and ground truth are each freed of their median and mean absolute deviation over the
+    valid pixels, then compared by mean absolute difference and gradient matching.
+    """
+
+    def __init__(self, gradient_weight: float = 0.5) -> None:
+        super().__init__()
+        self.gradient_weight = gradient_weight
+
+    def forward(self, predicted: Tensor, depth: Tensor, metric: Tensor) -> dict[str, Tensor]:
+        valid = torch.isfinite(depth)
+        p = _normalized(predicted.reciprocal(), valid)
+        t = _normalized(torch.where(valid, depth, 1.0).reciprocal(), valid)
+        slope_x = ((p - t)[:, :, 1:] - (p - t)[:, :, :-1]).abs()
+        slope_y = ((p - t)[:, 1:] - (p - t)[:, :-1]).abs()
+        gradient = masked_mean(slope_x, valid[:, :, 1:] & valid[:, :, :-1])
+        gradient = gradient + masked_mean(slope_y, valid[:, 1:] & valid[:, :-1])
+        terms = {
+            "affine": masked_mean((p - t).abs(), valid).mean(),
+            "gradient": self.gradient_weight * gradient.mean(),
+        }
+        return {"loss": sum(terms.values(), predicted.new_zeros(())), **terms}
+
+
+def _normalized(values: Tensor, valid: Tensor) -> Tensor:
+    """Values (N, H, W) less their median, divided by their mean absolute deviation from it."""
+    known = torch.where(valid, values, torch.nan).flatten(1)
+    median = known.nanmedian(dim=1).values.nan_to_num().view(-1, 1, 1)
+    spread = masked_mean((values - median).abs(), valid).clamp(min=1e-6).view(-1, 1, 1)
+    return (values - median) / spread
+
+
 class PaperLoss(nn.Module):
     """The composite of arXiv 2410.11610 on metric depth, with a mask.
 
@@ -121,4 +155,8 @@ class PaperLoss(nn.Module):
         return {"loss": sum(terms.values(), predicted.new_zeros(())), **terms}
 
 
-LOSSES: dict[str, Callable[..., nn.Module]] = {"log_depth": LogDepthLoss, "paper": PaperLoss}
+LOSSES: dict[str, Callable[..., nn.Module]] = {
+    "log_depth": LogDepthLoss,
+    "affine_invariant": AffineInvariantLoss,
+    "paper": PaperLoss,
+}

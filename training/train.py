@@ -71,9 +71,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     begin = parser.add_mutually_exclusive_group()
     begin.add_argument(
         "--start-from",
-        type=Path,
-        metavar="CHECKPOINT",
-        help="begin with the weights of another run of the same network, such as its final.ckpt",
+        metavar="MODEL",
+        help="start from the weights of the same network: final.ckpt of another run, an exported "
+        "fp32 .onnx file, or a bundled model by its name",
     )
     begin.add_argument(
         "--encoder-from",

@@ -110,3 +110,23 @@ def test_canonical_depth_scales_the_scene_by_the_focal_length(height, width):
     np.testing.assert_allclose(canonical, plain * 100.0 / focal, rtol=1e-6)
     u = np.arange(width) - width / 2
     np.testing.assert_allclose(u / 100.0 * canonical, u / focal * plain, rtol=1e-4, atol=1e-5)
+
+
+def test_every_point_of_sparse_depth_is_kept_when_an_image_shrinks():
+    depth = np.full((HEIGHT, WIDTH), np.nan, np.float32)
+    depth[2:110:9, 4:150:9], depth[50, 50:54] = 8.0, (5.0, 4.0, 6.0, 7.0)
+    sample = replace(numbered(), depth=depth)
+    half = np.array([[0.5, 0.0, 0.0], [0.0, 0.5, 0.0]])
+    view = warp(sample, half, HEIGHT // 2, WIDTH // 2)
+    measured = np.isfinite(view.depth)
+    assert measured.sum() == np.isfinite(depth).sum() - 2
+    assert view.depth[25, 25:27].tolist() == [5.0, 4.0]
+
+
+def test_a_zoom_below_one_ends_in_a_border_without_depth():
+    how = replace(NO_AUGMENTATION, zoom=0.5, min_zoom=0.5)
+    sample = numbered()
+    affine = random_affine(sample, *VIEW, how, np.random.default_rng(0))
+    view = warp(sample, affine, *VIEW)
+    assert np.isfinite(view.depth).mean() == pytest.approx(0.25, abs=0.02)
+    assert view.intrinsics[0] == pytest.approx(0.4 * CAMERA[0])

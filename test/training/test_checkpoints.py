@@ -3,15 +3,21 @@
 import io
 import pickle
 import zipfile
+from dataclasses import replace
 
+import numpy as np
+import onnxruntime
 import pytest
 import torch
-from training_checkpoints import tiny_checkpoint
+from training_checkpoints import CONFIG, tiny_checkpoint
 from training_runs import arguments, changed, train, write_room
 
+from depth_estimation_ros.engines import resolve_model
 from depth_estimation_ros.errors import ModelError
 from training.__main__ import main
-from training.checkpoint import load_checkpoint
+from training.checkpoint import load_checkpoint, load_weights
+from training.config import load_config
+from training.module import DepthModule
 
 
 class Trap:
@@ -93,3 +99,36 @@ def test_all_files_of_a_run_can_be_read(tmp_path):
     for name in ("last", "best", "final"):
         config, network = load_checkpoint(run / "checkpoints" / f"{name}.ckpt")
         assert (config.name, network.training) == ("tiny", False)
+
+
+@pytest.mark.parametrize("model", ["compact", "nano"])
+def test_a_bundled_model_gives_its_weights_back(model):
+    config = load_config(CONFIG.with_name(f"{model}.yaml"))
+    module = DepthModule(config, with_encoder_weights=False).eval()
+    load_weights(module, model)
+    rgb = np.random.default_rng(0).integers(0, 256, (1, 96, 128, 3), np.uint8)
+    with torch.no_grad():
+        depth = module(torch.from_numpy(rgb).permute(0, 3, 1, 2) / 255.0)
+    session = onnxruntime.InferenceSession(resolve_model(model))
+    np.testing.assert_allclose(depth.numpy(), session.run(None, {"image": rgb})[0], rtol=2e-3)
+
+
+def test_an_onnx_file_of_another_network_is_refused():
+    module = DepthModule(load_config(CONFIG), with_encoder_weights=False)
+    with pytest.raises(ModelError, match=r"nano\.onnx is of another network"):
+        load_weights(module, "nano")
+
+
+def test_depthwise_convolutions_stay_float32_under_bf16_on_a_cpu():
+    config = at_precision(load_config(CONFIG), "bf16-mixed")
+    module = DepthModule(config, with_encoder_weights=False)
+    plain = DepthModule(at_precision(config, "32-true"), with_encoder_weights=False)
+    assert list(module.state_dict()) == list(plain.state_dict())
+    x = torch.rand(1, 32, 8, 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        types = [m.network.encoder.blocks[0][0].conv_dw(x).dtype for m in (module, plain)]
+    assert types == [torch.float32, torch.bfloat16]
+
+
+def at_precision(config, precision):
+    return replace(config, trainer=replace(config.trainer, precision=precision))

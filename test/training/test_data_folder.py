@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from depth_estimation_ros.errors import DatasetError, ParameterError
+from training.data.augment import NO_AUGMENTATION
+from training.data.examples import Examples
 from training.data.layouts import open_dataset
 
 CAMERA = [300.0, 301.0, 3.5, 2.5]
@@ -140,3 +142,19 @@ def test_recorded_folders_side_by_side(shared_data, caplog, name, frames, calibr
     assert (samples[0].intrinsics is not None) == calibrated
     assert 0.4 < np.nanmedian(samples[frames // 2].depth) < 6.0
     assert not caplog.text  # all pictures have depth, and none is missing
+
+
+@pytest.mark.parametrize("key", ["intrinsics", "per_frame_intrinsics"])
+def test_an_unknown_camera_key_is_refused(tmp_path, key):
+    write_pair(tmp_path)
+    (tmp_path / "info.json").write_text(json.dumps({key: CAMERA}))
+    with pytest.raises(DatasetError, match=f"info.json: camera: found the key {key}"):
+        open_dataset("folder", tmp_path)
+
+
+def test_depth_of_unknown_scale_is_not_metric(tmp_path):
+    write_pair(tmp_path)
+    samples = open_dataset("folder", tmp_path, depth_scale=0.001, intrinsics=CAMERA, metric=False)
+    example = Examples(samples, 6, 8, NO_AUGMENTATION, None)[0]
+    assert not samples[0].metric
+    assert not example["metric"]

@@ -7,7 +7,7 @@ from depth_estimation_ros.errors import DatasetError
 from training.data.augment import Augmentation
 from training.data.examples import Examples
 from training.data.holdout import Scenes
-from training.data.order import StepBatches, draw_order, evenly_spaced
+from training.data.order import StepBatches, capped_weights, draw_order, evenly_spaced
 from training.data.sample import Sample, SampleSet
 
 
@@ -74,9 +74,32 @@ def test_the_held_out_scenes_are_the_rest_of_the_kept():
     assert set(Scenes(rooms, 0.1, held_out=True).indices) < set(held_out.indices)
 
 
+class Sequence(Rooms):
+    """Consecutive frames without names of scenes."""
+
+    def scene_name(self, index):
+        return self.frame_name(index)
+
+
+def test_a_sequence_is_held_out_in_blocks():
+    frames = Sequence(100, 2)
+    kept, held_out = (Scenes(frames, 0.2, held_out=held_out) for held_out in (False, True))
+    assert len(held_out) == 0.2 * len(frames)
+    distances = np.abs(np.subtract.outer(kept.indices, held_out.indices))
+    assert distances.min() == 4
+    assert (np.diff(held_out.indices) > 1).sum() == len(held_out) / 10 - 1
+
+
+def test_no_set_is_seen_more_often_than_max_passes():
+    shares = capped_weights([4, 100, 1000], [0.5, 0.25, 0.25], 1000, max_passes=10)
+    assert shares == pytest.approx([0.04, 0.48, 0.48])
+    assert capped_weights([4, 100], [1.0, 3.0], 1000, None) == pytest.approx([0.25, 0.75])
+    assert capped_weights([4, 12], [1.0, 1.0], 1000, 10) == pytest.approx([0.25, 0.75])
+
+
 def test_of_few_scenes_one_is_held_out():
     assert len(Scenes(Rooms(2), 0.01, held_out=True)) == len(Scenes(Rooms(2), 0.01, held_out=False))
-    with pytest.raises(DatasetError, match=r"holdout 0\.5 leaves nothing: found 1 scene"):
+    with pytest.raises(DatasetError, match=r"holdout 0\.5 leaves nothing: found 3 frame"):
         Scenes(Rooms(1), 0.5, held_out=False)
 
 

@@ -51,7 +51,7 @@ def test_sky_costs_until_it_is_predicted_beyond_range():
 @pytest.mark.parametrize("name", sorted(LOSSES))
 def test_invalid_pixels_have_no_say(name):
     torch.manual_seed(0)
-    loss = LOSSES[name](max_depth=100.0)
+    loss = LOSSES[name](**({} if name == "affine_invariant" else {"max_depth": 100.0}))
     depth = torch.rand(2, 48, 48) * 8 + 1
     depth[:, 10:38, 9:40] = float("nan")
     depth[1] = float("nan")
@@ -155,3 +155,12 @@ def test_the_log_loss_equals_the_formula_written_out():
     assert terms["silog"].item() == pytest.approx(silog_value, rel=1e-6)
     assert terms["gradient"].item() == pytest.approx(2.0 * np.mean(slopes), rel=1e-6)
     assert terms["sky"].item() == pytest.approx(0.5 * sky, rel=1e-6)
+
+
+def test_the_affine_invariant_loss_ignores_scale_and_shift_of_inverse_depth():
+    loss = LOSSES["affine_invariant"]()
+    depth = torch.rand(2, 8, 9) * 5 + 0.5
+    depth[:, :2] = torch.nan
+    predicted = 1 / (3.0 / depth.nan_to_num(nan=2.0) + 0.7)
+    assert loss(predicted, depth, ANY_SCALE)["loss"].item() == pytest.approx(0.0, abs=1e-5)
+    assert loss(predicted.flip(2), depth, ANY_SCALE)["loss"] > 0.1

@@ -7,12 +7,14 @@ picture alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from training.data.sample import Sample
+
+SPARSE = 0.2  # share of pixels with depth under which it is taken for that of a LiDAR
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,7 @@ class Augmentation:
 
     Attributes:
         zoom: largest magnification; 1 keeps as much of the picture as the aspect ratio allows.
+        min_zoom: smallest magnification; below 1 the image ends in a black border without depth.
         shift: how far the crop may lie from the middle; 1 is as far as the picture goes.
         roll_deg: largest roll about the optical axis, in degrees.
         stretch: largest relative change of the aspect ratio.
@@ -31,6 +34,7 @@ class Augmentation:
     """
 
     zoom: float = 1.6
+    min_zoom: float = 1.0
     shift: float = 1.0
     roll_deg: float = 6.0
     stretch: float = 0.06
@@ -49,7 +53,7 @@ def random_view(
     moved = warp(sample, random_affine(sample, height, width, how, rng), height, width)
     if how.color == 0.0:
         return moved
-    return Sample(_random_color(moved.rgb, how.color, rng), moved.depth, moved.intrinsics)
+    return replace(moved, rgb=_random_color(moved.rgb, how.color, rng))
 
 
 def warp(sample: Sample, affine: np.ndarray, height: int, width: int) -> Sample:
@@ -60,19 +64,38 @@ def warp(sample: Sample, affine: np.ndarray, height: int, width: int) -> Sample:
             where the centre of the first pixel is (0, 0).
         height, width: size of the result.
 
-    Depth is taken from the nearest pixel, never blended across an edge; outside the source it is
-    NaN. The intrinsics of the result are exact for flips, crops and zooms; a small shear leaves
-    them. A roll rotates the camera about its axis, which is exact where fx = fy.
+    Depth is taken from the nearest pixel, never blended across an edge, and every point of sparse
+    depth is moved; outside the source it is NaN. The intrinsics of the result are exact for flips,
+    crops and zooms; a small shear leaves them. A roll rotates the camera about its axis, which is
+    exact where fx = fy.
     """
     shrink = np.sqrt(abs(np.linalg.det(affine[:, :2])))
     # A picture that shrinks much is smoothed first, or fine texture turns into false edges.
     rgb = cv2.GaussianBlur(sample.rgb, (0, 0), 0.4 / shrink) if shrink < 0.7 else sample.rgb
     size = (width, height)
     rgb = cv2.warpAffine(rgb, affine, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-    depth = cv2.warpAffine(
-        sample.depth, affine, size, flags=cv2.INTER_NEAREST, borderValue=float("nan")
-    )
-    return Sample(rgb, depth, _moved_intrinsics(sample.intrinsics, affine))
+    if np.count_nonzero(np.isfinite(sample.depth)) < SPARSE * sample.depth.size:
+        depth = _splat(sample.depth, affine, height, width)
+    else:
+        depth = cv2.warpAffine(
+            sample.depth, affine, size, flags=cv2.INTER_NEAREST, borderValue=float("nan")
+        )
+    return Sample(rgb, depth, _moved_intrinsics(sample.intrinsics, affine), sample.metric)
+
+
+def _splat(depth: np.ndarray, affine: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Return the measured points at the pixels they move to, ``(height, width)``, else NaN.
+
+    Sampling would lose most points of a LiDAR in an image that shrinks. Where several points meet
+    in one pixel the nearest is kept.
+    """
+    v, u = np.nonzero(np.isfinite(depth))
+    x, y = np.rint(affine[:, :2] @ (u, v) + affine[:, 2:]).astype(np.intp)
+    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    splatted = np.full((height, width), np.inf, np.float32)
+    np.minimum.at(splatted, (y[inside], x[inside]), depth[v[inside], u[inside]])
+    splatted[np.isinf(splatted)] = np.nan
+    return splatted
 
 
 def _moved_intrinsics(
@@ -91,7 +114,7 @@ def random_affine(
 ) -> np.ndarray:
     """A map ``(2, 3)`` for :func:`warp`, drawn within the bounds of ``how``."""
     source_h, source_w = sample.depth.shape
-    zoom = np.exp(rng.uniform(0.0, np.log(how.zoom)))
+    zoom = np.exp(rng.uniform(np.log(how.min_zoom), np.log(how.zoom)))
     stretch = np.exp(rng.uniform(-1.0, 1.0) * np.log1p(how.stretch) / 2.0)
     # The largest window of the wanted aspect ratio inside the source, divided by the zoom.
     window_w = min(source_w, source_h * width / height) / zoom

@@ -18,10 +18,10 @@ class Examples(Dataset[Example]):
     """A row of training examples of one size, drawn from a data set of samples.
 
     Each is a dict of ``image`` (3, H, W) float32 0..1, ``depth`` (H, W) float32 (NaN invalid,
-    +Inf beyond range), ``metric`` bool (False where the camera is unknown, so that depth is known
-    up to a factor only) and ``position`` int64 in the row. With a canonical focal length f_c,
-    depth is multiplied by f_c / fx, the depth at which a camera of that focal length would see the
-    same picture (Metric3D, ICCV 2023).
+    +Inf beyond range), ``metric`` bool (False where the scale or the camera is unknown, so that
+    depth is known up to a factor only) and ``position`` int64 in the row. With a canonical focal
+    length f_c, depth is multiplied by f_c / fx, the depth at which a camera of that focal length
+    would see the same picture (Metric3D, ICCV 2023).
 
     An example depends on its position and the seed alone: it is the same in any worker, in any
     process, and after any interruption.
@@ -59,11 +59,11 @@ class Examples(Dataset[Example]):
         depth = view.depth
         if self.canonical_focal_px is not None and view.intrinsics is not None:
             depth = depth * np.float32(self.canonical_focal_px / view.intrinsics[0])
-        metric = self.canonical_focal_px is None or view.intrinsics is not None
+        known = self.canonical_focal_px is None or view.intrinsics is not None
         image = torch.from_numpy(view.rgb).permute(2, 0, 1).float() / 255.0
         return {
             "image": image,
             "depth": torch.from_numpy(depth),
-            "metric": torch.tensor(metric),
+            "metric": torch.tensor(view.metric and known),
             "position": torch.tensor(position),
         }

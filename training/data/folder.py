@@ -39,6 +39,7 @@ class RgbdFolder(SampleSet):
         depth_scale: metres a unit, in place of what the JSON file says; a folder without one needs
             it, for nothing else tells millimetres from KITTI's 1/256 m (0.00390625).
         intrinsics: ``[fx, fy, cx, cy]`` in pixels of all pictures, in place of the JSON file's.
+        metric: False where the depth is known up to a factor only.
         cap_m, crop: how it is scored, see :class:`SampleSet`.
 
     Raises:
@@ -53,8 +54,10 @@ class RgbdFolder(SampleSet):
         intrinsics: Sequence[float] | None = None,
         cap_m: float = 10.0,
         crop: str = "none",
+        metric: bool = True,
     ) -> None:
         self.path = Path(path)
+        self.metric = metric
         self.name = self.path.name
         self.cap_m, self.crop = cap_m, crop
         files = _paired_files(self.path)
@@ -85,7 +88,7 @@ class RgbdFolder(SampleSet):
         )
         check_same_size(rgb, depth, self.path / frame)
         camera = tuple(self._cameras[frame]) if frame in self._cameras else self._one_camera
-        return Sample(rgb, depth, camera)
+        return Sample(rgb, depth, camera, self.metric)
 
     def frame_name(self, index: int) -> str:
         return self.frames[index]
@@ -124,9 +127,18 @@ def _read_info(path: Path, required: bool) -> Mapping[str, Any]:
         file = path / name
         if file.exists():
             try:
-                return json.loads(file.read_text())
+                info = json.loads(file.read_text())
             except ValueError as error:
                 raise DatasetError(f"{file} is not JSON ({error})", fix=LAYOUT) from error
+            unknown = [key for key in info if "intrinsics" in key and key != "intrinsics_px"]
+            if unknown:
+                raise DatasetError(
+                    f"{file}: camera",
+                    found=f"the key {unknown[0]}",
+                    expected="intrinsics_px for one camera, or frames.json for one a frame",
+                    fix=LAYOUT,
+                )
+            return info
     if required:
         raise DatasetError(f"{path} has neither info.json nor frames.json", fix=LAYOUT)
     return {}

@@ -8,36 +8,48 @@ from __future__ import annotations
 
 import zlib
 
+import numpy as np
+import numpy.typing as npt
+
 from depth_estimation_ros.errors import DatasetError
 from training.data.sample import Sample, SampleSet
 
+BLOCK = 10  # frames, at the least, of a block that is held out
+GAP = 0.25  # lengths of a block that separate it from the kept frames
+
 
 class Scenes(SampleSet):
-    """The frames of some scenes of another set, in its order.
+    """The kept or the held-out frames of another set, in its order.
 
-    Which scenes are held out depends on their names alone, so that the kept and the held out of one
-    data set never meet, and are the same on every machine.
+    Sets that know their scenes are split by scene: which ones are held out depends on their names
+    alone, so it is the same on every machine. In other sets neighbouring frames look alike, so
+    blocks of consecutive frames are held out, evenly spaced, and the frames next to a block are in
+    neither part.
 
     Args:
         samples: the whole set.
-        share: of the scenes that are held out, between 0 and 1; one scene at least.
-        held_out: True for the scenes that are held out, False for all others.
+        share: of the scenes or frames that are held out, between 0 and 1; one scene at least.
+        held_out: True for the frames that are held out, False for the kept ones.
 
     Raises:
-        DatasetError: if no scene is left.
+        DatasetError: if no frame is left.
     """
 
     def __init__(self, samples: SampleSet, share: float, held_out: bool) -> None:
         self.samples = samples
-        self.name = f"{samples.name} ({'held-out' if held_out else 'kept'} scenes)"
+        self.name = f"{samples.name} ({'held out' if held_out else 'kept'})"
         self.cap_m, self.crop = samples.cap_m, samples.crop
         scenes = [samples.scene_name(index) for index in range(len(samples))]
-        chosen = _held_out(set(scenes), share)
-        self.indices = [i for i, scene in enumerate(scenes) if (scene in chosen) == held_out]
+        if len(set(scenes)) == len(scenes):
+            part = _blocks(len(samples), share)[int(held_out)]
+        else:
+            chosen = _held_out(set(scenes), share)
+            part = np.flatnonzero([(scene in chosen) == held_out for scene in scenes])
+        self.indices = [int(index) for index in part]
         if not self.indices:
             raise DatasetError(
                 f"{self.name}: holdout {share} leaves nothing",
-                found=f"{len(set(scenes))} scene(s)",
+                found=f"{len(samples)} frame(s) of {len(set(scenes))} scene(s)",
                 fix="Choose another share, or name a data set of its own under data: validation.",
             )
 
@@ -52,6 +64,17 @@ class Scenes(SampleSet):
 
     def scene_name(self, index: int) -> str:
         return self.samples.scene_name(self.indices[index])
+
+
+def _blocks(frames: int, share: float) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Return the indices that are kept and those held out, with gaps between the two."""
+    count = max(1, round(share * frames / BLOCK))
+    length = share * frames / count
+    # In the middle of equal parts: the first and last frames of a set are kept.
+    middle = (np.arange(count) + 0.5) * frames / count - 0.5
+    distance = np.abs(np.arange(frames)[:, None] - middle).min(axis=1)
+    held_out = distance <= length / 2
+    return np.flatnonzero(distance > length / 2 + GAP * length), np.flatnonzero(held_out)
 
 
 def _held_out(scenes: set[str], share: float) -> set[str]:

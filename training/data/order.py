@@ -38,6 +38,30 @@ def draw_order(
     return order
 
 
+def capped_weights(
+    lengths: Sequence[int], weights: Sequence[float], count: int, max_passes: float | None
+) -> list[float]:
+    """Return weights lowered so that no set is expected to be seen more than ``max_passes`` times.
+
+    Args:
+        lengths: frames of each set.
+        weights: shares of the ``count`` drawn frames, of their sum; the other sets share what a
+            capped one gives up.
+    """
+    wanted = np.array(weights, np.float64) / np.sum(weights)
+    if max_passes is None:
+        return list(wanted)
+    most = max_passes * np.array(lengths) / count
+    shares, capped = wanted.copy(), np.zeros(len(wanted), bool)
+    while np.any(over := ~capped & (shares > most)):
+        capped |= over
+        free = wanted[~capped].sum()
+        if free == 0.0:  # all are capped: each is seen as often as the others
+            return list(most / most.sum())
+        shares = np.where(capped, most, wanted * (1.0 - most[capped].sum()) / free)
+    return list(shares)
+
+
 def evenly_spaced(length: int, count: int | None) -> npt.NDArray[np.int64]:
     """``count`` of ``length`` indices with equal gaps; all of them for None or a larger count."""
     if count is None or count >= length:

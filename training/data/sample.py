@@ -17,11 +17,13 @@ class Sample:
         rgb: ``(H, W, 3)`` uint8.
         depth: ``(H, W)`` float32, metres along Z. NaN = not measured, +Inf = beyond range (sky).
         intrinsics: ``(fx, fy, cx, cy)`` in pixels of this picture, or None where unknown.
+        metric: False where the depth is known up to a factor only.
     """
 
     rgb: np.ndarray
     depth: np.ndarray
     intrinsics: tuple[float, float, float, float] | None
+    metric: bool = True
 
 
 class SampleSet(Dataset[Sample]):

@@ -14,6 +14,7 @@ import multiprocessing
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -34,6 +35,8 @@ from depth_estimation_ros.errors import ParameterError
 from training.scenes.cameras import HFOV_DEG, sample_cameras
 from training.scenes.dice import SeededRandom
 from training.scenes.factors import FACTORS, REMOVABLE, Without, kinds_without
+from training.scenes.mesh_layouts import MESH_LAYOUTS
+from training.scenes.meshes import choose, open_assets, render_meshes
 from training.scenes.render import render
 from training.scenes.scenes import DEFAULT_MIXTURE, KINDS, sample_scenes
 from training.scenes.sensor import sensor
@@ -59,14 +62,26 @@ def make_frame(
     kinds: Sequence[str] | None = None,
     hfov_deg: tuple[float, float] = HFOV_DEG,
     without: Without = (),
+    assets: Path | None = None,
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32], list[float]]:
-    """One frame of one seed: RGB (H, W, 3), depth (H, W) metres, [fx, fy, cx, cy]."""
-    scenes = sample_scenes([seed], kinds, without=without)
-    cameras = sample_cameras(scenes, [seed], height, width, hfov_deg=hfov_deg, without=without)
-    picture = render(scenes, cameras, height, width)
-    rgb = sensor(picture.rgb, [seed], without=without)[0].permute(1, 2, 0)
-    pixels = (rgb * 255).round().to(torch.uint8).numpy()
-    return pixels, picture.depth[0].numpy(), cameras.intrinsics[0].tolist()
+    """Return one frame of one seed: RGB (H, W, 3), depth (H, W) metres, [fx, fy, cx, cy].
+
+    Args:
+        assets: folder of meshes for scenes of `meshes.MESH_LAYOUTS`.
+    """
+    if assets is not None:
+        rng = np.random.default_rng(seed)
+        layout = MESH_LAYOUTS[choose(rng, kinds or tuple(MESH_LAYOUTS))]
+        scene = layout(open_assets(assets), rng)
+        rgb, depth, intrinsics = render_meshes(scene, rng, height, width, hfov_deg)
+    else:
+        scenes = sample_scenes([seed], kinds, without=without)
+        cameras = sample_cameras(scenes, [seed], height, width, hfov_deg=hfov_deg, without=without)
+        picture = render(scenes, cameras, height, width)
+        rgb, depth = picture.rgb[0], picture.depth[0].numpy()
+        intrinsics = cameras.intrinsics[0].tolist()
+    rgb = sensor(rgb[None], [seed], without=without)[0].permute(1, 2, 0)
+    return (rgb * 255).round().to(torch.uint8).numpy(), depth, intrinsics
 
 
 def jpeg_quality(seed: int, without: Without = ()) -> int:
@@ -91,13 +106,13 @@ def _replace(path: Path, data: bytes) -> None:
     os.replace(temporary, path)
 
 
-_Job = tuple[Path, int, int, int, int, tuple[str, ...], tuple[float, float], tuple[str, ...]]
+_Job = tuple[Path, int, int, dict[str, Any]]
 
 
 def _write_frame(job: _Job) -> tuple[str, list[float]]:
-    out, number, seed, height, width, kinds, hfov_deg, without = job
-    name = f"{number:05d}"
-    rgb, depth, intrinsics = make_frame(seed, height, width, kinds or None, hfov_deg, without)
+    out, number, seed, how = job
+    name, without = f"{number:05d}", how["without"]
+    rgb, depth, intrinsics = make_frame(seed, **how)
     quality = [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality(seed, without)]
     _, jpeg = cv2.imencode(".jpg", rgb[..., ::-1], quality)
     _, png = cv2.imencode(".png", encode_depth(depth))
@@ -128,6 +143,7 @@ def write_folder(
     hfov_deg: tuple[float, float] = HFOV_DEG,
     without: Sequence[str] = (),
     quiet: bool = False,
+    assets: Path | None = None,
 ) -> Path:
     """Write `count` frames of the seeds seed, seed + 1, ...; frames already there are kept.
 
@@ -135,15 +151,28 @@ def write_folder(
         kinds: kinds of scene to draw from; empty for the default mixture.
         hfov_deg: range of the fields of view across, degrees.
         without: factors that are left out, see `factors`.
+        assets: folder of meshes to make the scenes of, see `meshes.Assets`.
 
     Returns:
         The folder.
 
     Raises:
-        ParameterError: the folder holds frames made with other settings, or no kind is left.
+        ParameterError: the folder holds frames made with other settings, no kind is left, or a kind
+            does not go with ``assets``.
+        DatasetError: ``assets`` is no such folder.
     """
+    known = KINDS if assets is None else tuple(MESH_LAYOUTS)
+    if not set(kinds) <= set(known):
+        raise ParameterError(
+            "--kinds",
+            found=" ".join(kinds),
+            expected=f"some of {' '.join(known)}",
+            fix="Scenes of meshes need --assets FOLDER; the others are made without.",
+        )
+    if assets is not None:
+        open_assets(assets)
     try:
-        kinds_without(kinds or DEFAULT_MIXTURE, without)
+        kinds_without((assets is None and kinds) or DEFAULT_MIXTURE, without)
     except ValueError as error:
         raise ParameterError(f"--without: {error}", fix="Leave out fewer kinds.") from error
     out = Path(out)
@@ -158,11 +187,15 @@ def write_folder(
         "size_wh": [width, height],
         "depth_scale": DEPTH_SCALE,
         "infinite_value": INFINITE,
+        **({} if assets is None else {"assets": assets.name}),
     }
     frames = _frames_of(out, about)
     missing = [n for n in range(count) if f"{n:05d}" not in frames]
-    how = (height, width, tuple(kinds), hfov_deg, tuple(without))
-    jobs: list[_Job] = [(out, n, seed + n, *how) for n in missing]
+    how = {
+        **{"height": height, "width": width, "kinds": tuple(kinds) or None, "hfov_deg": hfov_deg},
+        **{"without": tuple(without), "assets": assets},
+    }
+    jobs: list[_Job] = [(out, n, seed + n, how) for n in missing]
     bar = Progress(
         TextColumn("rendering"),
         BarColumn(),
@@ -257,7 +290,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--kinds",
         nargs="+",
-        choices=KINDS,
+        choices=(*KINDS, *MESH_LAYOUTS),
         default=[],
         help="kinds of scene; one named twice is drawn twice as often (a mixture, mostly indoor)",
     )
@@ -278,6 +311,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         + "; ".join(f"{name} ({what})" for name, what in FACTORS.items())
         + "; kind:NAME (a kind of scene)",
     )
+    parser.add_argument(
+        "--assets",
+        type=Path,
+        metavar="FOLDER",
+        help="make furnished rooms and streets of the textured meshes, textures and skies in this "
+        "folder instead; docs/training.md says how it is laid out and where to get one",
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
@@ -294,6 +334,7 @@ def run(args: argparse.Namespace) -> int:
         hfov_deg=args.hfov,
         without=args.without,
         quiet=args.quiet,
+        assets=args.assets,
     )
     print(f"{args.count} frames in {args.out}")
     return 0

@@ -70,7 +70,7 @@ def make_trainer(config: TrainingConfig, out: Path, launch: Launch) -> lightning
 def _callbacks(config: TrainingConfig, out: Path) -> list[Callback]:
     own = config.trainer
     watched = f"val/{own.monitor}"
-    mode: Literal["min", "max"] = "max" if own.monitor == "delta1" else "min"
+    mode: Literal["min", "max"] = "max" if own.monitor.startswith("delta1") else "min"
     callbacks: list[Callback] = [
         SeededSteps(config.seed),
         FiniteLoss(own.precision),

@@ -15,7 +15,7 @@ from training.data.augment import NO_AUGMENTATION
 from training.data.examples import Examples
 from training.data.holdout import Scenes
 from training.data.layouts import open_dataset
-from training.data.order import StepBatches, draw_order, evenly_spaced
+from training.data.order import StepBatches, capped_weights, draw_order, evenly_spaced
 from training.data.sample import Sample, SampleSet
 
 BATCH_NORM_PASS = (20, 48)  # batches, pictures in each
@@ -94,8 +94,11 @@ class _EqualShare(Sampler[list[int]]):
 
 def _drawn(config: TrainingConfig, sets: Sequence[SampleSet], count: int, seed: int) -> Examples:
     data = config.data
-    weights = [entry.weight for entry in data.training]
-    order = draw_order([len(samples) for samples in sets], weights, count, seed)
+    lengths, weights = [len(samples) for samples in sets], [e.weight for e in data.training]
+    # Of the whole run, also where fewer are drawn to measure batch normalization.
+    images = config.optimizer.steps * config.optimizer.batch_size
+    weights = capped_weights(lengths, weights, images, data.max_passes)
+    order = draw_order(lengths, weights, count, seed)
     return Examples(
         ConcatDataset(sets),
         data.height,
