@@ -26,8 +26,10 @@ _FIX = "Correct the model card, or export the model again"
 EXAMPLE_CARD = """\
 card_version: 1
 name: my-network
-licence: Apache-2.0            # SPDX name of the weights' licence
+licence: Apache-2.0            # SPDX name of the weights' licence; `license` is read as well
+made_for: any                  # indoor | outdoor | any
 input:
+  name: null                   # of the graph's input, where it has several
   height: 240                  # the size the network was made for
   width: 320
   multiple_of: null            # or 14, 32, ...: any height and width that are multiples of it
@@ -37,6 +39,8 @@ input:
   mean: [0.485, 0.456, 0.406]  # of pixels in 0..1; both null for uint8
   std: [0.229, 0.224, 0.225]
 output:
+  name: null                   # of the graph's output, where it has several; others are ignored
+  sky: null                    # or the output that is above 0.5 in the sky, which becomes +Inf
   kind: metric_depth           # metric_depth | inverse_depth | relative_depth
   unit: m                      # m | 1/m | "" in the same order
   min_depth: 0.1               # metres
@@ -89,6 +93,7 @@ class InputSpec:
         multiple_of: None: the size is fixed. Else any height and width that are multiples of it.
         mean: per channel in the card's colour order, for pixels in 0..1; None for uint8.
         std: as `mean`.
+        name: of the graph's input; None: it has only one.
     """
 
     height: Side
@@ -99,6 +104,7 @@ class InputSpec:
     multiple_of: Side | None = None
     mean: Mean | None = None
     std: Std | None = None
+    name: NonEmptyText | None = None
 
 
 @dataclass(frozen=True)
@@ -111,12 +117,16 @@ class OutputSpec:
         min_depth: nearest depth that the network tells, metres; in the camera of the card's
             canonical focal length, if it has one.
         max_depth: farthest depth that the network tells, likewise.
+        name: of the graph's output; the others are ignored. None: it has only one.
+        sky: name of the graph's output that is above 0.5 where the sky is, or None.
     """
 
     kind: Literal["metric_depth", "inverse_depth", "relative_depth"]
     unit: Literal["m", "1/m", ""]
     min_depth: Annotated[float, Limit(lambda depth: depth >= 0, "metres, 0 or more")]
     max_depth: Annotated[float, Limit(lambda depth: depth > 0, "metres above 0")]
+    name: NonEmptyText | None = None
+    sky: NonEmptyText | None = None
 
 
 @dataclass(frozen=True)
@@ -131,6 +141,9 @@ class ModelCard:
         model_version: of the weights.
         encoder: name of the backbone.
         training_data: names of the data sets it learned from.
+        made_for: the scenes that it learned from.
+        source: where the weights come from: a repository, a folder, an address.
+        revision: of the source: a commit, or "sha256:..." of the weights.
         canonical_focal_px: if set, metres = output * fx_at_network_size / canonical_focal_px.
         metrics: what it was measured at; each entry says data set, split, crop, cap, alignment
             and the numbers.
@@ -143,6 +156,9 @@ class ModelCard:
     model_version: str = ""
     encoder: str = ""
     training_data: tuple[str, ...] = ()
+    made_for: Literal["indoor", "outdoor", "any"] = "any"
+    source: str = ""
+    revision: str = ""
     canonical_focal_px: (
         Annotated[float, Limit(lambda focal: focal > 0, "pixels above 0")] | None
     ) = None
@@ -220,6 +236,8 @@ def read_card(values: Any, schema: Schema) -> ModelCard:
         "Update depth_estimation_ros if the card is newer; export the model again if older"
     )
     values = schema.take_version(values, "card_version", CARD_VERSION, version_fix)
+    if "licence" not in values and "license" in values:
+        values["licence"] = values.pop("license")
     card: ModelCard = schema.build(ModelCard, values)
     _check_input(card.input, schema)
     _check_output(card.output, schema)

@@ -222,3 +222,17 @@ def test_a_number_of_thousands_of_digits_is_reported(tmp_path: Path) -> None:
 def test_metrics_that_json_cannot_hold_are_refused(tmp_path: Path, value: str) -> None:
     with pytest.raises(ModelError, match=r"'metrics'.*plain texts and finite numbers"):
         read_yaml(tmp_path, "canonical_focal_px: null", f"metrics: [{{rmse: {value}}}]\nencoder: x")
+
+
+def test_license_and_origin_are_read_from_yaml(tmp_path: Path) -> None:
+    path = tmp_path / "a.card.yaml"
+    more = "source: org/name\nrevision: 1a2b\n"
+    path.write_text(EXAMPLE_CARD.replace("licence: Apache", "license: Apache") + more)
+    card = ModelCard.from_yaml_file(path)
+    assert (card.licence, card.made_for) == ("Apache-2.0", "any")
+    assert (card.source, card.revision) == ("org/name", "1a2b")
+
+
+def test_license_twice_is_refused() -> None:
+    fields = {**json.loads(tiny_card().to_json()), "license": "MIT"}
+    assert "unknown field 'license'" in message_of(json.dumps(fields))
