@@ -1,4 +1,4 @@
-"""Going back through the lens: OpenCV's projection of a ray must meet its pixel again."""
+"""Undistortion: OpenCV's projection of a ray must hit its pixel again."""
 
 import numpy as np
 import pytest
@@ -15,6 +15,11 @@ from depth_estimation_ros.geometry.camera_model import CameraModel
         ("plumb_bob", (-0.28, 0.07, 0.001, -0.0005, 0.0)),
         ("plumb_bob", (-0.28, 0.07, 0.001, -0.0005)),
         ("rational_polynomial", (5.2, 3.1, 2e-4, -1e-4, 0.15, 5.5, 4.9, 0.8)),
+        ("rational_polynomial", (0.1, -0.2, 2e-4, -1e-4, 0.05, 0.1, 0, 0, 0.02, -0.01, 0.01, 0.02)),
+        (
+            "rational_polynomial",
+            (0.1, -0.2, 2e-4, -1e-4, 0.05, 0.1, 0, 0, 0.02, -0.01, 0.01, 0.02, 0.03, -0.05),
+        ),
         ("equidistant", (0.01, -0.02, 0.005, -0.001)),
         ("equidistant", (0.0, 0.0, 0.0, 0.0)),
     ],
@@ -26,11 +31,28 @@ def test_projecting_the_rays_gives_the_pixels(model, D):
     assert np.abs(pixels - expected).max() < 0.001  # pixels
 
 
+@pytest.mark.parametrize(
+    ("model", "D", "count"),
+    [
+        ("plumb_bob", (0.1, -0.2, 0.001, 0.002, 0.05), 8),  # Orbbec
+        ("rational_polynomial", (5.2, 3.1, 2e-4, -1e-4, 0.15, 5.5, 4.9, 0.8), 12),  # Isaac Sim
+        ("rational_polynomial", (5.2, 3.1, 2e-4, -1e-4, 0.15, 5.5, 4.9, 0.8), 16),
+        ("equidistant", (0.01, -0.02, 0.005, -0.001), 8),
+    ],
+)
+def test_trailing_zeros_are_no_coefficients(model, D, count):
+    padded = [*D, *[0.0] * (count - len(D))]
+    assert np.array_equal(tum_camera(model, padded).rays(), tum_camera(model, D).rays())
+
+
 @pytest.mark.parametrize("seed", range(8))
-def test_random_calibrations_invert_wherever_they_give_a_ray(seed):
+def test_random_calibrations_are_inverted(seed):
     rng = np.random.default_rng(seed)
     if seed % 2:
         camera = tum_camera("plumb_bob", rng.normal(0, [0.3, 0.3, 0.003, 0.003, 0.3]))
+    elif seed % 4:
+        scale = [*[0.2] * 2, *[0.003] * 2, *[0.1] * 4, *[0.02] * 6]
+        camera = tum_camera("rational_polynomial", rng.normal(0, scale))
     else:
         camera = tum_camera("equidistant", rng.normal(0, 0.03, 4))
     rays = camera.rays(stride=8)
@@ -83,8 +105,8 @@ def test_coefficients_of_zero_or_none_mean_no_distortion(model):
         ("double_sphere", [0.1], "distortion_model is not known: found 'double_sphere'"),
         ("", [0.1, 0, 0, 0, 0], "distortion_model is not known: found ''"),
         ("none", [0.1, 0, 0, 0, 0], "distortion_model is not known: found 'none'"),
-        ("plumb_bob", [0.1] * 8, "plumb_bob: found 8 coefficients, expected 4 or 5"),
-        ("rational_polynomial", [0.1] * 5, "found 5 coefficients, expected 8"),
+        ("plumb_bob", [0.1] * 8, "plumb_bob: found 8 coefficients, expected 4 to 5"),
+        ("rational_polynomial", [0.1] * 5, "found 5 coefficients, expected 8 to 14"),
         ("equidistant", [], "equidistant: found 0 coefficients, expected 4"),
     ],
 )
