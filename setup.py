@@ -10,7 +10,7 @@ from setuptools import find_packages, setup
 NAME = "depth_estimation_ros"
 (VERSION,) = re.findall(r'__version__ = "(.+)"', Path(NAME, "__init__.py").read_text())
 EXECUTABLES = {
-    "depth_estimation_node": f"{NAME}.apps.cli:node",
+    "depth_estimation_node": f"{NAME}.__main__:main",
     "depth_estimation_demo": f"{NAME}.apps.cli:demo",
     "build_engine": f"{NAME}.apps.cli:build_engine",
     "replay": f"{NAME}.apps.cli:replay",

@@ -16,7 +16,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from depth_estimation_ros.engines.factory import BACKENDS, PRECISIONS
-from depth_estimation_ros.node.dds import fastdds_environment
+from depth_estimation_ros.node.environment import fastdds_environment
 
 # launch/ and config/ lie side by side, in the sources as in share/depth_estimation_ros.
 CONFIG = Path(__file__).resolve().parent.parent / "config"

@@ -25,7 +25,7 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 
 from depth_estimation_ros.errors import BagError, ParameterError
-from depth_estimation_ros.node.dds import fastdds_environment
+from depth_estimation_ros.node.environment import fastdds_environment
 
 DEPTH_ESTIMATION = Path(__file__).resolve().parent / "depth_estimation.launch.py"
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from depth_estimation_ros.node.dds import (
+from depth_estimation_ros.node.environment import (
     OLD_DISCOVERY_RANGE,
     OLD_PROFILE,
     PROFILE,

@@ -35,7 +35,7 @@ from depth_estimation_ros.engines.model_card import ModelCard
 from depth_estimation_ros.estimation.temporal_filter import FilterContext, TemporalFilter
 from depth_estimation_ros.geometry.camera_model import CameraModel
 from depth_estimation_ros.messages.factory import ReusingMessageFactory
-from depth_estimation_ros.node.frames import EstimatedFrame, PreparedFrame
+from depth_estimation_ros.node.frame_processor import DecodedImage, DepthFrame, ImageCamera
 from depth_estimation_ros.visualization import ColorSettings, DepthColors
 
 AIM = 2.5
@@ -147,9 +147,10 @@ def steps_of_a_frame(
 
         return run
 
-    def estimated() -> EstimatedFrame:
+    def estimated() -> DepthFrame:
         result = pipeline.DepthResult(have["depth"], camera, 0.0, near, far)
-        return EstimatedFrame(PreparedFrame(header, have["rgb"], camera, "calibrated"), result)
+        image_camera = ImageCamera(camera, "calibrated")
+        return DepthFrame(DecodedImage(header, have["rgb"], image_camera), result)
 
     def to_depth(edge_filter: float) -> np.ndarray:
         size = (height, width)
@@ -178,14 +179,14 @@ def steps_of_a_frame(
         ),
         Step(
             "depth message",
-            keep("message", lambda: estimated().depth(kind=of_depth)),
+            keep("message", lambda: estimated().depth(factory=of_depth)),
             8 * pixels,
             counts=True,
         ),
         Step("publish depth", lambda: publish["depth"](have["message"])),
         Step(
             "cloud and its message",
-            keep("cloud", lambda: estimated().points(kind=of_cloud)),
+            keep("cloud", lambda: estimated().points(factory=of_cloud)),
             (4 + 8 + 3 + 16) * pixels,  # depth, rays, colours; x, y, z, rgb
             counts=True,
         ),

@@ -5,38 +5,10 @@ from __future__ import annotations
 import sys
 from importlib.util import find_spec
 
-from depth_estimation_ros.utils.memory import keep_freed_memory
-
 ROS = (
     "Source ROS 2 (source /opt/ros/<distribution>/setup.bash), or, on x86-64 without one, install "
     'it from a checkout of this package: pip install ".[ros]"'
 )
-
-
-NODE_USAGE = """\
-usage: depth_estimation_node [--ros-args -p PARAMETER:=VALUE ... -r FROM:=TO ...]
-
-Metric depth and point clouds from the images on `image` and the CameraInfo on `camera_info`.
-
-  depth_estimation_node --ros-args -r image:=/front/image_raw -r camera_info:=/front/camera_info
-  depth_estimation_node --ros-args --params-file depth_estimation.yaml
-
-Parameters: python -m depth_estimation_ros.node.parameters
-Parameters of the running node: ros2 param describe
-"""
-
-
-def node() -> int:
-    """depth_estimation_node: the node, until SIGINT or SIGTERM."""
-    if {"-h", "--help"} & set(sys.argv[1:]):
-        print(NODE_USAGE, end="")
-        return 0
-    if _lacks("depth_estimation_node", "rclpy"):
-        return 1
-    keep_freed_memory()  # before rclpy is loaded, which starts threads
-    from depth_estimation_ros.node.lifecycle_node import main
-
-    return main()
 
 
 def demo() -> int:

@@ -1,4 +1,4 @@
-"""What the node has for each camera: topics in and out, counts, and a sense of its time.
+"""A camera of the node: its subscriptions, publishers, statistics and sense of time.
 
 A node with one camera has one of these, without a name. The network is common to all.
 """
@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable
 from rclpy.lifecycle import LifecycleNode
 
 from depth_estimation_ros.node.diagnostics.statistics import Statistics
-from depth_estimation_ros.node.frame_processor import FrameProcessor, Outputs
+from depth_estimation_ros.node.diagnostics.status import CameraStatus
+from depth_estimation_ros.node.frame_processor import FrameProcessor
 from depth_estimation_ros.node.parameters import ONE_CAMERA, Parameters
-from depth_estimation_ros.node.subscriptions import CameraInputs, Frame
+from depth_estimation_ros.node.publishers import Publishers
+from depth_estimation_ros.node.subscriptions import CameraSubscriptions, ImageInput
 from depth_estimation_ros.node.time_jumps import TimeJumps
-from depth_estimation_ros.node.worker import Worker
 
 
 class Camera:
@@ -24,7 +25,7 @@ class Camera:
         node: owner of the topics.
         name: empty for the only one.
         statistics: of its frames.
-        on_time_jump: called with this and with what has happened.
+        on_time_jump: called with this camera and a text.
     """
 
     def __init__(
@@ -36,67 +37,62 @@ class Camera:
     ) -> None:
         self.name = name
         self.statistics = statistics
-        self.outputs = Outputs(node, name)
-        self.time_jumps = TimeJumps(node, lambda what: on_time_jump(self, what))
-        self.inputs: CameraInputs | None = None
+        self.publishers = Publishers(node, name)
+        self.time_jumps = TimeJumps(node, lambda text: on_time_jump(self, text))
+        self.subscriptions: CameraSubscriptions | None = None
         """While the node is active."""
-        self.path: FrameProcessor | None = None
-        """While the worker's session is open."""
 
-    def listen(
+    def subscribe(
         self,
         node: LifecycleNode,
         parameters: Callable[[], Parameters],
-        on_frame: Callable[[Camera, Frame], None],
+        on_image: Callable[[Camera, ImageInput], None],
     ) -> None:
-        """Subscribe; each frame is passed on with this."""
-        if (path := self.path) is not None:
-            path.camera_info_state = ""
-        self.inputs = CameraInputs(
+        """Subscribe; `on_image` is called with this camera and each image."""
+        self.subscriptions = CameraSubscriptions(
             node,
-            parameters().image_transport,
-            lambda: parameters().camera_info_timeout,
+            parameters,
             self.statistics,
             self.time_jumps,
-            lambda frame: on_frame(self, frame),
-            lambda: parameters().diagnostics_max_age,
+            lambda image: on_image(self, image),
             self.name,
         )
-        self.inputs.open()
 
-    def stop_listening(self) -> None:
+    def unsubscribe(self) -> None:
         """Unsubscribe; an image that is held back is dropped."""
-        if self.inputs is not None:
-            self.inputs.close()
-            self.inputs = None
-
-    def discard(self, worker: Worker[Frame], counter: str = "dropped_busy") -> None:
-        """Throw away a frame that waits for the worker, and count it."""
-        if worker.discard(self.name):
-            self.statistics.count(counter)
+        if self.subscriptions is not None:
+            self.subscriptions.destroy()
+            self.subscriptions = None
 
     def time_jumped(self) -> None:
         """Drop and forget what belongs to the old time."""
         self.statistics.time_jumped()
-        if self.inputs is not None:
-            self.inputs.time_jumped()
-        if (path := self.path) is not None:
-            path.time_jumped()
+        if self.subscriptions is not None:
+            self.subscriptions.time_jumped()
 
-    def close(self) -> None:
-        """Unsubscribe, and take the publishers away."""
-        self.stop_listening()
+    def status(self, processor: FrameProcessor | None) -> CameraStatus:
+        """Return what the diagnostics need; the processor is None if no engine is open."""
+        return CameraStatus(
+            self.name,
+            self.statistics,
+            processor.camera_state if processor is not None else "",
+            self.subscriptions.monitor if self.subscriptions is not None else None,
+        )
+
+    def destroy(self) -> None:
+        """Destroy subscriptions and publishers."""
+        self.unsubscribe()
         self.time_jumps.close()
-        self.outputs.destroy()
+        self.publishers.destroy()
 
 
-def make_cameras(
+def create_cameras(
     node: LifecycleNode,
     names: Iterable[str],
     total: Statistics,
     on_time_jump: Callable[[Camera, str], None],
 ) -> list[Camera]:
-    """A camera for each name. Of several, each counts for itself and for the total."""
+    """Return a camera for each name. Of several, each counts for itself and for the total."""
     cameras: list[Camera] = []
     try:
         for name in names:
@@ -104,6 +100,6 @@ def make_cameras(
             cameras.append(Camera(node, name, statistics, on_time_jump))
     except BaseException:
         for camera in cameras:
-            camera.close()
+            camera.destroy()
         raise
     return cameras

@@ -1,22 +1,20 @@
-"""The way of one frame through the node: to depth in one thread, to its listeners in another."""
+"""The path of one frame: image message -> decoded image -> prediction -> depth -> messages.
+
+`FrameProcessor` is the node's. Replays use its parts (`read_camera`, `decode_image`, `DepthFrame`),
+with messages of rosbags and without ROS: nothing here imports rclpy.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from functools import partial
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from rclpy.impl.rcutils_logger import RcutilsLogger
-from rclpy.lifecycle import LifecycleNode
-from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
-from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+import numpy as np
+import numpy.typing as npt
 
 from depth_estimation_ros import messages
-from depth_estimation_ros.apps.build_engine.unattended import open_or_build
-from depth_estimation_ros.engines import resolve_model
 from depth_estimation_ros.engines.model_info import ModelInfo
 from depth_estimation_ros.errors import (
     CalibrationError,
@@ -24,246 +22,364 @@ from depth_estimation_ros.errors import (
     ParameterError,
     PredictionError,
 )
-from depth_estimation_ros.estimation import DepthEstimator, check_prediction
+from depth_estimation_ros.estimation import (
+    DepthEstimator,
+    DepthResult,
+    check_prediction,
+    resize_image,
+)
 from depth_estimation_ros.estimation.temporal_filter import TemporalFilter
+from depth_estimation_ros.geometry.camera_model import CameraModel, deproject
+from depth_estimation_ros.geometry.distortion import is_distorted
+from depth_estimation_ros.geometry.point_cloud import voxel_downsample
+from depth_estimation_ros.media.images import MAX_PIXELS
+from depth_estimation_ros.messages import ROS, MessageFactory
 from depth_estimation_ros.messages.factory import ReusingMessageFactory
 from depth_estimation_ros.node.diagnostics.statistics import Statistics
-from depth_estimation_ros.node.frames import (
-    OUTPUTS,
-    EstimatedFrame,
-    FrameCamera,
-    decode,
-    read_camera,
-)
 from depth_estimation_ros.node.parameters import Parameters
-from depth_estimation_ros.node.qos_events import publisher_events
-from depth_estimation_ros.node.subscriptions import Frame, topic_of
-from depth_estimation_ros.node.watchdog import WatchedEngine
-from depth_estimation_ros.node.worker import PublishJob
 from depth_estimation_ros.visualization import DepthColors
 
-OUTPUT_QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
+if TYPE_CHECKING:
+    from rclpy.impl.rcutils_logger import RcutilsLogger
+
+    from depth_estimation_ros.node.publishers import Publishers
+    from depth_estimation_ros.node.subscriptions import ImageInput
+
+CameraState = Literal["calibrated", "unsupported", "uncalibrated", "missing"]
+
+OUTPUTS: Final[Mapping[CameraState, frozenset[str]]] = {
+    "calibrated": frozenset({"depth", "camera_info", "points", "color"}),
+    "unsupported": frozenset({"depth", "camera_info", "color"}),
+    "uncalibrated": frozenset({"depth", "color"}),
+    "missing": frozenset({"depth", "color"}),
+}
+"""The outputs that an image can have, by the state of its camera: methods of `DepthFrame`."""
 
 
-class Outputs:
-    """The publishers of one camera of the node: they exist from configure to cleanup."""
+@dataclass(frozen=True, eq=False)
+class ImageCamera:
+    """The camera of an image, as its CameraInfo describes it.
 
-    def __init__(self, node: LifecycleNode, camera: str = "") -> None:
-        self._node = node
-        self.depth = self._publisher(Image, topic_of(camera, "~/depth/image"))
-        self.camera_info = self._publisher(CameraInfo, topic_of(camera, "~/depth/camera_info"))
-        self.points = self._publisher(PointCloud2, topic_of(camera, "~/points"))
-        self.color = self._publisher(Image, topic_of(camera, "~/depth/color"))
+    Attributes:
+        model: None if the camera is not calibrated or its CameraInfo is missing.
+        state: unsupported is a distortion model whose rays are not known: no cloud.
+        problem: why the camera is unsupported; else empty.
+    """
 
-    def wanted(self) -> set[str]:
-        """The outputs that somebody listens to, by the names of the attributes."""
-        listened = OUTPUTS["calibrated"]
-        return {name for name in listened if getattr(self, name).get_subscription_count() > 0}
-
-    def destroy(self) -> None:
-        for publisher in (self.depth, self.camera_info, self.points, self.color):
-            self._node.destroy_lifecycle_publisher(publisher)
-
-    def _publisher(self, message: type, topic: str) -> Any:
-        return self._node.create_lifecycle_publisher(
-            message,
-            topic,
-            OUTPUT_QOS,
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-            event_callbacks=publisher_events(self._node, self._node.resolve_topic_name(topic)),
-        )
+    model: CameraModel | None
+    state: CameraState
+    problem: str = ""
 
 
-@contextmanager
-def open_frame_processors(
-    cameras: Mapping[str, tuple[Outputs, Statistics]],
-    parameters: Callable[[], Parameters],
-    logger: RcutilsLogger,
-    on_hang: Callable[[float], None],
-) -> Iterator[dict[str, FrameProcessor]]:
-    """Open the engine that the parameters name, warm it up, and close it at the end.
+@dataclass(frozen=True, eq=False)
+class DecodedImage:
+    """An image message, decoded.
+
+    Attributes:
+        header: of the image message; all outputs carry its stamp and frame_id.
+        rgb: (H, W, 3) uint8; may share the memory of the message.
+        camera: of this very image.
+    """
+
+    header: Any
+    rgb: npt.NDArray[np.uint8]
+    camera: ImageCamera
+
+    @property
+    def stamp_ns(self) -> int:
+        """The stamp of the header in nanoseconds."""
+        return int(self.header.stamp.sec) * 1_000_000_000 + int(self.header.stamp.nanosec)
+
+
+@dataclass(frozen=True, eq=False)
+class DepthFrame:
+    """An image and its depth; each method makes one output message, of rclpy or of rosbags."""
+
+    image: DecodedImage
+    result: DepthResult
+
+    def depth(self, encoding: str = "32FC1", factory: MessageFactory = ROS) -> Any:
+        """Return the depth as sensor_msgs/Image: see `messages.depth_image`."""
+        return messages.depth_image(self.result.depth, self.image.header, encoding, factory)
+
+    def camera_info(self, factory: MessageFactory = ROS) -> Any:
+        """Return the sensor_msgs/CameraInfo of the depth image.
+
+        Raises:
+            CalibrationError: the camera is not calibrated.
+        """
+        return messages.camera_info(self._camera(), self.image.header, factory)
+
+    def points(
+        self, stride: int = 1, voxel_size: float = 0.0, factory: MessageFactory = ROS
+    ) -> Any:
+        """Return the depth as sensor_msgs/PointCloud2 with the colours of the image.
+
+        Args:
+            stride: use every n-th row and column of the depth.
+            voxel_size: metres; above 0 the cloud is unorganised, with one mean point per voxel.
+            factory: of the message.
+
+        Raises:
+            CalibrationError: the camera is not calibrated, or its distortion model not supported.
+        """
+        depth, rays = self.result.depth[::stride, ::stride], self._camera().rays(stride)
+        rgb = resize_image(self.image.rgb, *self.result.depth.shape)[::stride, ::stride]
+        if voxel_size > 0:
+            points, rgb = voxel_downsample(deproject(depth, rays), rgb, voxel_size)
+            return messages.point_cloud(points, rgb, self.image.header, factory)
+        return messages.depth_cloud(depth, rays, rgb, self.image.header, factory)
+
+    def color(self, colors: DepthColors, factory: MessageFactory = ROS) -> Any:
+        """Return the coloured depth as rgb8 sensor_msgs/Image.
+
+        Args:
+            colors: of this camera; frames should come in the order of their stamps.
+            factory: of the message.
+        """
+        rgb = colors.draw(self.result.depth, self.image.stamp_ns, self.result.far)
+        return messages.color_image(rgb, self.image.header, factory)
+
+    def _camera(self) -> CameraModel:
+        if self.result.camera is None:
+            raise CalibrationError(
+                "The depth has no camera",
+                found=f"CameraInfo {self.image.camera.state}",
+                expected="a calibrated sensor_msgs/CameraInfo",
+                fix="Publish one with the images, or calibrate the camera (camera_calibration).",
+            )
+        return self.result.camera
+
+
+def read_camera(camera_info: Any, *, image_is_rectified: bool = False) -> ImageCamera:
+    """Return the camera that a CameraInfo describes.
 
     Args:
-        cameras: outputs and statistics of each, by its name; they share the engine.
-        parameters, logger: see `FrameProcessor`.
-        on_hang: see `WatchedEngine`; the limit is the parameter engine_timeout.
+        camera_info: sensor_msgs/CameraInfo, of rclpy or rosbags; None if there is none.
+        image_is_rectified: take P of the CameraInfo, otherwise K and the distortion.
 
     Raises:
-        ModelError, EngineError: the model cannot be used.
-        ParameterError: the parameters do not fit the model.
+        CalibrationError: the values are not those of a camera.
     """
-    at_start = parameters()
-    opened = open_or_build(at_start.model, at_start.engine_options(), logger.info)
-    engine = WatchedEngine(opened, lambda: parameters().engine_timeout, on_hang)
+    model = messages.camera_model(camera_info) if camera_info is not None else None
+    if model is None:
+        return ImageCamera(None, "missing")
+    if not model.is_calibrated:
+        return ImageCamera(None, "uncalibrated")
+    if image_is_rectified:
+        model = model.rectified()
     try:
-        pipeline = DepthEstimator(engine, at_start.pipeline_settings())
-        pipeline.warm_up()
-        logger.info(f"model ready: {engine.description}")
-        facts = ModelInfo(opened, resolve_model(at_start.model))
-        yield {
-            name: FrameProcessor(pipeline, outputs, parameters, statistics, logger, facts, name)
-            for name, (outputs, statistics) in cameras.items()
-        }
-    finally:
-        engine.close()
+        is_distorted(model.distortion_model, model.D)
+    except CalibrationError as error:
+        return ImageCamera(model, "unsupported", str(error))
+    return ImageCamera(model, "calibrated")
+
+
+def decode_image(image: Any, camera: ImageCamera, max_pixels: int = MAX_PIXELS) -> DecodedImage:
+    """Decode an image message, whose size must be that of its camera.
+
+    Args:
+        image: sensor_msgs/Image or CompressedImage, of rclpy or rosbags.
+        camera: of the image.
+        max_pixels: an image of more pixels is refused.
+
+    Raises:
+        ImageError: the image cannot be decoded, or has more pixels.
+        CalibrationError: the CameraInfo is of another image size.
+    """
+    compressed = hasattr(image, "format")
+    decode = messages.decode_compressed if compressed else messages.decode_image
+    rgb = decode(image, max_pixels)
+    if camera.model is not None:
+        messages.check_matches(camera.model, *rgb.shape[:2])
+    return DecodedImage(image.header, rgb, camera)
+
+
+@dataclass(frozen=True, eq=False)
+class PublishJob:
+    """One processed frame, on its way to the publishers.
+
+    Attributes:
+        input: the messages that came in.
+        image: decoded.
+        result: the depth; None if only the CameraInfo is published.
+        camera: of the depth image; None if it is not calibrated.
+        outputs: to publish, names of `OUTPUTS`.
+        parameters: of the moment when the frame was processed.
+        begun_at: when processing began, seconds of time.monotonic().
+        times_ms: of the stages so far, see `statistics.STAGES`.
+    """
+
+    input: ImageInput
+    image: DecodedImage
+    result: DepthResult | None
+    camera: CameraModel | None
+    outputs: frozenset[str]
+    parameters: Parameters
+    begun_at: float
+    times_ms: dict[str, float]
 
 
 class FrameProcessor:
-    """Takes frames to depth, cloud and colour messages.
+    """Processes and publishes the frames of one camera of the node.
 
     Args:
-        pipeline: with an open engine.
-        outputs: where the messages go.
-        parameters: gives the parameters of this moment; asked once a frame.
-        statistics: counts what became of each frame.
+        estimator: with an open engine; shared by all cameras.
+        publishers: of this camera.
+        parameters: returns the present parameters; called once per frame.
+        statistics: of this camera.
         logger: of the node.
-        network: what is known of the engine.
-        camera: its name, for the log.
+        model_info: of the open engine.
+        camera: name, for the log.
     """
 
     def __init__(
         self,
-        pipeline: DepthEstimator,
-        outputs: Outputs,
+        estimator: DepthEstimator,
+        publishers: Publishers,
         parameters: Callable[[], Parameters],
         statistics: Statistics,
         logger: RcutilsLogger,
-        network: ModelInfo,
+        model_info: ModelInfo,
         camera: str = "",
     ) -> None:
-        self.network = network
-        self._of = f"{camera}: " if camera else ""
-        self._pipeline = pipeline
-        self.engine = pipeline.engine
-        self._outputs = outputs
+        self.model_info = model_info
+        self.estimator = estimator
+        self._publishers = publishers
         self._parameters = parameters
         self._statistics = statistics
         self._logger = logger
-        self._past = TemporalFilter()
+        self._log_prefix = f"{camera}: " if camera else ""
+        self._camera: ImageCamera | None = None  # of the last image
+        self._history = TemporalFilter()
         self._colors = DepthColors()
-        # Of the publishing thread; one for each output, as a message has its size.
-        self._kinds = {output: ReusingMessageFactory() for output in ("depth", "points", "color")}
-        self.camera_info_state = ""
-        """calibrated, unsupported (its lens model: no cloud), uncalibrated or missing; empty before
-        the first frame."""
+        # Used in the publishing thread only; one per output, as each reuses its last message.
+        self._factories = {name: ReusingMessageFactory() for name in ("depth", "points", "color")}
 
-    def time_jumped(self) -> None:
-        """Forget the depths that were in view; from any thread."""
-        self._past.reset()
+    @property
+    def camera_state(self) -> str:
+        """A `CameraState`; empty before the first frame."""
+        return self._camera.state if self._camera is not None else ""
+
+    def reset_camera(self) -> None:
+        """Log again why the camera has no cloud, when the next frame comes."""
+        self._camera = None
+
+    def reset_time(self) -> None:
+        """Forget the previous frames, as time has jumped; from any thread."""
+        self._history.reset()
         self._colors.reset()
 
-    def process(self, frame: Frame) -> PublishJob:
-        """One frame, from the message that came in to its depth, in the engine's thread.
+    def process(self, frame: ImageInput) -> PublishJob | None:
+        """Estimate the depth of one image; called in the engine's thread.
 
-        Outputs that nobody listens to are not computed.
-
-        Returns:
-            What is left to do, in whatever thread but in the order of the frames: to make and
-            publish the messages and count the frame, or to count it as skipped, or, if it cannot
-            be used, as dropped and to log why. So the diagnostics speak of the last frame.
+        Outputs without a subscriber are not computed. A frame that is skipped or dropped is counted
+        here, and has nothing to publish.
 
         Raises:
-            EngineError: the network cannot be run.
+            EngineError: the engine failed.
         """
         parameters = self._parameters()
-        taken_at = time.monotonic()
-        self.network.refresh()
-        wanted = self._outputs.wanted()
-        if not wanted:
-            return partial(self._statistics.skipped, "skipped_no_subscriber")
+        begun_at = time.monotonic()
+        self.model_info.refresh()
+        outputs = self._publishers.subscribed()
+        if not outputs:
+            self._statistics.skipped("skipped_no_subscriber")
+            return None
         try:
             camera = read_camera(
                 frame.camera_info, image_is_rectified=parameters.image_is_rectified
             )
-            self._enter(camera, parameters)
-            wanted &= OUTPUTS[camera.state]
-            if not wanted:
-                return partial(self._statistics.skipped, "skipped_no_calibration")
-            prepared = decode(frame.image, camera, parameters.max_image_pixels)
-            frame.watch.picture(prepared.rgb, taken_at)
-            self._pipeline.settings = parameters.pipeline_settings()
-            if prepared.camera is not None and wanted == {"camera_info"}:  # no network needed
-                height, width = self._pipeline.output_size(*prepared.rgb.shape[:2])
-                info = messages.camera_info(prepared.camera.scaled(width, height), prepared.header)
-                return partial(self._publish_camera_info, info, frame.received_at)
-            view = self._pipeline.prepare(prepared.rgb, prepared.camera)
-            decoded_ms = _since(taken_at)
-            (answer,) = self._pipeline.infer([view])
-            answered_at = time.monotonic()
-            check_prediction(answer.values, self.engine.card.output)
-            frame.watch.answer(answer.values, taken_at)
-            result = self._pipeline.finish(answer, self._past, prepared.stamp_ns)
-        except CalibrationError as error:
-            frame.watch.camera_disagrees(str(error), taken_at)
-            return partial(self._drop, str(error))
-        except (ImageError, ParameterError, PredictionError) as error:
-            return partial(self._drop, str(error))
-        self._statistics.engine_ran(result.engine_ms)
-        times = {
-            "wait": (taken_at - frame.received_at) * 1000,
-            "decode": decoded_ms,
-            "infer": result.engine_ms,
-            "post": _since(answered_at),
-        }
-        estimated = EstimatedFrame(prepared, result)
-        return partial(self._publish, estimated, wanted, parameters, frame, times)
+            self._note_camera(camera, parameters)
+            outputs &= OUTPUTS[camera.state]
+            if not outputs:
+                self._statistics.skipped("skipped_no_calibration")
+                return None
+            image = decode_image(frame.image, camera, parameters.max_image_pixels)
+            frame.monitor.decoded(image.rgb, begun_at)
+            self.estimator.settings = parameters.estimator_settings()
+            times = {"wait": (begun_at - frame.received_at) * 1000}
+            if camera.model is not None and outputs == {"camera_info"}:  # needs no network
+                height, width = self.estimator.output_size(*image.rgb.shape[:2])
+                result, depth_camera = None, camera.model.scaled(width, height)
+            else:
+                result, depth_camera = self._estimate(image, frame, begun_at, times)
+        except (CalibrationError, ImageError, ParameterError, PredictionError) as error:
+            if isinstance(error, CalibrationError):
+                frame.monitor.calibration_failed(str(error), begun_at)
+            self._statistics.bad_frame(str(error))
+            message = f"{self._log_prefix}frame dropped: {error}"
+            self._logger.warning(message, throttle_duration_sec=1.0)
+            return None
+        return PublishJob(frame, image, result, depth_camera, outputs, parameters, begun_at, times)
 
-    def _publish(
-        self,
-        estimated: EstimatedFrame,
-        wanted: set[str],
-        parameters: Parameters,
-        frame: Frame,
-        times: dict[str, float],
-    ) -> None:
-        begun_at = time.monotonic()
-        # Depth goes first: nothing else delays it.
-        outputs = self._outputs
-        if "depth" in wanted:
-            depth = estimated.depth(parameters.depth_encoding, self._kinds["depth"])
-            outputs.depth.publish(depth)
-        latency_ms = _since(frame.received_at)
-        if "camera_info" in wanted:
-            outputs.camera_info.publish(estimated.camera_info())
-        if "points" in wanted:
-            points = estimated.points(parameters.cloud_stride, kind=self._kinds["points"])
-            outputs.points.publish(points)
-        if "color" in wanted:
-            self._colors.settings = parameters.color_settings()
-            outputs.color.publish(estimated.color(self._colors, self._kinds["color"]))
-        times["publish"] = _since(begun_at)
-        times["end_to_end"] = _since(frame.received_at)
-        if frame.stamp_age is not None:
-            times["receive"] = frame.stamp_age * 1000
+    def _estimate(
+        self, image: DecodedImage, frame: ImageInput, begun_at: float, times: dict[str, float]
+    ) -> tuple[DepthResult, CameraModel | None]:
+        """Image -> model input -> prediction -> depth in metres; return it with its camera."""
+        model_input = self.estimator.prepare(image.rgb, image.camera.model)
+        times["decode"] = _ms_since(begun_at)
+        (prediction,) = self.estimator.infer([model_input])
+        predicted_at = time.monotonic()
+        times["infer"] = prediction.engine_ms
+        self._statistics.engine_ran(prediction.engine_ms)
+        check_prediction(prediction.values, self.estimator.engine.card.output)
+        frame.monitor.predicted(prediction.values, begun_at)
+        result = self.estimator.finish(prediction, self._history, image.stamp_ns)
+        times["post"] = _ms_since(predicted_at)
+        return result, result.camera
+
+    def publish(self, job: PublishJob) -> None:
+        """Make and publish the messages of one frame; called in the publishing thread."""
+        begun_at, times = time.monotonic(), job.times_ms
+        if job.result is not None:
+            latency_ms = self._publish_depth(DepthFrame(job.image, job.result), job)
+        else:
+            assert job.camera is not None
+            info = messages.camera_info(job.camera, job.image.header)
+            self._publishers.camera_info.publish(info)
+            latency_ms = _ms_since(job.input.received_at)
+        times["publish"] = _ms_since(begun_at)
+        times["end_to_end"] = _ms_since(job.input.received_at)
+        if job.input.stamp_age is not None:
+            times["receive"] = job.input.stamp_age * 1000
             times["end_to_end"] += times["receive"]
-        self._statistics.took(times)
-        self._statistics.published(latency_ms)
+        self._statistics.published(latency_ms, times, job.begun_at)
 
-    def _publish_camera_info(self, info: CameraInfo, received_at: float) -> None:
-        self._outputs.camera_info.publish(info)
-        self._statistics.published(_since(received_at))
+    def _publish_depth(self, frame: DepthFrame, job: PublishJob) -> float:
+        """Publish all outputs, the depth first; return its latency in milliseconds."""
+        publishers, parameters, factories = self._publishers, job.parameters, self._factories
+        if "depth" in job.outputs:
+            depth = frame.depth(parameters.depth_encoding, factories["depth"])
+            publishers.depth.publish(depth)
+        latency_ms = _ms_since(job.input.received_at)
+        if "camera_info" in job.outputs:
+            publishers.camera_info.publish(frame.camera_info())
+        if "points" in job.outputs:
+            points = frame.points(parameters.cloud_stride, factory=factories["points"])
+            publishers.points.publish(points)
+        if "color" in job.outputs:
+            self._colors.settings = parameters.color_settings()
+            publishers.color.publish(frame.color(self._colors, factories["color"]))
+        return latency_ms
 
-    def _drop(self, why: str) -> None:
-        self._statistics.bad_frame(why)
-        self._logger.warning(f"{self._of}frame dropped: {why}", throttle_duration_sec=1.0)
-
-    def _enter(self, camera: FrameCamera, parameters: Parameters) -> None:
-        """Keep the state of the camera, and log once why one brings no cloud."""
-        if camera.state == self.camera_info_state:
+    def _note_camera(self, camera: ImageCamera, parameters: Parameters) -> None:
+        """Keep the camera, and log once why it has no cloud."""
+        last, self._camera = self._camera, camera
+        if last is not None and (last.state, last.problem) == (camera.state, camera.problem):
             return
-        self.camera_info_state = camera.state
-        if camera.state == "calibrated":
+        if camera.state in ("calibrated", "missing"):  # the subscriptions say what is missing
             return
-        what_follows = f"depth goes on without a point cloud. {camera.problem}"
+        consequence = f"depth goes on without a point cloud. {camera.problem}"
         if camera.model is None:
-            what_follows = (
+            consequence = (
                 f"depth goes on for an assumed horizontal field of view of "
                 f"{parameters.assumed_hfov_deg:g} degrees (assumed_hfov_deg), without a point "
                 "cloud. Publish a calibrated sensor_msgs/CameraInfo to change that"
             )
-        self._logger.warning(f"{self._of}CameraInfo {camera.state}: {what_follows}")
+        self._logger.warning(f"{self._log_prefix}CameraInfo {camera.state}: {consequence}")
 
 
-def _since(received_at: float) -> float:
-    """Milliseconds since a time of time.monotonic()."""
-    return (time.monotonic() - received_at) * 1000
+def _ms_since(begun_at: float) -> float:
+    """Return the milliseconds since a time of time.monotonic()."""
+    return (time.monotonic() - begun_at) * 1000

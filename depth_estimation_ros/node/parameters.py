@@ -1,4 +1,4 @@
-"""Every parameter of the node, in one table: default, meaning, range, and when it may change.
+"""All parameters of the node in one table: default, meaning, range, and when they may change.
 
 ``python -m depth_estimation_ros.node.parameters`` prints the table as Markdown.
 """
@@ -26,13 +26,13 @@ ANY_TIME = "any time"
 UNCONFIGURED = "while unconfigured"
 READ_ONLY = "at start only"
 ONE_CAMERA = ("",)
-EMPTY = '""'  # how an empty text is written
+EMPTY = '""'
 _CAMERA_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True)
 class Spec:
-    """What is known about one parameter beside its default.
+    """Description of one parameter, apart from its default.
 
     ``limits`` are inclusive. ``choices`` empty means that any text is allowed.
     """
@@ -49,7 +49,7 @@ def _parameter(default: Any, description: str, **spec: Any) -> Any:
 
 @dataclass(frozen=True)
 class Parameters:
-    """The values of all parameters at one moment."""
+    """The values of all parameters."""
 
     model: str = _parameter(
         "compact",
@@ -72,8 +72,8 @@ class Parameters:
     precision: str = _parameter(
         "fp16",
         "Of the TensorRT engine that is looked for or built; int8 engines come from the command "
-        "build_engine, which takes pictures of yours to calibrate with. With openvino, fp16 is 16 "
-        "bits of the kind that the processor has, if any. ONNX Runtime takes what is in the file.",
+        "build_engine, which calibrates with your images. With openvino, fp16 is 16 bits of the "
+        "kind that the processor has, if any. ONNX Runtime takes what is in the file.",
         changes=UNCONFIGURED,
         choices=PRECISIONS,
     )
@@ -208,8 +208,8 @@ class Parameters:
     )
     engine_timeout: float = _parameter(
         30.0,
-        "Seconds that the network may take for one picture. One that takes longer hangs: it is "
-        "given up, and opened anew. 0 waits for ever.",
+        "Seconds that the network may take for one image. One that takes longer hangs: the node "
+        "deactivates with an error, or ends if the run cannot be cancelled. 0 is no limit.",
         limits=(0.0, 3600.0),
     )
     enabled: bool = _parameter(
@@ -218,7 +218,7 @@ class Parameters:
         "The service ~/enable sets it, too.",
     )
     autostart: bool = _parameter(
-        True, "Configure and activate without being asked.", changes=READ_ONLY
+        True, "Configure and activate at start.", changes=READ_ONLY
     )
     diagnostics_period: float = _parameter(
         1.0,
@@ -246,10 +246,10 @@ class Parameters:
     )
 
     def check(self, names: Iterable[str] | None = None) -> None:
-        """Raise ParameterError for what ranges cannot say.
+        """Raise ParameterError for values that the ranges cannot exclude.
 
         Args:
-            names: only what concerns these; None is everything.
+            names: check these only; None is all.
         """
         concerned = set(SPECS if names is None else names)
         for name in sorted(concerned):
@@ -274,7 +274,7 @@ class Parameters:
                 )
 
     def engine_options(self) -> EngineOptions:
-        """The part of the parameters that opening the model needs."""
+        """Return the parameters that opening the model needs."""
         return EngineOptions(
             backend=self.backend,
             device=self.device,
@@ -286,7 +286,7 @@ class Parameters:
         )
 
     def color_settings(self) -> ColorSettings:
-        """The part of the parameters that ~/depth/color needs."""
+        """Return the parameters that ~/depth/color needs."""
         return ColorSettings(
             color_map=self.color_map,
             color_range=self.color_range,
@@ -295,8 +295,8 @@ class Parameters:
             legend=self.color_legend,
         )
 
-    def pipeline_settings(self) -> EstimatorSettings:
-        """The part of the parameters that the pipeline needs."""
+    def estimator_settings(self) -> EstimatorSettings:
+        """Return the parameters that the estimator needs."""
         return EstimatorSettings(
             min_depth=self.min_depth,
             max_depth=self.max_depth,
@@ -326,7 +326,7 @@ DEFAULTS: Mapping[str, Any] = {f.name: f.default for f in fields(Parameters)}
 
 
 def markdown_table() -> str:
-    """All parameters as a Markdown table."""
+    """Return all parameters as a Markdown table."""
     lines = ["| Parameter | Default | Range | Can be set | Meaning |", "|---|---|---|---|---|"]
     for name, spec in SPECS.items():
         default = DEFAULTS[name]

@@ -1,6 +1,6 @@
-"""Time that jumps back: a bag in a loop or played again, a simulation that starts anew.
+"""Detection of time that jumps back: a bag that loops or is played again, a restarted simulation.
 
-What the node keeps from one image to the next belongs to the old time then.
+What the node keeps from one image to the next then belongs to the old time.
 """
 
 from __future__ import annotations
@@ -21,16 +21,15 @@ CLOCK, STAMPS = "/clock", "the stamps of the images"
 
 
 class TimeJumps:
-    """Notices that time has jumped back, by simulated time and by the stamps of the images.
+    """Detects jumps back of simulated time and of the stamps of the images.
 
-    Mostly both jump, and either may be seen first: messages of two topics overtake each other. So
-    what the second one sees is the jump that the first one saw. All happens in the executor's
-    thread.
+    Mostly both jump, and either may be seen first, as messages of two topics overtake each other:
+    what the second one sees is then the same jump. Used in the executor's thread only.
 
     Args:
         node: whose clock is meant; it jumps only while use_sim_time is true.
-        on_jump: called with a text that says who jumped by how much, once for each jump, before
-            the first image of the new time is handled.
+        on_jump: called once per jump with a text that says what jumped by how much, before the
+            first image of the new time is handled.
     """
 
     def __init__(self, node: Node, on_jump: Callable[[str], None]) -> None:
@@ -40,7 +39,7 @@ class TimeJumps:
         self._last_stamp_ns: int | None = None
         self._without_clock_since = math.inf  # time.monotonic()
         self.count = 0
-        """Jumps so far."""
+        """Number of jumps."""
         threshold = JumpThreshold(
             min_forward=None,
             min_backward=Duration(seconds=-MIN_BACKWARD_S),
@@ -51,14 +50,14 @@ class TimeJumps:
         )
 
     def image(self, stamp: Any) -> None:
-        """Look at the stamp (builtin_interfaces/Time) of an image, before it is handled."""
+        """Check the stamp (builtin_interfaces/Time) of an image, before it is handled."""
         now = stamp.sec * 1_000_000_000 + stamp.nanosec
         before, self._last_stamp_ns = self._last_stamp_ns, now
         if before is not None and before - now >= MIN_BACKWARD_S * 1e9:
             self._jumped(STAMPS, (before - now) / 1e9)
 
     def no_clock(self) -> str:
-        """Why the node's time has stood at zero for a while; empty if it has not."""
+        """Return why the node's time has been zero for a while; empty if it has not."""
         simulated = self._node.get_parameter("use_sim_time").value
         if not simulated or self._node.get_clock().now().nanoseconds > 0:
             self._without_clock_since = math.inf
@@ -67,13 +66,13 @@ class TimeJumps:
         if time.monotonic() - self._without_clock_since < SILENCE_S:
             return ""
         return (
-            "use_sim_time is true, but nothing has come on /clock. Depth goes on, with the stamps "
-            "of the images. To have a clock, play the bag with --clock or start the simulation; "
-            "to do without, set use_sim_time to false"
+            "use_sim_time is true, but nothing is received on /clock. Depth goes on, with the "
+            "stamps of the images. Play the bag with --clock, start the simulation, or set "
+            "use_sim_time to false"
         )
 
     def close(self) -> None:
-        """Leave the clock alone."""
+        """Stop watching the clock."""
         self._handle.unregister()
 
     def _on_clock_jump(self, jump: TimeJump) -> None:
@@ -85,4 +84,4 @@ class TimeJumps:
             return
         self._seen_by = {source}
         self.count += 1
-        self._on_jump(f"time jumped back by {seconds:.3f} s, as {source} said")
+        self._on_jump(f"time jumped back by {seconds:.3f} s ({source})")

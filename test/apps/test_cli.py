@@ -46,7 +46,9 @@ def test_depth_of_pictures_says_what_to_install_and_asks_for_no_ros() -> None:
 
 
 def test_the_node_says_that_ros_is_not_sourced() -> None:
-    done = run_bare("-c", "from depth_estimation_ros.apps import cli; raise SystemExit(cli.node())")
+    done = run_bare(
+        "-c", "from depth_estimation_ros.__main__ import main; raise SystemExit(main())"
+    )
     assert done.returncode == 1
     assert "depth_estimation_node needs rclpy" in done.stderr
     assert "Source ROS 2" in done.stderr
@@ -75,7 +77,7 @@ def test_only_what_is_missing_is_named(
 @pytest.mark.parametrize("flag", ["-h", "--help"])
 def test_help_of_the_node_teaches_and_starts_nothing(flag: str) -> None:
     code = f"import sys; sys.argv[1:] = [{flag!r}]\n"
-    code += "from depth_estimation_ros.apps import cli; cli.node()"
+    code += "from depth_estimation_ros.__main__ import main; main()"
     done = run_bare("-c", code)
     assert done.returncode == 0
     assert "-r image:=/front/image_raw" in done.stdout

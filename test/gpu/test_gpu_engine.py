@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -137,13 +139,17 @@ def test_a_worker_owns_the_engine_and_nobody_else_may_use_it(red_engine: Path) -
     results: list[float] = []
 
     @contextmanager
-    def session() -> Iterator[Callable[[np.ndarray], None]]:
+    def processors() -> Iterator[dict[str, Any]]:
         with opened(red_engine) as engine:
+
+            def process(image: Any) -> None:
+                results.append(float(engine.infer(image.batch)[0, 0, 0]))
+
             engines.append(engine)
-            yield lambda batch: results.append(float(engine.infer(batch)[0, 0, 0]))
+            yield {"": SimpleNamespace(process=process)}
 
     failures: list[Exception] = []
-    worker: Worker[np.ndarray] = Worker(session, failures.append)
+    worker = Worker(processors, failures.append)
     worker.start()
     for use in (
         lambda: engines[0].infer(np.zeros((1, 48, 64, 3), np.uint8)),
@@ -151,7 +157,8 @@ def test_a_worker_owns_the_engine_and_nobody_else_may_use_it(red_engine: Path) -
     ):
         with pytest.raises(EngineError, match="the thread that opened it, 'depth_worker'"):
             use()
-    worker.submit(np.full((1, 48, 64, 3), 255, np.uint8))
+    batch: Any = np.full((1, 48, 64, 3), 255, np.uint8)
+    worker.submit(SimpleNamespace(batch=batch, camera=""))
     while not results:
         worker.drain()
     worker.stop()

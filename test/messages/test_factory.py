@@ -116,11 +116,11 @@ for name in ("rclpy", "sensor_msgs", "std_msgs", "builtin_interfaces"):
     sys.modules[name] = None
 import numpy as np
 from types import SimpleNamespace
-from depth_estimation_ros.node import frames
+from depth_estimation_ros.node.frame_processor import decode_image, read_camera
 from depth_estimation_ros import messages
 header = SimpleNamespace(stamp=SimpleNamespace(sec=1, nanosec=2), frame_id="c")
 image = messages.color_image(np.zeros((4, 6, 3), np.uint8), header, messages.ROSBAGS)
-print(frames.prepare(image, None).rgb.shape)
+print(decode_image(image, read_camera(None)).rgb.shape)
 """
     answer = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False

@@ -21,7 +21,7 @@ from budget import forget_peak, megabytes
 from made_messages import of_rclpy
 from tiny_models import red_depth
 from depth_estimation_ros.engines import open_engine
-from depth_estimation_ros.node.frames import EstimatedFrame, prepare
+from depth_estimation_ros.node.frame_processor import DepthFrame, decode_image, read_camera
 from depth_estimation_ros.geometry.camera_model import CameraModel
 from depth_estimation_ros.messages import camera_info
 from depth_estimation_ros.estimation import DepthEstimator, EstimatorSettings
@@ -37,8 +37,9 @@ info = camera_info(CameraModel.from_hfov(width, height, 60.0), image.header)
 pipeline = DepthEstimator(open_engine(red_depth(sys.argv[1])), EstimatorSettings())
 forget_peak()
 before = megabytes("VmRSS")
-prepared = prepare(image, info, largest=DEFAULT_MAX_PIXELS)
-frame = EstimatedFrame(prepared, pipeline.run(prepared.rgb, prepared.camera))
+camera = read_camera(info)
+decoded = decode_image(image, camera, DEFAULT_MAX_PIXELS)
+frame = DepthFrame(decoded, pipeline.run(decoded.rgb, camera.model))
 frame.depth()
 cloud = frame.points()  # the node keeps its memory for the next one
 frame.color(DepthColors(ColorSettings(color_range="percentile", legend=True)))

@@ -12,7 +12,7 @@ import tiny_models
 from ros_helpers import NodeProcess, Tester, red_image
 from sensor_msgs.msg import Image
 
-from depth_estimation_ros.node.log_folder import log_arguments
+from depth_estimation_ros.node.environment import log_arguments
 
 WITHOUT = ["--ros-args", "--disable-external-lib-logs"]
 

@@ -53,11 +53,7 @@ def test_camera_that_is_killed_and_started_again_is_heard_again(
         return int(values["frames_received"]) == taken
 
     values = tester.diagnostics(node, none_is_lost)
-    assert (values["state"], values["dropped_bad"], values["engine_restarts"]) == (
-        "active",
-        "0",
-        "0",
-    )
+    assert (values["state"], values["dropped_bad"]) == ("active", "0")
 
 
 def test_five_cameras_of_different_sizes_on_one_topic_each_get_their_depth(
@@ -151,8 +147,8 @@ def test_publisher_of_a_lesser_quality_of_service_is_named_in_the_log(
         best_effort = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
         tester.ros.create_publisher(Image, "/rover/image", best_effort)
         said = (
-            "nothing comes from a publisher of /rover/image: its QoS offers less RELIABILITY than "
-            "this node asks for. Change the publisher, or start this node with the parameter "
+            "nothing is received from a publisher of /rover/image: its QoS offers less RELIABILITY "
+            "than this node requests. Change the publisher, or start this node with the parameter "
             "qos_overrides./rover/image.subscription.reliability"
         )
         tester.wait_until(lambda: said in node.log, "a line on the publisher", node)
@@ -166,7 +162,7 @@ def test_listener_that_asks_for_more_quality_of_service_is_named_in_the_log(
     topic, latched = node.topic("~/depth/image"), DurabilityPolicy.TRANSIENT_LOCAL
     qos = QoSProfile(depth=1, durability=latched)
     tester.ros.create_subscription(Image, topic, lambda message: None, qos)
-    said = f"a subscription of {topic} gets nothing: its QoS asks for more DURABILITY"
+    said = f"a subscription of {topic} receives nothing: its QoS requests more DURABILITY"
     tester.wait_until(lambda: said in node.log, "a line on the subscription", node)
     tester.result_of(node, red_image(), depth)
 

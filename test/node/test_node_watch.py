@@ -157,7 +157,7 @@ def test_a_rate_and_a_latency_that_are_asked_for_and_missed_are_warnings(
     limits = {"diagnostics_min_rate": 500.0, "diagnostics_max_latency": 0.001}
     assert all(result.successful for result in tester.set_parameters(active, limits))
     stream(tester, active, noise)
-    for text in ("images come at", "depth goes out at", "late (p99), more than 0.001"):
+    for text in ("images come at", "depth is published at", "ms (p99), more than 0.001"):
         tester.diagnostics(active, said(text, "1"))
     limits = dict.fromkeys(limits, 0.0)
     assert all(result.successful for result in tester.set_parameters(active, limits))

@@ -67,13 +67,13 @@ def test_a_jump_that_clock_and_stamps_both_make_counts_once_whoever_is_first(
     replay.clock(100.0)
     replay.image(100.0)
     replay.clock(40.0)
-    assert replay.said == ["time jumped back by 60.000 s, as /clock said"]
+    assert replay.said == ["time jumped back by 60.000 s (/clock)"]
     replay.image(40.0)
     replay.image(100.0)
     replay.clock(100.0)
     assert replay.jumps.count == 1
     replay.image(70.5)
-    assert replay.said[1:] == ["time jumped back by 29.500 s, as the stamps of the images said"]
+    assert replay.said[1:] == ["time jumped back by 29.500 s (the stamps of the images)"]
     replay.clock(70.5)
     assert replay.jumps.count == 2
 

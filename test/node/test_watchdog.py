@@ -1,10 +1,11 @@
-"""An engine watched from outside: whose runs are too long, and whose are not."""
+"""WatchedEngine: runs of the network that take too long are cancelled or end the process."""
 
 from __future__ import annotations
 
 import itertools
 import threading
 import time
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,82 +13,96 @@ import numpy as np
 import pytest
 from tiny_models import tiny_card
 
+from depth_estimation_ros.errors import EngineError
 from depth_estimation_ros.node import watchdog
 from depth_estimation_ros.node.watchdog import WatchedEngine
 
 TIMEOUT = 10.0
+BATCH = np.zeros(3)
 
 
-class FakeEngine:
-    """Runs until it is let go; may be asked to break off."""
+class StuckEngine:
+    """Runs until it is released."""
 
     card, max_batch, description = tiny_card(), 4, "fake"
 
     def __init__(self) -> None:
-        self.go, self.broken_off, self.closed = threading.Event(), threading.Event(), 0
+        self.go, self.closed = threading.Event(), 0
 
     def infer(self, batch: Any) -> Any:
         assert self.go.wait(TIMEOUT)
         return batch
 
-    def break_off(self) -> None:
-        self.broken_off.set()
-        self.go.set()
-
     def close(self) -> None:
         self.closed += 1
 
 
-def test_run_beyond_the_limit_is_told_once_and_then_broken_off() -> None:
-    engine, told = FakeEngine(), []
-    watched = WatchedEngine(engine, lambda: 0.2, told.append)
-    batch = np.zeros(3)
-    assert watched.infer(batch) is batch
-    assert engine.broken_off.is_set()
-    assert told == [0.2]
+class CancellableEngine(StuckEngine):
+    def break_off(self) -> None:
+        self.go.set()
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_is_left() -> Iterator[None]:
+    before = threading.active_count()
+    yield
+    assert threading.active_count() == before
+
+
+def test_long_run_is_cancelled_and_fails() -> None:
+    engine, stuck = CancellableEngine(), []
+    watched = WatchedEngine(engine, lambda: 0.2, stuck.append)
+    with pytest.raises(EngineError, match=r"the network hangs: found no result within 0\.2 s"):
+        watched.infer(BATCH)
     watched.close()
-    assert engine.closed == 1
+    watched.close()
+    assert stuck == []
+
+
+def test_run_that_cannot_be_cancelled_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watchdog, "CANCEL_S", 0.2)
+    engine, stuck = StuckEngine(), []
+
+    def on_stuck(message: str) -> None:
+        stuck.append(message)
+        engine.go.set()
+
+    watched = WatchedEngine(engine, lambda: 0.2, on_stuck)
+    with pytest.raises(EngineError, match="the network hangs"):
+        watched.infer(BATCH)
+    watched.close()
+    assert len(stuck) == 1
+    assert stuck[0].endswith("The run cannot be cancelled, so the process ends")
 
 
 @pytest.mark.parametrize("limit", [0.0, 5.0])
-def test_run_within_the_limit_or_without_one_is_left_alone(limit: float) -> None:
-    engine, told = FakeEngine(), []
-    watched = WatchedEngine(engine, lambda: limit, told.append)
+def test_run_within_the_limit_is_left_alone(limit: float) -> None:
+    engine, stuck = CancellableEngine(), []
+    watched = WatchedEngine(engine, lambda: limit, stuck.append)
     threading.Timer(4 * watchdog.POLL_S, engine.go.set).start()
-    watched.infer(np.zeros(3))
+    assert watched.infer(BATCH) is BATCH
+    assert (watched.card, watched.max_batch, watched.description) == (engine.card, 4, "fake")
     watched.close()
-    assert told == []
+    assert (stuck, engine.closed) == ([], 1)
 
 
-def test_time_in_which_the_process_did_not_run_is_no_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_time_of_a_stopped_process_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     looks = itertools.count()
     clock = SimpleNamespace(monotonic=lambda: 1000.0 * next(looks))
     monkeypatch.setattr(watchdog, "time", clock)
-    engine, told = FakeEngine(), []
-    watched = WatchedEngine(engine, lambda: 5.0, told.append)
+    engine = CancellableEngine()
+    watched = WatchedEngine(engine, lambda: 5.0, lambda message: None)
     threading.Timer(4 * watchdog.POLL_S, engine.go.set).start()
-    watched.infer(np.zeros(3))
+    watched.infer(BATCH)
     watched.close()
     assert next(looks) > 2
-    assert told == []
 
 
 def test_many_short_runs_are_not_one_long_one() -> None:
-    engine, told = FakeEngine(), []
+    engine = CancellableEngine()
     engine.go.set()
-    watched = WatchedEngine(engine, lambda: 3 * watchdog.POLL_S, told.append)
-    end = time.monotonic() + 8 * watchdog.POLL_S
+    watched = WatchedEngine(engine, lambda: 3 * watchdog.POLL_S, lambda message: None)
+    end = time.monotonic() + 6 * watchdog.POLL_S
     while time.monotonic() < end:
-        watched.infer(np.zeros(3))
+        watched.infer(BATCH)
     watched.close()
-    assert told == []
-
-
-def test_card_and_description_are_those_of_the_engine_and_no_thread_is_left() -> None:
-    before = threading.active_count()
-    engine = FakeEngine()
-    watched = WatchedEngine(engine, lambda: 1.0, lambda limit: None)
-    assert (watched.card, watched.max_batch, watched.description) == (engine.card, 4, "fake")
-    watched.close()
-    watched.close()
-    assert threading.active_count() == before

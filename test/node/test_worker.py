@@ -1,231 +1,244 @@
-"""Worker and mailbox: one thread owns the session, and only the newest item is worked on."""
+"""Worker: the newest image of each camera is processed while the one before is published."""
 
 from __future__ import annotations
 
+import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from depth_estimation_ros.node.worker import Mailbox, Worker
+from depth_estimation_ros.errors import EngineError
+from depth_estimation_ros.node.worker import LatestSlots, Worker
 
 TIMEOUT = 10.0
 
 
 class Session:
-    """Notes in which thread it is opened, used and closed; work waits for permission."""
+    """The processor of a worker; each step is noted, and waits for permission.
 
-    def __init__(self, open_error: Exception | None = None) -> None:
-        self.open_error = open_error
+    Attributes:
+        events: in order; "process 1" when it begins, "processed 1" when it ends.
+        failures: what the worker reported.
+        errors: raised by a step, by its name.
+    """
+
+    def __init__(self, **errors: Exception) -> None:
+        self.events: list[str] = []
+        self.failures: list[str] = []
         self.threads: dict[str, int] = {}
-        self.done: list[int] = []
-        self.begun = threading.Semaphore(0)
-        self.may_work = threading.Semaphore(0)
+        self.errors = {name.replace("_", " "): error for name, error in errors.items()}
+        self._news: queue.Queue[str] = queue.Queue()
+        self._may: dict[str, threading.Event] = {}
 
     @contextmanager
-    def __call__(self) -> Iterator[Callable[[int], None]]:
-        self.threads["open"] = threading.get_ident()
-        if self.open_error is not None:
-            raise self.open_error
-        yield self.work
-        self.threads["close"] = threading.get_ident()
+    def __call__(self) -> Iterator[dict[str, Any]]:
+        self._step("open")
+        yield {"": self}
+        self._happened("closed")
 
-    def work(self, item: int) -> None:
-        self.threads["work"] = threading.get_ident()
-        self.begun.release()
-        assert self.may_work.acquire(timeout=TIMEOUT)
-        if item < 0:
-            raise ValueError(f"item {item}")
-        self.done.append(item)
+    def process(self, image: Any) -> int:
+        self._step(f"process {image.number}")
+        self._happened(f"processed {image.number}")
+        return image.number
 
-    def wait_until_begun(self) -> None:
-        assert self.begun.acquire(timeout=TIMEOUT)
+    def publish(self, number: int) -> None:
+        self._step(f"publish {number}")
+        self._happened(f"published {number}")
+
+    def allow(self, *steps: str) -> None:
+        """Let these steps end, now or when they begin."""
+        for step in steps:
+            self._permission(step).set()
+
+    def wait_for(self, event: str) -> None:
+        while event not in self.events:
+            self._news.get(timeout=TIMEOUT)
+
+    def in_order(self, *events: str) -> bool:
+        places = [self.events.index(event) for event in events]
+        return places == sorted(places)
+
+    def _permission(self, step: str) -> threading.Event:
+        return self._may.setdefault(step, threading.Event())
+
+    def _step(self, step: str) -> None:
+        self.threads[step.split()[0]] = threading.get_ident()
+        self._happened(step)
+        if step in self.errors:
+            raise self.errors[step]
+        if step != "open":
+            assert self._permission(step).wait(TIMEOUT), f"{step} was never allowed to end"
+
+    def _happened(self, event: str) -> None:
+        self.events.append(event)
+        self._news.put(event)
 
 
-def started(session: Session) -> tuple[Worker[int], list[Exception]]:
-    failures: list[Exception] = []
-    worker: Worker[int] = Worker(session, failures.append)
+def image(number: int, camera: str = "") -> Any:
+    return SimpleNamespace(number=number, camera=camera)
+
+
+def started(session: Session) -> Worker:
+    worker = Worker(session, lambda error: session.failures.append(str(error)))
     worker.start()
-    return worker, failures
+    return worker
 
 
-def test_slots_are_served_in_the_order_in_which_they_were_filled() -> None:
-    mailbox: Mailbox[str] = Mailbox()
-    assert mailbox.put("fast 1", "fast") is False
-    assert mailbox.put("slow 1", "slow") is False
-    assert mailbox.put("fast 2", "fast") is True  # in its place: the slow one is next but one
-    assert mailbox.take() == "fast 2"
-    assert mailbox.put("fast 3", "fast") is False
-    assert mailbox.take() == "slow 1"
-    assert mailbox.take() == "fast 3"
+def both_busy(session: Session) -> Worker:
+    """A worker that publishes 1 and processes 2, while 3 waits."""
+    worker = started(session)
+    session.allow("process 1")
+    worker.submit(image(1))
+    session.wait_for("publish 1")
+    worker.submit(image(2))
+    session.wait_for("process 2")
+    worker.submit(image(3))
+    return worker
 
 
-def test_what_waits_in_one_slot_can_be_thrown_away() -> None:
-    mailbox: Mailbox[str] = Mailbox()
-    mailbox.put("front", "front")
-    mailbox.put("left", "left")
-    assert mailbox.discard("front") is True
-    assert mailbox.discard("front") is False
-    assert mailbox.take() == "left"
+def in_background(call: Callable[[], object]) -> threading.Thread:
+    thread = threading.Thread(target=call, daemon=True)
+    thread.start()
+    return thread
 
 
-def test_draining_throws_away_what_waits_in_every_slot() -> None:
-    mailbox: Mailbox[str] = Mailbox()
-    mailbox.put("front", "front")
-    mailbox.put("left", "left")
-    assert mailbox.drain() is True
-    assert mailbox.drain() is False
+def ends(thread: threading.Thread) -> bool:
+    thread.join(TIMEOUT)
+    return not thread.is_alive()
 
 
-def test_mailbox_keeps_the_newest_and_tells_what_it_replaced() -> None:
-    mailbox: Mailbox[str] = Mailbox()
-    assert mailbox.put("old") is False
-    assert mailbox.put("newer") is True
-    assert mailbox.put("newest") is True
-    assert mailbox.take() == "newest"
-    assert mailbox.put("next") is False
+def goes_on(thread: threading.Thread) -> bool:
+    thread.join(0.05)
+    return thread.is_alive()
 
 
-def test_closed_mailbox_gives_none_even_with_an_item_waiting() -> None:
-    mailbox: Mailbox[str] = Mailbox()
-    mailbox.put("late")
-    mailbox.close()
-    assert mailbox.take() is None
-    assert mailbox.discard() is True
-    assert mailbox.discard() is False
-
-
-def test_closed_mailbox_throws_away_what_is_put_into_it() -> None:
-    mailbox: Mailbox[str] = Mailbox()
-    mailbox.close()
-    assert mailbox.put("too late") is True
-    assert mailbox.discard() is False
-
-
-def test_session_is_opened_used_and_closed_in_one_thread_that_is_not_the_callers() -> None:
-    session = Session()
-    worker, _ = started(session)
-    session.may_work.release()
-    worker.submit(1)
-    session.wait_until_begun()
-    worker.stop()
-    assert session.done == [1]
-    assert len(set(session.threads.values())) == 1
-    assert set(session.threads) == {"open", "work", "close"}
-    assert threading.get_ident() not in session.threads.values()
-
-
-def test_what_comes_in_during_work_is_thrown_away_except_the_newest() -> None:
-    session = Session()
-    worker, _ = started(session)
-    worker.submit(1)
-    session.wait_until_begun()
-    assert [worker.submit(item) for item in (2, 3, 4)] == [False, True, True]
-    session.may_work.release(2)
-    session.wait_until_begun()
-    worker.stop()
-    assert session.done == [1, 4]
-
-
-def test_discard_throws_away_what_waits_at_once_and_what_comes_next_is_worked_on() -> None:
-    session = Session()
-    worker, _ = started(session)
-    worker.submit(1)
-    session.wait_until_begun()
-    assert worker.discard() is False
-    worker.submit(2)
-    assert worker.discard() is True  # without waiting for 1
-    worker.submit(3)
-    session.may_work.release(2)
-    session.wait_until_begun()
-    worker.stop()
-    assert session.done == [1, 3]
-
-
-def test_opening_error_is_raised_by_start_and_the_thread_is_gone() -> None:
+@pytest.fixture(autouse=True)
+def _no_thread_is_left() -> Iterator[None]:
     before = threading.active_count()
-    worker: Worker[int] = Worker(Session(ValueError("no such model")), lambda error: None)
+    yield
+    assert threading.active_count() == before
+
+
+def test_slots_are_served_in_filling_order() -> None:
+    slots: LatestSlots[str] = LatestSlots()
+    assert slots.put("fast 1", "fast") is False
+    assert slots.put("slow 1", "slow") is False
+    assert slots.put("fast 2", "fast") is True  # in its place: slow is next but one
+    assert slots.take() == "fast 2"
+    assert slots.put("fast 3", "fast") is False
+    assert slots.take() == "slow 1"
+    assert slots.take() == "fast 3"
+
+
+def test_one_slot_can_be_discarded() -> None:
+    slots: LatestSlots[str] = LatestSlots()
+    slots.put("front", "front")
+    slots.put("left", "left")
+    assert slots.discard("front") is True
+    assert slots.discard("front") is False
+    assert slots.take() == "left"
+
+
+def test_closed_slots_drop_everything() -> None:
+    slots: LatestSlots[str] = LatestSlots()
+    slots.put("waits")
+    slots.close()
+    assert slots.take() is None
+    assert slots.put("too late") is True
+    assert slots.discard() is True  # the one that waited
+
+
+def test_engine_is_used_in_one_thread_only() -> None:
+    session = Session()
+    worker = started(session)
+    assert worker.processors == {"": session}
+    session.allow("process 1", "publish 1")
+    worker.submit(image(1))
+    session.wait_for("published 1")
+    worker.stop()
+    threads = session.threads
+    assert threads["open"] == threads["process"] != threads["publish"]
+    assert threading.get_ident() not in threads.values()
+    assert (worker.has_ended, session.events[-1]) == (True, "closed")
+
+
+def test_only_the_newest_waiting_image_is_processed() -> None:
+    session = Session()
+    worker = both_busy(session)
+    assert [worker.submit(image(number)) for number in (4, 5)] == [True, True]
+    session.allow("process 2")
+    session.wait_for("processed 2")
+    time.sleep(0.05)  # 3 would begin now, while 1 and 2 are on their way out
+    assert not {"publish 2", "process 5"} & set(session.events)
+    session.allow("publish 1", "publish 2", "process 5", "publish 5")
+    session.wait_for("published 5")
+    worker.stop()
+    assert session.in_order("published 1", "publish 2", "published 2", "published 5")
+    assert not {"process 3", "process 4"} & set(session.events)
+
+
+def test_error_of_opening_is_raised_by_start() -> None:
+    worker = Worker(Session(open=ValueError("no such model")), lambda error: None)
     with pytest.raises(ValueError, match="no such model"):
         worker.start()
-    assert (worker.is_open, worker.has_ended) == (False, True)
-    worker.stop()
-    assert threading.active_count() == before
-
-
-def test_failure_at_work_is_handed_over_and_the_next_item_is_worked_on() -> None:
-    session = Session()
-    worker, failures = started(session)
-    session.may_work.release(2)
-    worker.submit(-1)
-    session.wait_until_begun()
+    assert worker.has_ended
     worker.drain()
-    worker.submit(2)
-    session.wait_until_begun()
-    worker.stop()
-    assert [str(failure) for failure in failures] == ["item -1"]
-    assert session.done == [2]
-
-
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-@pytest.mark.parametrize("error", [ValueError("as bad as its work"), SystemExit(3)])
-def test_worker_that_ends_by_an_error_keeps_nobody_waiting(error: BaseException) -> None:
-    before = threading.active_count()
-    begun = threading.Event()
-
-    def fail(_: object) -> None:
-        begun.set()
-        raise error
-
-    @contextmanager
-    def session() -> Iterator[Callable[[int], None]]:
-        yield fail
-
-    worker: Worker[int] = Worker(session, fail)
-    worker.start()
-    worker.submit(1)
-    assert begun.wait(TIMEOUT)
-    drainer = threading.Thread(target=worker.drain, daemon=True)
-    drainer.start()
-    drainer.join(TIMEOUT)
-    assert not drainer.is_alive()
-    worker.stop()
-    assert threading.active_count() == before
-
-
-def test_opening_that_ends_the_thread_is_told_by_start() -> None:
-    @contextmanager
-    def session() -> Iterator[Callable[[int], None]]:
-        raise SystemExit(3)
-        yield
-
-    worker: Worker[int] = Worker(session, lambda error: None)
-    with pytest.raises(SystemExit):
-        worker.start()
     worker.stop()
 
 
-def test_drain_waits_for_the_work_and_throws_away_what_waits() -> None:
+def test_drain_waits_for_frames_at_work() -> None:
     session = Session()
-    worker, _ = started(session)
-    worker.submit(1)
-    session.wait_until_begun()
-    worker.submit(2)
-    threading.Timer(0.05, session.may_work.release).start()
-    assert worker.drain() is True
-    assert session.done == [1]
-    assert worker.drain() is False
+    worker = both_busy(session)
+    drainer = in_background(worker.drain)
+    for step in ("process 2", "publish 1"):
+        assert goes_on(drainer)
+        session.allow(step)
+    session.wait_for("publish 2")
+    assert goes_on(drainer)
+    session.allow("publish 2")
+    assert ends(drainer)
+    assert session.events[-1] == "published 2"  # 3 was dropped
     worker.stop()
-    assert session.done == [1]
 
 
-def test_stop_finishes_the_work_and_leaves_no_thread() -> None:
-    before = threading.active_count()
+def test_stop_publishes_before_the_engine_closes() -> None:
     session = Session()
-    worker, _ = started(session)
-    worker.submit(1)
-    session.wait_until_begun()
-    session.may_work.release()
+    worker = both_busy(session)
+    stopper = in_background(worker.stop)
+    session.allow("process 2", "publish 1")
+    session.wait_for("publish 2")
+    assert goes_on(stopper)
+    session.allow("publish 2")
+    assert ends(stopper)
+    assert session.events[-2:] == ["published 2", "closed"]
+    assert worker.discard() is True  # 3 still waited
+
+
+@pytest.mark.parametrize("step", ["process", "publish"])
+def test_failed_frame_leaves_the_others_alone(step: str) -> None:
+    session = Session(**{f"{step}_2": ValueError("bad")})
+    worker = both_busy(session)
+    session.allow("process 2", "publish 1", "process 3", "publish 3")
+    session.wait_for("published 3")
     worker.stop()
-    assert session.done == [1]
-    assert threading.active_count() == before
+    assert session.failures == ["bad"]
+    assert session.in_order("published 1", "published 3", "closed")
+
+
+def test_engine_error_ends_the_worker() -> None:
+    session = Session(process_2=EngineError("lost"))
+    worker = both_busy(session)
+    drainer = in_background(worker.drain)
+    assert goes_on(drainer)  # 1 is still being published
+    session.allow("publish 1")
+    assert ends(drainer)
+    worker.stop()
+    assert session.failures == ["lost"]
+    assert session.events[-2:] == ["published 1", "closed"]
+    assert worker.has_ended
+    assert worker.submit(image(4)) is True

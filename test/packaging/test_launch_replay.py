@@ -12,7 +12,7 @@ import pytest
 from launch_fakes import FakeExecuteProcess, FakeNode, FakeTimerAction, fake_modules, started
 
 from depth_estimation_ros.errors import BagError, ParameterError
-from depth_estimation_ros.node.dds import fastdds_environment
+from depth_estimation_ros.node.environment import fastdds_environment
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PROFILE = str(REPOSITORY / "config" / "fastdds_shm.xml")

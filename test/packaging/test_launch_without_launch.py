@@ -96,7 +96,7 @@ def test_the_topics_follow_from_the_camera_unless_they_are_given(entities: list[
     ]
     given = started(entities, image_topic="/a", camera_info_topic="/b")[0]
     assert given.remappings == [("image", "/a"), ("camera_info", "/b")]
-    assert {"image", "camera_info"} <= words_of("inputs.py")
+    assert {"image", "camera_info"} <= words_of("node/subscriptions.py")
 
 
 def test_several_cameras_have_topics_of_their_names(entities: list[Any]) -> None:
@@ -118,7 +118,7 @@ def test_rviz_hears_the_node_in_its_namespace(entities: list[Any]) -> None:
     remapped = dict(rviz.remappings)
     assert shown <= set(remapped)
     assert remapped.pop("/camera/image_raw") == "/front/image_raw"
-    published = words_of("frame_path.py")
+    published = words_of("node/publishers.py")
     for old, new in remapped.items():
         name = new.removeprefix("depth_estimation/")
         assert old == f"/{new}"

@@ -20,7 +20,12 @@ from depth_estimation_ros.errors import CalibrationError, ImageError, ParameterE
 from depth_estimation_ros.estimation import DepthEstimator, EstimatorSettings
 from depth_estimation_ros.media.images import DEFAULT_MAX_PIXELS
 from depth_estimation_ros.messages import ROSBAGS, MessageFactory, read_points
-from depth_estimation_ros.node.frames import OUTPUTS, EstimatedFrame, prepare
+from depth_estimation_ros.node.frame_processor import (
+    OUTPUTS,
+    DepthFrame,
+    decode_image,
+    read_camera,
+)
 from depth_estimation_ros.visualization import COLOR_MAPS, ColorSettings, DepthColors
 
 DROPPED = (ImageError, CalibrationError, ParameterError)  # a node drops the frame, and goes on
@@ -99,21 +104,22 @@ class Frames:
             frame = self._budget.refused_or(
                 lambda: _estimate(message, info, rectified, engine, settings), *DROPPED
             )
-            if isinstance(frame, EstimatedFrame):
+            if isinstance(frame, DepthFrame):
                 _check(frame, settings, engine.card, colors, stride, float(voxel), self._kind)
         assert (_snapshot(message), _snapshot(info)) == before, "the message was changed"
 
 
 def _estimate(
     message: Any, info: Any, rectified: bool, engine: Any, settings: EstimatorSettings
-) -> EstimatedFrame:
-    prepared = prepare(message, info, image_is_rectified=rectified, largest=DEFAULT_MAX_PIXELS)
+) -> DepthFrame:
+    camera = read_camera(info, image_is_rectified=rectified)
+    image = decode_image(message, camera, DEFAULT_MAX_PIXELS)
     pipeline = DepthEstimator(engine, settings)
-    return EstimatedFrame(prepared, pipeline.run(prepared.rgb, prepared.camera))
+    return DepthFrame(image, pipeline.run(image.rgb, camera.model))
 
 
 def _check(
-    frame: EstimatedFrame,
+    frame: DepthFrame,
     settings: EstimatorSettings,
     card: Any,
     colors: ColorSettings,
@@ -122,7 +128,7 @@ def _check(
     kind: MessageFactory,
 ) -> None:
     """All that can be made of the frame is made, without any error, and of the right shape."""
-    result, rgb = frame.result, frame.prepared.rgb
+    result, rgb = frame.result, frame.image.rgb
     assert rgb.dtype == np.uint8
     assert rgb.ndim == 3
     assert rgb.shape[2] == 3
@@ -140,7 +146,7 @@ def _check(
         image = frame.depth(encoding, kind)
         assert (image.height, image.width, image.step) == (height, width, pixel * width)
         assert len(image.data) == pixel * width * height
-    makes = OUTPUTS[frame.prepared.camera_state]
+    makes = OUTPUTS[frame.image.camera.state]
     if "camera_info" in makes:
         info = frame.camera_info(kind)
         assert (info.height, info.width) == (height, width)

@@ -55,7 +55,7 @@ class Parameters:
         """A set is taken whole, or refused with a reason; then nothing has changed."""
         from rclpy.parameter import Parameter
 
-        from depth_estimation_ros.node.declared_parameters import read
+        from depth_estimation_ros.node.lifecycle_node import read_parameters as read
         from depth_estimation_ros.node.parameters import DEFAULTS
 
         if self._node is None:

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from depth_estimation_ros.errors import DepthEstimationError
-from depth_estimation_ros.node.dds import (
+from depth_estimation_ros.node.environment import (
     OLD_DISCOVERY_RANGE,
     fastdds_environment,
     localhost_environment,

@@ -21,7 +21,8 @@ from depth_estimation_ros.errors import CalibrationError, ParameterError
 from depth_estimation_ros.geometry.calibration_file import read_calibration
 from depth_estimation_ros.geometry.camera_model import CameraModel
 from depth_estimation_ros.messages import ROSBAGS
-from depth_estimation_ros.node.frames import FrameCamera, PreparedFrame, decode, read_camera
+from depth_estimation_ros.node import frame_processor
+from depth_estimation_ros.node.frame_processor import DecodedImage, ImageCamera, read_camera
 
 KEPT = 64
 """CameraInfo messages of a camera that are remembered; images come soon after theirs."""
@@ -80,8 +81,8 @@ class CameraSource:
     def __init__(self, recording: Recording, topics: CameraTopics, options: ReplayOptions) -> None:
         self._recording = recording
         self._options = options
-        self._known: tuple[bytes, FrameCamera] = (b"", FrameCamera(None, "missing"))
-        self.from_file: FrameCamera | None = None
+        self._known: tuple[bytes, ImageCamera] = (b"", ImageCamera(None, "missing"))
+        self.from_file: ImageCamera | None = None
         self.infos = CameraInfos()
         if options.calibration:
             self.from_file = _file_camera(options)
@@ -91,7 +92,7 @@ class CameraSource:
             first = next(whole, None)
             self.infos = CameraInfos(first, topics.camera_info.count)
 
-    def camera_at(self, stamp_ns: int) -> FrameCamera:
+    def camera_at(self, stamp_ns: int) -> ImageCamera:
         """The camera of an image with this stamp.
 
         Raises:
@@ -101,7 +102,7 @@ class CameraSource:
             return self.from_file
         message = self.infos.nearest(stamp_ns)
         if message is None:
-            return FrameCamera(None, "missing")
+            return ImageCamera(None, "missing")
         content = message.cdr[_BEFORE_CONTENT:]
         if content != self._known[0]:  # most cameras say the same with each image
             info = self._recording.deserialize(message)
@@ -110,7 +111,7 @@ class CameraSource:
         return self._known[1]
 
 
-def decode_image(image: Any, camera: FrameCamera, hfov_deg: float) -> tuple[PreparedFrame, str]:
+def decode_image(image: Any, camera: ImageCamera, hfov_deg: float) -> tuple[DecodedImage, str]:
     """The picture with its camera, and the state of the camera, which may be "assumed".
 
     Args:
@@ -122,12 +123,12 @@ def decode_image(image: Any, camera: FrameCamera, hfov_deg: float) -> tuple[Prep
         ImageError: the image cannot be decoded.
         CalibrationError: the camera belongs to another image size.
     """
-    frame = decode(image, camera)
-    if frame.camera is not None or not hfov_deg:
-        return frame, frame.camera_state
-    height, width = frame.rgb.shape[:2]
-    assumed = CameraModel.from_hfov(width, height, hfov_deg)
-    return replace(frame, camera=assumed, camera_state="calibrated"), "assumed"
+    decoded = frame_processor.decode_image(image, camera)
+    if decoded.camera.model is not None or not hfov_deg:
+        return decoded, decoded.camera.state
+    height, width = decoded.rgb.shape[:2]
+    assumed = ImageCamera(CameraModel.from_hfov(width, height, hfov_deg), "calibrated")
+    return replace(decoded, camera=assumed), "assumed"
 
 
 def notes_on_cameras(cameras: list[CameraTopics], options: ReplayOptions) -> list[str]:
@@ -164,7 +165,7 @@ def notes_on_cameras(cameras: list[CameraTopics], options: ReplayOptions) -> lis
     return notes
 
 
-def _file_camera(options: ReplayOptions) -> FrameCamera:
+def _file_camera(options: ReplayOptions) -> ImageCamera:
     model = read_calibration(options.calibration)
     time = STORE.types["builtin_interfaces/msg/Time"](sec=0, nanosec=0)
     header = STORE.types["std_msgs/msg/Header"](stamp=time, frame_id="")

@@ -9,7 +9,7 @@ from depth_estimation_ros.apps.replay.reading import CopiedMessage, Decoded, Rea
 from depth_estimation_ros.engines import Engine
 from depth_estimation_ros.errors import DepthEstimationError, ParameterError
 from depth_estimation_ros.estimation import DepthEstimator, Prediction
-from depth_estimation_ros.node.frames import PreparedFrame
+from depth_estimation_ros.node.frame_processor import DecodedImage
 
 LARGEST_OWN_BATCH = 8
 MOST_HELD = 64
@@ -31,7 +31,7 @@ class FrameResult:
     camera: int
     stamp_ns: int
     time_ns: int
-    frame: PreparedFrame | None = None
+    frame: DecodedImage | None = None
     answer: Prediction | None = None
     camera_state: str = ""
     why: str = ""

@@ -18,7 +18,7 @@ from depth_estimation_ros.bags import RecordedMessage, Recording, Topic, stamp_i
 from depth_estimation_ros.bags.cameras import CAMERA_INFO_TYPE, IMAGE_TYPES
 from depth_estimation_ros.errors import DepthEstimationError
 from depth_estimation_ros.estimation import DepthEstimator, ModelInput
-from depth_estimation_ros.node.frames import FrameCamera, PreparedFrame
+from depth_estimation_ros.node.frame_processor import DecodedImage, ImageCamera
 
 LOOK_AHEAD_NS = SECOND
 """Recording time that an image waits for a CameraInfo nearer to it."""
@@ -41,7 +41,7 @@ class Decoded:
     (milliseconds).
     """
 
-    frame: PreparedFrame
+    frame: DecodedImage
     view: ModelInput
     camera_state: str
     milliseconds: float
@@ -175,11 +175,11 @@ class Reader:
             decoded = pool.submit(self._decode, message, seen_by)
         return ReadFrame(camera, stamp_ns, message.time_ns, decoded)
 
-    def _decode(self, message: RecordedMessage, camera: FrameCamera) -> Decoded:
+    def _decode(self, message: RecordedMessage, camera: ImageCamera) -> Decoded:
         start = time.perf_counter()
         image = self._plan.recording.deserialize(message)
         frame, state = decode_image(image, camera, self._plan.options.hfov_deg)
-        view = self._pipeline.prepare(frame.rgb, frame.camera)
+        view = self._pipeline.prepare(frame.rgb, frame.camera.model)
         return Decoded(frame, view, state, 1e3 * (time.perf_counter() - start))
 
 

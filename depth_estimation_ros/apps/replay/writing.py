@@ -17,7 +17,7 @@ from depth_estimation_ros.bags import STORE, RecordingWriter
 from depth_estimation_ros.estimation import DepthEstimator
 from depth_estimation_ros.estimation.temporal_filter import TemporalFilter
 from depth_estimation_ros.messages import ROSBAGS
-from depth_estimation_ros.node.frames import EstimatedFrame
+from depth_estimation_ros.node.frame_processor import DepthFrame
 from depth_estimation_ros.visualization.depth_colors import DepthColors
 
 logger = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ class ResultWriter:
         if result.frame is not None and result.answer is not None:
             past = self._pasts[result.camera]
             depth = self._pipeline.finish(result.answer, past, result.stamp_ns)
-            estimated = EstimatedFrame(result.frame, depth)
+            estimated = DepthFrame(result.frame, depth)
         messages = [] if estimated is None else list(self._messages(result, estimated))
         row = self._row(result, estimated, [name for name, _, _ in messages], start)
         self._table.append(row)
@@ -111,11 +111,11 @@ class ResultWriter:
                 "for an assumed field of view, no cloud. Give --calibration or --hfov"
             )
         elif result.camera_state == "unsupported":
-            problem = result.frame.camera_problem
+            problem = result.frame.camera.problem
             logger.warning(f"{camera.image_topic}: depth without a cloud. {problem}")
 
     def _messages(
-        self, result: FrameResult, estimated: EstimatedFrame
+        self, result: FrameResult, estimated: DepthFrame
     ) -> Iterator[tuple[str, str, bytes | memoryview]]:
         """Name of the output, type and CDR of each message of an image."""
         options, topics = self._options, self._topics[result.camera]
@@ -136,7 +136,7 @@ class ResultWriter:
     def _row(
         self,
         result: FrameResult,
-        estimated: EstimatedFrame | None,
+        estimated: DepthFrame | None,
         outputs: list[str],
         start: float,
     ) -> FrameRow:

@@ -1,7 +1,7 @@
-"""What /diagnostics says: of the node, its camera, the times of its stages, its network.
+"""The statuses on /diagnostics: of the node, its cameras, the timing, and the network.
 
-As diagnostic_updater has it: one status a task, named after the node and the task, and a message
-that joins all that is wrong, at the worst level. STALE says that there is nothing recent to tell.
+Names, levels and messages are those of diagnostic_updater: one status per task, named after the
+node and the task; the message joins all issues, at the worst level. STALE: nothing recent.
 """
 
 from __future__ import annotations
@@ -9,203 +9,221 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from depth_estimation_ros.engines.model_info import ModelInfo
-from depth_estimation_ros.node.diagnostics.image_issues import ImageIssue
-from depth_estimation_ros.node.diagnostics.image_monitor import ImageMonitor
+from depth_estimation_ros.node.diagnostics.image_monitor import ImageIssue, ImageMonitor
 from depth_estimation_ros.node.diagnostics.statistics import SILENCE_S, Statistics, rss_mb
 from depth_estimation_ros.node.parameters import Parameters
 
-NO_HARDWARE = "none"  # diagnostic_updater's word for what belongs to no device
+NO_HARDWARE = "none"  # diagnostic_updater's word for a status of no device
 
 
-def statuses(
+@dataclass(frozen=True)
+class CameraStatus:
+    """One camera, as its statuses need it.
+
+    Attributes:
+        name: empty if the node has one camera without a name.
+        statistics: of its frames.
+        state: calibrated, unsupported, uncalibrated or missing; empty before the first frame.
+        monitor: of its images; None if the node is not active.
+    """
+
+    name: str
+    statistics: Statistics
+    state: str = ""
+    monitor: ImageMonitor | None = None
+
+
+def make_statuses(
     node: str,
-    statistics: Statistics,
+    total: Statistics,
     parameters: Parameters,
+    cameras: Sequence[CameraStatus],
     *,
     state: str,
-    network: ModelInfo | None,
-    camera_info: str,
-    watch: ImageMonitor | None,
+    model_info: ModelInfo | None,
 ) -> list[DiagnosticStatus]:
-    """All statuses of the node. The first, "depth", has the level of the worst that is wrong.
+    """Return all statuses of a node; the first, "depth", has the worst level.
+
+    A single camera has "depth" and "camera". Of several, each has "NAME depth" and "NAME camera",
+    and "depth" is of all: an issue of a camera has its name in front.
 
     Args:
-        node: its fully qualified name.
-        statistics: what was counted and measured so far.
-        parameters: of this moment.
-        state: of the node's lifecycle.
-        network: what is known of the one that is open, if any is.
-        camera_info: calibrated, unsupported (its lens model), uncalibrated, or missing; empty
-            before the first frame.
-        watch: of the images; None if the node is not active.
+        node: fully qualified name.
+        total: statistics of all cameras.
+        parameters: the present ones.
+        cameras: empty before configure.
+        state: of the lifecycle.
+        model_info: of the open engine; None if none is open.
     """
-    seen, made = [], []
-    if watch is not None:
-        min_rate = parameters.diagnostics_min_rate
-        seen = watch.findings(time.monotonic(), min_rate)
-        made = output_findings(statistics, watch, min_rate, parameters.diagnostics_max_latency)
-    engine = network.values()["engine"] if network is not None else ""
-    return [
-        status(
-            statistics,
+    engine = model_info.values()["engine"] if model_info is not None else ""
+    named = any(camera.name for camera in cameras)
+    of_cameras: list[DiagnosticStatus] = []
+    of_all: list[ImageIssue] = []
+    of_output: list[ImageIssue] = []
+    for camera in cameras or [CameraStatus("", total)]:
+        task = f"{node}: {camera.name} " if camera.name else f"{node}: "
+        prefix = f"{camera.name}: " if camera.name else ""
+        image_issues, output_issues = _issues(camera, parameters)
+        depth = depth_status(
+            camera.statistics,
+            name=f"{task}depth",
+            state=state,
+            engine=engine,
+            camera_state=camera.state,
+            issues=[*image_issues, *output_issues],
+            enabled=parameters.enabled,
+        )
+        of_cameras += [depth, _camera_status(camera, f"{task}camera", image_issues)]
+        of_output += [replace(issue, text=f"{prefix}{issue.text}") for issue in output_issues]
+        if depth.level != DiagnosticStatus.OK:
+            is_error = depth.level == DiagnosticStatus.ERROR
+            of_all.append(ImageIssue(f"{prefix}{depth.message}", is_error))
+    statuses = of_cameras
+    if named:
+        depth = depth_status(
+            total,
             name=f"{node}: depth",
             state=state,
             engine=engine,
-            camera_info=camera_info,
-            findings=[*seen, *made],
+            issues=of_all,
             enabled=parameters.enabled,
-        ),
-        camera_status(watch, name=f"{node}: camera", camera_info=camera_info, findings=seen),
-        timing_status(statistics, name=f"{node}: timing", engine=engine, findings=made),
-        network_status(network, name=f"{node}: network"),
-    ]
+        )
+        statuses = [depth, *of_cameras]
+    timing = _timing_status(total, f"{node}: timing", engine, of_output)
+    return [*statuses, timing, _network_status(model_info, f"{node}: network")]
 
 
-def status(
+def depth_status(
     statistics: Statistics,
     *,
     name: str,
     state: str,
     engine: str,
-    camera_info: str,
-    findings: Sequence[ImageIssue] = (),
+    camera_state: str = "",
+    issues: Sequence[ImageIssue] = (),
     enabled: bool = True,
 ) -> DiagnosticStatus:
-    """The status of the node: what was counted, and all that is wrong.
+    """Return the status of the node or of one of its cameras: counters and all issues.
 
     Args:
-        statistics: what was counted so far.
+        statistics: of the node or camera.
         name: of the status.
-        state: of the node's lifecycle.
-        engine: description of the open engine, or empty.
-        camera_info: calibrated, unsupported (its lens model), uncalibrated, or missing; empty
-            before the first frame.
-        findings: of the camera and of what is published.
+        state: of the lifecycle.
+        engine: description of the open engine; empty if none is open.
+        camera_state: see `CameraStatus`.
+        issues: of the images and the output.
         enabled: false while the node is paused.
     """
-    found = list(findings)
+    found = list(issues)
     if statistics.error is not None:
         found.insert(0, ImageIssue(statistics.error, is_error=True))
-    if camera_info in ("unsupported", "uncalibrated", "missing"):
-        found.append(ImageIssue(f"CameraInfo {camera_info}: no point cloud"))
+    if camera_state in ("unsupported", "uncalibrated", "missing"):
+        found.append(ImageIssue(f"CameraInfo {camera_state}: no point cloud"))
     values = {
         "state": state,
         "enabled": str(enabled).lower(),
         **statistics.values(),
-        "camera_info": camera_info,
+        "camera_info": camera_state,
         "engine": engine,
         "rss_mb": f"{rss_mb():.1f}",
     }
-    return make_status(name, engine, found, values, state if enabled else f"{state}, paused")
+    return _make_status(name, engine, found, values, state if enabled else f"{state}, paused")
 
 
-def camera_status(
-    watch: ImageMonitor | None, *, name: str, camera_info: str, findings: Sequence[ImageIssue]
-) -> DiagnosticStatus:
-    """The status of the camera; stale while nobody listens to it.
-
-    Args:
-        watch: of the images; None if the node is not active.
-        name: of the status.
-        camera_info: as for `status`.
-        findings: of the watch.
-    """
-    if watch is None:
-        return stale_status(name, "not active: no image is listened to")
-    values = {**watch.values(time.monotonic()), "camera_info": camera_info}
-    return make_status(name, watch.frame_id, findings, values)
+def _issues(
+    camera: CameraStatus, parameters: Parameters
+) -> tuple[list[ImageIssue], list[ImageIssue]]:
+    """Return the issues of the images, and those of the output."""
+    if camera.monitor is None:
+        return [], []
+    min_rate, max_latency = parameters.diagnostics_min_rate, parameters.diagnostics_max_latency
+    return (
+        camera.monitor.issues(time.monotonic(), min_rate),
+        output_issues(camera.statistics, camera.monitor, min_rate, max_latency),
+    )
 
 
-def timing_status(
-    statistics: Statistics, *, name: str, engine: str, findings: Sequence[ImageIssue]
-) -> DiagnosticStatus:
-    """The status of the output: its rate and the times of its stages; stale if there is none.
-
-    Args:
-        statistics: what was measured.
-        name: of the status.
-        engine: description of the open engine, or empty.
-        findings: of `output_findings`.
-    """
-    hz, age = statistics.output
-    values = {"output_rate_hz": f"{hz:.2f}", **statistics.stages.values()}
-    if age > SILENCE_S and not findings:
-        why = (
-            "nothing is published yet" if math.isinf(age) else f"nothing published for {age:.0f} s"
-        )
-        return stale_status(name, why, values)
-    return make_status(name, engine, findings, values)
-
-
-def network_status(facts: ModelInfo | None, *, name: str) -> DiagnosticStatus:
-    """The status of the network: which one it is; stale if none is open."""
-    if facts is None:
-        return stale_status(name, "no network is open")
-    values = facts.values()
-    return make_status(name, values["engine"], (), values)
-
-
-def output_findings(
-    statistics: Statistics, watch: ImageMonitor, min_rate: float, max_latency_ms: float
+def output_issues(
+    statistics: Statistics, monitor: ImageMonitor, min_rate: float, max_latency_ms: float
 ) -> list[ImageIssue]:
-    """What is wrong with the depth that goes out.
+    """Return the issues of the published depth.
 
     Args:
-        statistics: what was measured.
-        watch: of the images that come in; without any, nothing can be expected.
-        min_rate: frames a second that should go out while somebody listens; 0 asks for none.
-        max_latency_ms: that percentile 99 from stamp (or callback) to message should not exceed; 0
-            is off.
+        statistics: of the frames.
+        monitor: of the images; without images no output is expected.
+        min_rate: frames per second below which the rate is an issue; 0 is off.
+        max_latency_ms: of percentile 99 from stamp (or callback) to last message; 0 is off.
     """
     found = []
     now = time.monotonic()
     hz, age = statistics.output
-    expected = watch.is_settled(now) and not watch.stalled(now) and not statistics.skipped_lately
+    expected = (
+        monitor.is_settled(now) and not monitor.stalled(now) and not statistics.skipped_lately
+    )
     if expected and hz < min_rate:
-        found.append(ImageIssue(f"depth goes out at {hz:.1f} Hz, less than {min_rate:g}"))
-    latency = statistics.stages.p99("end_to_end")
+        found.append(ImageIssue(f"depth is published at {hz:.1f} Hz, less than {min_rate:g}"))
+    latency = statistics.latency_p99
     if latency is not None and age < SILENCE_S and 0 < max_latency_ms < latency:
-        text = f"depth comes {latency:.0f} ms late (p99), more than {max_latency_ms:g}"
+        text = f"the latency of the depth is {latency:.0f} ms (p99), more than {max_latency_ms:g}"
         found.append(ImageIssue(text))
     return found
 
 
-def make_status(
+def _camera_status(
+    camera: CameraStatus, name: str, issues: Sequence[ImageIssue]
+) -> DiagnosticStatus:
+    if camera.monitor is None:
+        return _stale_status(name, "not active: not subscribed")
+    values = {**camera.monitor.values(time.monotonic()), "camera_info": camera.state}
+    return _make_status(name, camera.monitor.frame_id, issues, values)
+
+
+def _timing_status(
+    statistics: Statistics, name: str, engine: str, issues: Sequence[ImageIssue]
+) -> DiagnosticStatus:
+    hz, age = statistics.output
+    values = {"output_rate_hz": f"{hz:.2f}", **statistics.stage_values()}
+    if age > SILENCE_S and not issues:
+        why = "nothing published yet" if math.isinf(age) else f"nothing published for {age:.0f} s"
+        return _stale_status(name, why, values)
+    return _make_status(name, engine, issues, values)
+
+
+def _network_status(model_info: ModelInfo | None, name: str) -> DiagnosticStatus:
+    if model_info is None:
+        return _stale_status(name, "no network is open")
+    values = model_info.values()
+    return _make_status(name, values["engine"], (), values)
+
+
+def _make_status(
     name: str,
     hardware_id: str,
-    findings: Sequence[ImageIssue],
+    issues: Sequence[ImageIssue],
     values: Mapping[str, str],
-    otherwise: str = "OK",
+    message: str = "OK",
 ) -> DiagnosticStatus:
-    """A status of merged findings: the worst level, the texts joined.
-
-    Args:
-        name: node and task.
-        hardware_id: what the status is about; empty is `NO_HARDWARE`.
-        findings: what is wrong.
-        values: shown in this order.
-        otherwise: the message if nothing is wrong.
-    """
+    """Return a status with the worst level of the issues and their texts joined, else `message`."""
     level = DiagnosticStatus.OK
-    if findings:
-        worst = any(finding.is_error for finding in findings)
-        level = DiagnosticStatus.ERROR if worst else DiagnosticStatus.WARN
-    texts = dict.fromkeys(finding.text for finding in findings)  # each once
+    if issues:
+        is_error = any(issue.is_error for issue in issues)
+        level = DiagnosticStatus.ERROR if is_error else DiagnosticStatus.WARN
+    texts = dict.fromkeys(issue.text for issue in issues)  # each once
     return DiagnosticStatus(
         level=level,
         name=name,
-        message="; ".join(texts) or otherwise,
+        message="; ".join(texts) or message,
         hardware_id=hardware_id or NO_HARDWARE,
         values=[KeyValue(key=key, value=value) for key, value in values.items()],
     )
 
 
-def stale_status(name: str, why: str, values: Mapping[str, str] | None = None) -> DiagnosticStatus:
-    """A status with nothing recent to tell, and why; the values are those of before."""
-    status = make_status(name, "", (), values or {}, why)
+def _stale_status(name: str, why: str, values: Mapping[str, str] | None = None) -> DiagnosticStatus:
+    status = _make_status(name, "", (), values or {}, why)
     status.level = DiagnosticStatus.STALE
     return status

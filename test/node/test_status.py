@@ -17,12 +17,25 @@ pytest.importorskip("rclpy", reason="needs ROS 2 (rclpy)")
 from diagnostic_msgs.msg import DiagnosticStatus
 
 from depth_estimation_ros.engines.model_info import ModelInfo
-from depth_estimation_ros.node.diagnostics.image_issues import ImageIssue
-from depth_estimation_ros.node.diagnostics.image_monitor import Clock, ImageMonitor
-from depth_estimation_ros.node.diagnostics.rates import RATE_S
-from depth_estimation_ros.node.diagnostics.stage_times import STAGES, WINDOW
-from depth_estimation_ros.node.diagnostics.statistics import BAD_FRAME_S, Statistics, rss_mb
-from depth_estimation_ros.node.diagnostics.status import output_findings, status, statuses
+from depth_estimation_ros.node.diagnostics.image_monitor import (
+    ClockReading,
+    ImageIssue,
+    ImageMonitor,
+)
+from depth_estimation_ros.node.diagnostics.statistics import (
+    BAD_FRAME_S,
+    RATE_S,
+    STAGES,
+    WINDOW,
+    Statistics,
+    rss_mb,
+)
+from depth_estimation_ros.node.diagnostics.status import (
+    CameraStatus,
+    depth_status,
+    make_statuses,
+    output_issues,
+)
 from depth_estimation_ros.node.parameters import Parameters
 
 
@@ -31,17 +44,17 @@ def status_of(statistics: Statistics, **situation: Any) -> DiagnosticStatus:
         "name": "/robot/depth_estimation: depth",
         "state": "active",
         "engine": "tiny on ONNX Runtime",
-        "camera_info": "calibrated",
+        "camera_state": "calibrated",
     }
-    return status(statistics, **{**usual, **situation})
+    return depth_status(statistics, **{**usual, **situation})
 
 
-def test_percentiles_are_over_all_frames_of_the_window() -> None:
+def test_percentiles_are_over_the_window() -> None:
     statistics = Statistics()
     latencies = np.random.default_rng(1).uniform(1.0, 100.0, 2 * WINDOW)
     for latency in latencies:
         statistics.engine_ran(latency / 2.0)
-        statistics.published(latency)
+        statistics.published(latency, {})
     values = statistics.values()
     last = latencies[-WINDOW:]
     assert float(values["latency_ms_p50"]) == pytest.approx(np.percentile(last, 50), abs=0.01)
@@ -58,26 +71,26 @@ def test_ok_while_frames_flow() -> None:
     assert message.hardware_id == "tiny on ONNX Runtime"
 
 
-@pytest.mark.parametrize("camera_info", ["missing", "uncalibrated", "unsupported"])
-def test_warns_of_a_camera_without_a_cloud(camera_info: str) -> None:
-    message = status_of(Statistics(), camera_info=camera_info)
+@pytest.mark.parametrize("state", ["missing", "uncalibrated", "unsupported"])
+def test_camera_without_a_cloud_is_a_warning(state: str) -> None:
+    message = status_of(Statistics(), camera_state=state)
     assert message.level == DiagnosticStatus.WARN
-    assert message.message == f"CameraInfo {camera_info}: no point cloud"
+    assert message.message == f"CameraInfo {state}: no point cloud"
 
 
-def test_all_that_is_wrong_is_merged_at_the_worst_level_and_said_once() -> None:
+def test_issues_are_merged_at_the_worst_level() -> None:
     statistics = Statistics()
     black, slow = ImageIssue("the images are black", is_error=True), ImageIssue("too slow")
-    message = status_of(statistics, findings=[slow], camera_info="missing")
+    message = status_of(statistics, issues=[slow], camera_state="missing")
     assert message.level == DiagnosticStatus.WARN
     assert message.message == "too slow; CameraInfo missing: no point cloud"
     statistics.bad_frame("image encoding: found rgb9")
-    message = status_of(statistics, findings=[black, slow, black])
+    message = status_of(statistics, issues=[black, slow, black])
     assert message.level == DiagnosticStatus.ERROR
     assert message.message == "image encoding: found rgb9; the images are black; too slow"
 
 
-def test_inactive_and_paused_are_no_faults() -> None:
+def test_inactive_and_paused_are_ok() -> None:
     message = status_of(Statistics(), state="inactive")
     assert (message.level, message.message) == (DiagnosticStatus.OK, "inactive")
     message = status_of(Statistics(), enabled=False)
@@ -87,11 +100,11 @@ def test_inactive_and_paused_are_no_faults() -> None:
 @pytest.mark.parametrize(
     "handle",
     [
-        lambda statistics: statistics.published(3.0),
+        lambda statistics: statistics.published(3.0, {}),
         lambda statistics: statistics.skipped("skipped_no_subscriber"),
     ],
 )
-def test_bad_frame_is_an_error_until_the_next_frame_is_handled_and_its_text_stays(
+def test_bad_frame_is_an_error_until_the_next(
     handle: Callable[[Statistics], None],
 ) -> None:
     statistics = Statistics()
@@ -115,11 +128,11 @@ def test_bad_frame_is_an_error_for_a_while_only(monkeypatch: pytest.MonkeyPatch)
     assert status_of(statistics).level == DiagnosticStatus.OK
 
 
-def test_failure_is_an_error_until_the_node_has_recovered(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failure_is_an_error_until_recovered(monkeypatch: pytest.MonkeyPatch) -> None:
     statistics, now = Statistics(), time.monotonic
     statistics.failed("cannot configure: no such file")
     statistics.bad_frame("image encoding: found rgb9")
-    statistics.published(3.0)
+    statistics.published(3.0, {})
     monkeypatch.setattr(time, "monotonic", lambda: now() + 1000.0)
     message = status_of(statistics)
     assert message.level == DiagnosticStatus.ERROR
@@ -154,34 +167,32 @@ def values_of(message: DiagnosticStatus) -> dict[str, str]:
 
 
 def all_of(statistics: Statistics, **situation: Any) -> dict[str, DiagnosticStatus]:
-    usual: dict[str, Any] = {
-        "state": "active",
-        "network": None,
-        "camera_info": "calibrated",
-        "watch": None,
-    }
+    usual: dict[str, Any] = {"state": "active", "model_info": None}
     parameters = situation.pop("parameters", Parameters())
-    messages = statuses("/robot/depth", statistics, parameters, **{**usual, **situation})
+    camera = CameraStatus("", statistics, "calibrated", situation.pop("monitor", None))
+    messages = make_statuses(
+        "/robot/depth", statistics, parameters, [camera], **{**usual, **situation}
+    )
     return {message.name.removeprefix("/robot/depth: "): message for message in messages}
 
 
-def test_without_anything_recent_to_say_the_parts_are_stale_and_the_node_is_not() -> None:
+def test_parts_without_news_are_stale() -> None:
     messages = all_of(Statistics(), state="unconfigured")
     assert list(messages) == ["depth", "camera", "timing", "network"]
     assert messages.pop("depth").level == DiagnosticStatus.OK
     assert {message.level for message in messages.values()} == {DiagnosticStatus.STALE}
     assert {message.hardware_id for message in messages.values()} == {"none"}
-    assert messages["timing"].message == "nothing is published yet"
+    assert messages["timing"].message == "nothing published yet"
 
 
-def test_the_camera_has_its_own_status_and_its_faults_are_the_nodes(
+def test_camera_status_is_merged_into_the_node(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     at = At(monkeypatch)
-    watch = ImageMonitor(at.now)
-    watch.image(image(), at.now + 0.5, Clock(1.25))
+    monitor = ImageMonitor(at.now)
+    monitor.received(image(), at.now + 0.5, ClockReading(1.25))
     at.now += 1.0
-    camera = all_of(Statistics(), watch=watch)["camera"]
+    camera = all_of(Statistics(), monitor=monitor)["camera"]
     assert (camera.level, camera.message) == (DiagnosticStatus.OK, "OK")
     assert camera.hardware_id == "camera_optical"
     values = values_of(camera)
@@ -189,54 +200,74 @@ def test_the_camera_has_its_own_status_and_its_faults_are_the_nodes(
     assert values["input_rate_hz"] == "1.00"
     assert values["camera_info"] == "calibrated"
     at.now += 6.0
-    messages = all_of(Statistics(), watch=watch)
+    messages = all_of(Statistics(), monitor=monitor)
     for name in ("camera", "depth"):
         assert messages[name].level == DiagnosticStatus.ERROR
         assert messages[name].message == "no image for 6 s: the camera has stalled"
 
 
-def test_stages_are_timed_and_forgotten_when_time_jumps() -> None:
+def test_stage_times_are_forgotten_when_time_jumps() -> None:
     statistics = Statistics()
     for number in range(100):
         times = dict.fromkeys(STAGES, 1.0 + number)
         if number % 2:
             del times["receive"]  # the clocks did not allow to tell
-        statistics.stages.note(times)
-    values = statistics.stages.values()
+        statistics.published(1.0, times)
+    values = statistics.stage_values()
     assert set(values) == {f"{name}_ms_p{p}" for name in STAGES for p in (50, 99)}
     assert (values["infer_ms_p50"], values["infer_ms_p99"]) == ("50.50", "99.01")
     assert values["receive_ms_p50"] == "50.00"
     statistics.time_jumped()
-    assert set(statistics.stages.values().values()) == {""}
+    assert set(statistics.stage_values().values()) == {""}
 
 
-def test_depth_that_comes_too_late_or_too_rarely_is_a_warning(
+def test_cameras_have_statuses_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    at = At(monkeypatch)
+    monitor, total = ImageMonitor(at.now), Statistics()
+    monitor.received(image(), at.now + 0.5, ClockReading(1.25))
+    cameras = [
+        CameraStatus("front", Statistics(total), "calibrated", monitor),
+        CameraStatus("left", Statistics(total), "missing"),
+    ]
+    at.now += 7.0
+    messages = make_statuses(
+        "/robot/depth", total, Parameters(), cameras, state="active", model_info=None
+    )
+    named = {message.name.removeprefix("/robot/depth: "): message for message in messages}
+    tasks = ["depth", "front depth", "front camera", "left depth", "left camera"]
+    assert list(named) == [*tasks, "timing", "network"]
+    assert named["depth"].level == DiagnosticStatus.ERROR
+    assert named["depth"].message == (
+        "front: no image for 6 s: the camera has stalled; left: CameraInfo missing: no point cloud"
+    )
+
+
+def test_late_or_rare_depth_is_a_warning(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     at = At(monkeypatch)
-    statistics, watch = Statistics(), ImageMonitor(at.now)
+    statistics, monitor = Statistics(), ImageMonitor(at.now)
     for _ in range(20):
         at.now += 0.5
-        watch.image(image(), at.now, Clock(0.0))
-        statistics.stages.note({"end_to_end": 80.0})
-        statistics.published(60.0)
-    assert output_findings(statistics, watch, 0.0, 0.0) == []
-    assert output_findings(statistics, watch, 1.9, 90.0) == []
-    slow, late = output_findings(statistics, watch, 10.0, 50.0)
-    assert slow.text == "depth goes out at 2.0 Hz, less than 10"
-    assert late.text == "depth comes 80 ms late (p99), more than 50"
+        monitor.received(image(), at.now, ClockReading(0.0))
+        statistics.published(60.0, {"end_to_end": 80.0})
+    assert output_issues(statistics, monitor, 0.0, 0.0) == []
+    assert output_issues(statistics, monitor, 1.9, 90.0) == []
+    slow, late = output_issues(statistics, monitor, 10.0, 50.0)
+    assert slow.text == "depth is published at 2.0 Hz, less than 10"
+    assert late.text == "the latency of the depth is 80 ms (p99), more than 50"
     limits = Parameters(diagnostics_min_rate=10.0, diagnostics_max_latency=50.0)
-    timing = all_of(statistics, watch=watch, parameters=limits)["timing"]
+    timing = all_of(statistics, monitor=monitor, parameters=limits)["timing"]
     assert timing.level == DiagnosticStatus.WARN
     assert timing.message == f"{slow.text}; {late.text}"
     assert values_of(timing)["output_rate_hz"] == "2.00"
     # Of frames that nobody wants, nothing goes out, and that is right.
     statistics.skipped("skipped_no_subscriber")
-    assert output_findings(statistics, watch, 10.0, 0.0) == []
+    assert output_issues(statistics, monitor, 10.0, 0.0) == []
     at.now += RATE_S
-    watch.image(image(), at.now, Clock(0.0))
-    (none,) = output_findings(statistics, watch, 10.0, 50.0)  # dropped, all of them
-    assert none.text == "depth goes out at 0.0 Hz, less than 10"
+    monitor.received(image(), at.now, ClockReading(0.0))
+    (none,) = output_issues(statistics, monitor, 10.0, 50.0)  # dropped, all of them
+    assert none.text == "depth is published at 0.0 Hz, less than 10"
 
 
 class FakeEngine:
@@ -250,7 +281,7 @@ class FakeEngine:
         return 6_000_000_000, 8_000_000_000
 
 
-def test_the_network_is_named_with_its_hashes_and_the_memory_of_its_gpu(
+def test_network_status_has_hashes_and_gpu_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at, engine, path = At(monkeypatch), FakeEngine(), tmp_path / "compact.onnx"
@@ -260,7 +291,7 @@ def test_the_network_is_named_with_its_hashes_and_the_memory_of_its_gpu(
     for _ in range(3):
         facts.refresh()
     assert engine.asked == 1
-    message = all_of(Statistics(), network=facts)["network"]
+    message = all_of(Statistics(), model_info=facts)["network"]
     assert (message.level, message.hardware_id) == (DiagnosticStatus.OK, "compact 1.0 on a fake")
     assert values_of(message) == {
         "model": "compact 1.0",

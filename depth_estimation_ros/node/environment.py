@@ -1,0 +1,60 @@
+"""The environment of processes with ROS: the middleware's variables, and the folder of log files.
+
+Node, launch files, demo and tests use it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+PROFILE = "FASTDDS_DEFAULT_PROFILES_FILE"
+OLD_PROFILE = "FASTRTPS_DEFAULT_PROFILES_FILE"  # up to Fast DDS 2; later ones warn of it
+OLD_PROFILE_DISTROS = ("humble", "iron", "jazzy")
+
+DISCOVERY_RANGE = "ROS_AUTOMATIC_DISCOVERY_RANGE"
+OLD_DISCOVERY_RANGE = "ROS_LOCALHOST_ONLY"  # up to Humble; later ones warn of it
+
+
+def fastdds_environment(profile: str) -> dict[str, str]:
+    """Return the variable that makes Fast DDS use an XML profile.
+
+    Empty if the profile is "", or the environment has one already.
+    """
+    if not profile or PROFILE in os.environ or OLD_PROFILE in os.environ:
+        return {}
+    old = os.environ.get("ROS_DISTRO") in OLD_PROFILE_DISTROS
+    return {OLD_PROFILE if old else PROFILE: profile}
+
+
+def localhost_environment() -> dict[str, str]:
+    """Return the variable that keeps discovery on this machine."""
+    if os.environ.get("ROS_DISTRO") == "humble":
+        return {OLD_DISCOVERY_RANGE: "1"}
+    return {DISCOVERY_RANGE: "LOCALHOST"}
+
+
+def log_arguments() -> list[str]:
+    """Return arguments for `rclpy.init` that switch log files off where they cannot be written.
+
+    rclpy would not start at all on a disk that is full or read-only. The console and /rosout stay.
+    """
+    folder = _log_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        with suppress(OSError):  # the terminal may be on that disk, too
+            print(f"no log files: {folder} cannot be written ({error.strerror})", file=sys.stderr)
+        return ["--ros-args", "--disable-external-lib-logs"]
+    return []
+
+
+def _log_folder() -> Path:
+    """Return the folder of log files, as rcl_logging_interface finds it."""
+    if named := os.environ.get("ROS_LOG_DIR"):
+        return Path(named).expanduser()
+    return Path(os.environ.get("ROS_HOME") or "~/.ros").expanduser() / "log"
