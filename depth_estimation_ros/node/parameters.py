@@ -217,9 +217,7 @@ class Parameters:
         "False pauses: images are received and dropped, the network rests, the node stays active. "
         "The service ~/enable sets it, too.",
     )
-    autostart: bool = _parameter(
-        True, "Configure and activate at start.", changes=READ_ONLY
-    )
+    autostart: bool = _parameter(True, "Configure and activate at start.", changes=READ_ONLY)
     diagnostics_period: float = _parameter(
         1.0,
         "Seconds between two messages on /diagnostics.",
