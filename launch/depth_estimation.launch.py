@@ -62,7 +62,7 @@ ARGUMENTS = {
         None,
     ),
     "respawn": (
-        "false",
+        "true",
         "Start the node again, 2 s after it has ended without being asked to.",
         ["true", "false"],
     ),

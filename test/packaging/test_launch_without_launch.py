@@ -130,10 +130,9 @@ def test_rviz_looks_from_the_frame_that_is_named(entities: list[Any]) -> None:
     assert rviz.arguments[-2:] == ["-f", "front_optical"]
 
 
-def test_the_node_comes_back_only_if_that_is_asked_for_and_rviz_never(entities: list[Any]) -> None:
+def test_the_node_respawns_but_not_rviz(entities: list[Any]) -> None:
+    assert not started(entities, respawn="false")[0].respawn
     depth_estimation, rviz = started(entities, rviz="true")
-    assert not depth_estimation.respawn
-    depth_estimation, rviz = started(entities, rviz="true", respawn="true")
     assert depth_estimation.respawn is True
     assert depth_estimation.respawn_delay == 2.0
     assert not rviz.respawn
