@@ -299,11 +299,13 @@ class FrameProcessor:
             frame.monitor.decoded(image.rgb, begun_at)
             self.estimator.settings = parameters.estimator_settings()
             times = {"wait": (begun_at - frame.received_at) * 1000}
-            if camera.model is not None and outputs == {"camera_info"}:  # needs no network
+            result, depth_camera = None, camera.model
+            if depth_camera is not None and outputs == {"camera_info"}:  # needs no network
                 height, width = self.estimator.output_size(*image.rgb.shape[:2])
-                result, depth_camera = None, camera.model.scaled(width, height)
+                depth_camera = depth_camera.scaled(width, height)
             else:
-                result, depth_camera = self._estimate(image, frame, begun_at, times)
+                result = self._estimate(image, frame, begun_at, times)
+                depth_camera = result.camera
         except (CalibrationError, ImageError, ParameterError, PredictionError) as error:
             if isinstance(error, CalibrationError):
                 frame.monitor.calibration_failed(str(error), begun_at)
@@ -315,8 +317,8 @@ class FrameProcessor:
 
     def _estimate(
         self, image: DecodedImage, frame: ImageInput, begun_at: float, times: dict[str, float]
-    ) -> tuple[DepthResult, CameraModel | None]:
-        """Image -> model input -> prediction -> depth in metres; return it with its camera."""
+    ) -> DepthResult:
+        """Return the depth: image -> model input -> prediction -> depth in metres."""
         model_input = self.estimator.prepare(image.rgb, image.camera.model)
         times["decode"] = _ms_since(begun_at)
         (prediction,) = self.estimator.infer([model_input])
@@ -327,7 +329,7 @@ class FrameProcessor:
         frame.monitor.predicted(prediction.values, begun_at)
         result = self.estimator.finish(prediction, self._history, image.stamp_ns)
         times["post"] = _ms_since(predicted_at)
-        return result, result.camera
+        return result
 
     def publish(self, job: PublishJob) -> None:
         """Make and publish the messages of one frame; called in the publishing thread."""
