@@ -34,7 +34,7 @@ PYTHON ?= python3
 VENV_ARGS := --system-site-packages
 KEEP := $(shell python3 -c "import numpy; print('numpy==' + numpy.__version__)" 2>/dev/null)
 OPENCV := $(shell python3 -c "import cv2" 2>/dev/null || echo opencv-python-headless)
-RUNTIME := $(KEEP) $(OPENCV) onnxruntime pyyaml rosbags mcap rich
+RUNTIME := $(KEEP) $(OPENCV) onnxruntime pyyaml rosbags mcap rich matplotlib jinja2
 TEST_EXTRAS := demo,train,test,tensorrt-test,openvino
 WITH := ROS 2 $(ROS)
 else

@@ -18,6 +18,8 @@ EXECUTABLES = {
 }
 # Rosbags are read and written by rosbags; mcap reads those that were cut off.
 RECORDINGS = ["rosbags", "mcap", "rich"]
+# Sheets, clouds and charts, and the report's page.
+FIGURES = ["matplotlib", "jinja2"]
 
 data_files = [
     ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
@@ -66,12 +68,12 @@ setup(
             "ros-lifecycle-msgs",
             "ros-std-srvs",
         ],
-        "demo": RECORDINGS,
-        "replay": RECORDINGS,
+        "demo": [*RECORDINGS, *FIGURES],
+        "replay": [*RECORDINGS, *FIGURES],
         # Videos in H.264, which browsers play: FFmpeg with libx264 (GPL) inside its wheels.
         "video": ["av"],
         # Replays on several machines.
-        "ray": [*RECORDINGS, "ray"],
+        "ray": [*RECORDINGS, *FIGURES, "ray"],
         # NVIDIA GPUs; pycuda is compiled with the CUDA toolkit. Jetson has its own TensorRT.
         "tensorrt": ["tensorrt", "pycuda", "cuda-bindings", "onnx", "rich"],
         # Processors, quicker than ONNX Runtime there: backend openvino.
@@ -85,7 +87,7 @@ setup(
             "onnx",
             "h5py",
             *RECORDINGS,
-            "matplotlib",
+            *FIGURES,
             "tensorboard",
             # Scenes of textured meshes (synthesize --assets); Embree has no wheels for aarch64.
             "trimesh",

@@ -13,7 +13,7 @@ ROS = (
 
 def demo() -> int:
     """depth_estimation_demo; robots that never run it need not have what only it needs."""
-    if _lacks("depth_estimation_demo", "rclpy", "rich", "rosbags", "mcap"):
+    if _lacks("depth_estimation_demo", "rclpy", "rich", "rosbags", "mcap", "matplotlib"):
         return 1
     from depth_estimation_ros.apps.demo.command import main
 
@@ -31,7 +31,7 @@ def build_engine() -> int:
 
 def replay() -> int:
     """replay: depth and clouds for every frame of a recording, without ROS."""
-    if _lacks("replay", "rich", "rosbags", "mcap"):
+    if _lacks("replay", "rich", "rosbags", "mcap", "matplotlib", "jinja2"):
         return 1
     from depth_estimation_ros.apps.replay.command import main
 

@@ -1,12 +1,18 @@
-"""Pictures of depth for people: colour maps, comparison sheets, and clouds seen from the side."""
+"""Depth as colours, with a legend in metres. `figures`, which needs matplotlib, is not imported."""
 
-from depth_estimation_ros.visualization.cloud import cloud_picture
-from depth_estimation_ros.visualization.color_maps import COLOR_MAPS, DEFAULT_COLOR_MAP
-from depth_estimation_ros.visualization.colors import colorize, colorize_error
-from depth_estimation_ros.visualization.depth_colors import COLOR_RANGES, ColorSettings, DepthColors
-from depth_estimation_ros.visualization.legend import with_legend
-from depth_estimation_ros.visualization.scale import ColorScale
-from depth_estimation_ros.visualization.sheet import PreviewRow, preview
+from depth_estimation_ros.visualization.colorize import (
+    COLOR_MAPS,
+    DEFAULT_COLOR_MAP,
+    colorize,
+    colorize_error,
+)
+from depth_estimation_ros.visualization.depth_colors import (
+    COLOR_RANGES,
+    ColorScale,
+    ColorSettings,
+    DepthColors,
+)
+from depth_estimation_ros.visualization.legend import add_legend
 
 __all__ = [
     "COLOR_MAPS",
@@ -15,10 +21,7 @@ __all__ = [
     "ColorScale",
     "ColorSettings",
     "DepthColors",
-    "PreviewRow",
-    "cloud_picture",
+    "add_legend",
     "colorize",
     "colorize_error",
-    "preview",
-    "with_legend",
 ]

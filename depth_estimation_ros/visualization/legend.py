@@ -1,4 +1,4 @@
-"""A bar of the depth colours with round depths in metres."""
+"""The legend in metres on a depth image, drawn with OpenCV, and the ticks of every such legend."""
 
 from __future__ import annotations
 
@@ -7,49 +7,48 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Literal
 
+import cv2
 import numpy as np
 
-from depth_estimation_ros.visualization.color_maps import DEFAULT_COLOR_MAP, Picture, color_table
-from depth_estimation_ros.visualization.colors import color_range
-from depth_estimation_ros.visualization.drawing import (
-    Ink,
-    bar,
-    text_height,
-    text_width,
-    tick,
-    write,
+from depth_estimation_ros.visualization.colorize import (
+    DEFAULT_COLOR_MAP,
+    Rgb,
+    color_limits,
+    color_table,
 )
 
-PAPER = (18, 20, 26)
-WORDS = (255, 255, 255)
-SEEN_THROUGH = 0.2  # share of the picture that is left under a legend
-SMALLEST = (64, 48)  # pixels: in a picture below this no legend can be read
-MOST_TICKS = 10
+BACKGROUND = (18, 20, 26)
+TEXT = (255, 255, 255)
+FONT = cv2.FONT_HERSHEY_SIMPLEX
+TRANSPARENCY = 0.2  # share of the image that shows through the legend
+MIN_WIDTH, MIN_HEIGHT = 64, 48  # pixels: no legend can be read on a smaller image
+MAX_TICKS = 10
 # Ticks within a decade, from dense to sparse: all multiples of a step, then chosen ones.
 _STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-_CHOSEN = ((1.0, 1.5, 2.0, 3.0, 5.0, 7.0), (1.0, 2.0, 5.0), (1.0,))
+_MANTISSAS = [np.arange(1.0, 10.0 - step / 2, step) for step in _STEPS]
+_MANTISSAS += [np.array(m) for m in ((1.0, 1.5, 2.0, 3.0, 5.0, 7.0), (1.0, 2.0, 5.0), (1.0,))]
 
 
-def with_legend(
-    rgb: Picture,
+def add_legend(
+    rgb: Rgb,
     near: float,
     far: float,
     color_map: str = DEFAULT_COLOR_MAP,
     *,
-    place: Literal["bottom", "beside"] = "bottom",
-) -> Picture:
-    """The picture of a depth with a bar that says which colour is how many metres.
+    place: Literal["bottom", "right"] = "bottom",
+) -> Rgb:
+    """Return a depth image with a bar that gives the metres of each colour.
 
-    Letters grow with the picture, from 320 to 1920 pixels and beyond. A picture below 64 x 48
-    pixels comes back without a legend.
+    Text grows with the image, from 320 to 1920 pixels and beyond. An image below 64 x 48 pixels
+    is returned without a legend.
 
     Args:
-        rgb: (H, W, 3) uint8, as `colorize` made it; it is not changed.
+        rgb: (H, W, 3) uint8 from `colorize`; it is not changed.
         near: metres at the near end of the colours.
         far: metres at the far end.
         color_map: one of COLOR_MAPS.
-        place: bottom darkens the lowest part of the picture and writes there, so that the size
-            stays; beside adds a strip at the right, an even number of pixels wide.
+        place: bottom draws over the lowest part, so that the size stays; right adds a strip, an
+            even number of pixels wide.
 
     Returns:
         (H, W, 3), or wider, uint8 RGB.
@@ -57,61 +56,23 @@ def with_legend(
     Raises:
         ParameterError: an unknown colour map, or near is not below far.
     """
-    near, far = color_range(near, far)
-    table = color_table(color_map)
+    near, far = color_limits(near, far)
+    table = color_table(color_map)[::-1, 0]
     height, width = rgb.shape[:2]
-    if width < SMALLEST[0] or height < SMALLEST[1]:
+    if width < MIN_WIDTH or height < MIN_HEIGHT:
         return rgb
-    size = 0.24 + 0.00044 * min(width, height * 4 / 3)
-    if place == "beside":
-        return np.hstack([rgb, _strip(height, near, far, table, size)])
-    page, em = rgb.copy(), text_height(size)
-    top = height - round(3.6 * em)
-    band = page[top:]
-    band[...] = np.rint(SEEN_THROUGH * band + (1.0 - SEEN_THROUGH) * np.array(PAPER))
-    depth_bar(page, em, top + em // 2, width - 2 * em, near, far, table, size, WORDS, em * 7 // 10)
-    return page
-
-
-def depth_bar(
-    page: Picture,
-    x: int,
-    y: int,
-    width: int,
-    near: float,
-    far: float,
-    table: Picture,
-    size: float,
-    ink: Ink,
-    thickness: int,
-) -> None:
-    """Draws the colours from near, at the left, to far, with ticks below at round depths.
-
-    Args:
-        page: (H, W, 3) uint8 RGB to draw on.
-        x: left end of the bar, pixels.
-        y: its upper edge, pixels.
-        width: of the bar, pixels.
-        near: metres at the left end.
-        far: metres at the right end.
-        table: (256, 1, 3) colours, far first.
-        size: of the labels, of OpenCV's font.
-        ink: of ticks and labels.
-        thickness: of the bar, pixels; ticks and labels take two heights of a digit more.
-    """
-    bar(page, x, y, width, table[::-1], thickness)
-    gap = text_width("0", size)
-    for metres in round_depths(near, far, width, lambda text: text_width(text, size) + gap):
-        label = depth_label(metres)
-        half = text_width(label, size) // 2
-        place = x + round(_share(metres, near, far) * (width - 1))
-        # A label at an end stays below its own bar.
-        align = 0.0 if place - half < x else 1.0 if place + half > x + width else 0.5
-        tick(page, place, y + thickness, label, size, ink, align)
+    scale = 0.24 + 0.00044 * min(width, height * 4 / 3)
+    if place == "right":
+        return np.hstack([rgb, _vertical_bar(height, near, far, table, scale)])
+    drawn, em = rgb.copy(), _text_size("0", scale)[1]
+    band = drawn[height - round(3.6 * em) :]
+    band[...] = np.rint(TRANSPARENCY * band + (1.0 - TRANSPARENCY) * np.array(BACKGROUND))
+    _draw_horizontal_bar(band[em // 2 :, em : width - em], near, far, table, scale)
+    return drawn
 
 
 def round_depths(near: float, far: float, length: int, extent: Callable[[str], int]) -> list[float]:
-    """Round depths in metres for a logarithmic scale: at most ten, whose labels do not touch.
+    """Return at most ten round depths in metres, whose labels do not touch on a logarithmic scale.
 
     Of the choices that fit, the one that leaves the smallest stretch without a tick.
 
@@ -119,16 +80,16 @@ def round_depths(near: float, far: float, length: int, extent: Callable[[str], i
         near: metres at its beginning.
         far: metres at its end.
         length: of the scale, pixels.
-        extent: pixels that a label takes along the scale, with what keeps it from the next.
+        extent: pixels that a label takes along the scale, with its distance from the next.
     """
 
     def fits(depths: list[float]) -> bool:
-        if len(depths) > MOST_TICKS:
+        if len(depths) > MAX_TICKS:
             return False
         halves = [extent(depth_label(metres)) / 2 for metres in depths]
         middles = [
             # A label at an end does not stick out.
-            min(max(_share(metres, near, far) * length, half), length - half)
+            min(max(_position(metres, near, far) * length, half), length - half)
             for metres, half in zip(depths, halves, strict=True)
         ]
         return all(
@@ -142,42 +103,70 @@ def round_depths(near: float, far: float, length: int, extent: Callable[[str], i
 
 
 def depth_label(metres: float) -> str:
+    """Return the label of a depth, such as 2.5 m."""
     return f"{metres:.4g} m"
 
 
 def _candidates(near: float, far: float) -> Iterator[list[float]]:
-    """Round depths within the range, from dense to sparse."""
+    """Yield round depths within the range, from dense to sparse."""
     low, high = 0.999 * near, 1.001 * far
-    exponents = range(math.floor(math.log10(low)), math.floor(math.log10(high)) + 1)
-    for step in _STEPS:
-        depths = []
-        for decade in (10.0**exponent for exponent in exponents):
-            first = math.ceil(max(low / decade - 1.0, 0.0) / step)
-            last = math.floor(min(high / decade - 1.0, 9.0 - step / 2) / step)
-            depths += [(1.0 + step * i) * decade for i in range(first, last + 1)]
-        yield depths
-    for chosen in _CHOSEN:
-        depths = [m * 10.0**exponent for exponent in exponents for m in chosen]
-        yield [metres for metres in depths if low <= metres <= high]
+    decades = 10.0 ** np.arange(math.floor(math.log10(low)), math.floor(math.log10(high)) + 1)
+    for mantissas in _MANTISSAS:
+        depths = np.outer(decades, mantissas).ravel()
+        yield depths[(depths >= low) & (depths <= high)].tolist()
 
 
-def _share(metres: float, near: float, far: float) -> float:
+def _position(metres: float, near: float, far: float) -> float:
+    """Return the place of a depth on the scale, 0 to 1."""
     return math.log(metres / near) / math.log(far / near)
 
 
-def _strip(height: int, near: float, far: float, table: Picture, size: float) -> Picture:
-    """A bar from near, at the bottom, to far, with labels at its right; (height, even, 3)."""
-    em = text_height(size)
+def _draw_horizontal_bar(area: Rgb, near: float, far: float, table: Rgb, scale: float) -> None:
+    """Draw colours, ticks and labels from near, at the left, to far over the whole width."""
+    width, em = area.shape[1], _text_size("0", scale)[1]
+    thickness, half_line = em * 7 // 10, _stroke(scale) // 2
+    area[:thickness] = table[np.rint(np.linspace(0, 255, width)).astype(int)]
+
+    def extent(label: str) -> int:
+        return _text_size(label + "0", scale)[0]
+
+    for metres in round_depths(near, far, width, extent):
+        x = round(_position(metres, near, far) * (width - 1))
+        area[thickness : thickness + em // 2, max(x - half_line, 0) : x + half_line + 1] = TEXT
+        label = depth_label(metres)
+        text_width = _text_size(label, scale)[0]
+        left = min(max(x - text_width // 2, 0), width - text_width)
+        _write(area, label, left, thickness + 2 * em, scale)
+
+
+def _vertical_bar(height: int, near: float, far: float, table: Rgb, scale: float) -> Rgb:
+    """Return a strip with the colours from near, at the bottom, to far; (height, even, 3)."""
+    em = _text_size("0", scale)[1]
     length = height - 3 * em
     depths = round_depths(near, far, length, lambda _: 2 * em)
-    widest = max((text_width(depth_label(metres), size) for metres in depths), default=0)
-    width = 2 * ((4 * em + widest) // 2)
-    strip = np.full((height, width, 3), PAPER, np.uint8)
-    levels = np.rint(np.linspace(0, 255, length)).astype(int)
+    widest = max((_text_size(depth_label(metres), scale)[0] for metres in depths), default=0)
+    strip = np.full((height, 2 * ((4 * em + widest) // 2), 3), BACKGROUND, np.uint8)
     top = (height - length) // 2
-    strip[top : top + length, em : 2 * em] = table[levels]
+    strip[top : top + length, em : 2 * em] = table[
+        np.rint(np.linspace(255, 0, length)).astype(int), np.newaxis
+    ]
     for metres in depths:
-        y = top + round((1.0 - _share(metres, near, far)) * (length - 1))
-        strip[y, 2 * em : 2 * em + em // 2] = WORDS
-        write(strip, depth_label(metres), 3 * em, y + em // 2, size, WORDS)
+        y = top + round((1.0 - _position(metres, near, far)) * (length - 1))
+        strip[y, 2 * em : 2 * em + em // 2] = TEXT
+        _write(strip, depth_label(metres), 3 * em, y + em // 2, scale)
     return strip
+
+
+def _text_size(text: str, scale: float) -> tuple[int, int]:
+    """Return width and height of a text in pixels; `scale` is that of OpenCV's font."""
+    (width, height), _ = cv2.getTextSize(text, FONT, scale, _stroke(scale))
+    return int(width), int(height)
+
+
+def _write(area: Rgb, text: str, x: int, y: int, scale: float) -> None:
+    """Write with the left end of the baseline at (x, y)."""
+    cv2.putText(area, text, (x, y), FONT, scale, TEXT, _stroke(scale), cv2.LINE_AA)
+
+
+def _stroke(scale: float) -> int:
+    return max(1, round(1.3 * scale))

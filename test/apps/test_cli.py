@@ -22,18 +22,18 @@ def run_bare(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_the_demo_says_what_to_install() -> None:
     done = run_bare("-m", "depth_estimation_ros.apps.demo", "--help")
     assert done.returncode == 1
-    assert "depth_estimation_demo needs rclpy, rich, rosbags, mcap: not installed" in done.stderr
+    assert "needs rclpy, rich, rosbags, mcap, matplotlib: not installed" in done.stderr
     assert "Source ROS 2" in done.stderr
-    assert "pip install rich rosbags mcap" in done.stderr
+    assert "pip install rich rosbags mcap matplotlib" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_the_replay_of_recordings_says_what_to_install_and_asks_for_no_ros() -> None:
     done = run_bare("-m", "depth_estimation_ros.apps.replay", "--help")
     assert done.returncode == 1
-    assert "replay needs rich, rosbags, mcap: not installed" in done.stderr
+    assert "replay needs rich, rosbags, mcap, matplotlib, jinja2: not installed" in done.stderr
     assert "ROS" not in done.stderr
-    assert "pip install rich rosbags mcap" in done.stderr
+    assert "pip install rich rosbags mcap matplotlib jinja2" in done.stderr
     assert "Traceback" not in done.stderr
 
 

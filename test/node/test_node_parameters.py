@@ -20,7 +20,7 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from depth_estimation_ros.geometry.camera_model import CameraModel
 from depth_estimation_ros.messages import decode_depth, decode_image
 from depth_estimation_ros.node.parameters import DEFAULTS, SPECS, Parameters, markdown_table
-from depth_estimation_ros.visualization import COLOR_MAPS, ColorSettings, colorize, with_legend
+from depth_estimation_ros.visualization import COLOR_MAPS, ColorSettings, add_legend, colorize
 
 TYPES = {
     bool: ParameterType.PARAMETER_BOOL,
@@ -267,7 +267,7 @@ def test_runtime_parameters_take_effect_on_the_next_frame(
 
     set_(color_map="spectral", color_min_depth=2.0, color_max_depth=8.0, color_legend=True)
     seen = decode_depth(next_frame())
-    picture = with_legend(colorize(seen, min_depth=2.0, max_depth=8.0), 2.0, 8.0)
+    picture = add_legend(colorize(seen, min_depth=2.0, max_depth=8.0), 2.0, 8.0)
     np.testing.assert_array_equal(decode_image(color[-1]), picture)
 
     set_(color_range="percentile", color_min_depth=0.0, color_max_depth=0.0, color_legend=False)

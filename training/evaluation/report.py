@@ -16,7 +16,7 @@ import numpy.typing as npt
 from depth_estimation_ros.engines.model_card import ModelCard
 from depth_estimation_ros.estimation import DepthEstimator
 from depth_estimation_ros.estimation.metrics import METRICS, median_ratio
-from depth_estimation_ros.visualization import PreviewRow, preview
+from depth_estimation_ros.visualization.figures import PreviewRow, render_sheet
 from training.data.crops import crop_mask
 from training.data.sample import SampleSet
 from training.evaluation.inputs import Subject
@@ -83,7 +83,7 @@ def draw_frames(
         return None
     width, _ = panel_size(*rows[0].rgb.shape[:2])
     nearest = 1.0 if result.cap_m > 20.0 else 0.0  # metres; outdoors little is nearer
-    return preview(rows, max_depth=result.cap_m, min_depth=nearest, panel_width=width)
+    return render_sheet(rows, max_depth=result.cap_m, min_depth=nearest, panel_width=width)
 
 
 def panel_size(height: int, width: int) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
 from depth_estimation_ros.errors import ParameterError
-from depth_estimation_ros.visualization import PreviewRow, preview
+from depth_estimation_ros.visualization.figures import PreviewRow, render_sheet
 from training.data.order import evenly_spaced
 from training.trainer.run_folder import BEST, LAST
 
@@ -111,7 +111,7 @@ class PredictionImages(Callback):
         if trainer.sanity_checking or not rows:
             return
         head = module.network.head
-        sheet = preview(rows, max_depth=head.max_depth, min_depth=max(head.min_depth, 0.0))
+        sheet = render_sheet(rows, max_depth=head.max_depth, min_depth=max(head.min_depth, 0.0))
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
                 step = trainer.global_step

@@ -26,7 +26,7 @@ from depth_estimation_ros.estimation.metrics import (
     match_stamps,
     sample_nearest,
 )
-from depth_estimation_ros.visualization import PreviewRow, cloud_picture, preview
+from depth_estimation_ros.visualization.figures import PreviewRow, render_cloud, render_sheet
 
 ROWS = 5  # of the preview
 
@@ -132,11 +132,11 @@ def write_pictures(
     written = []
     if rows:
         near, far = _shown_range(rows, max_depth)
-        _write(directory / "preview.png", preview(rows, min_depth=near, max_depth=far))
+        _write(directory / "preview.png", render_sheet(rows, min_depth=near, max_depth=far))
         written.append("preview.png")
     cloud = recording.cloud_at(chosen[len(chosen) // 2])
     if cloud is not None:
-        _write(directory / "cloud.png", cloud_picture(*cloud))
+        _write(directory / "cloud.png", render_cloud(*cloud))
         written.append("cloud.png")
     return written
 

@@ -12,7 +12,7 @@ from depth_estimation_ros.apps.estimate_depth.lens import Lens
 from depth_estimation_ros.errors import MediaError
 from depth_estimation_ros.estimation import Depth, DepthEstimator, Rgb, resize_image
 from depth_estimation_ros.media.images import Media, MediaFrame, evenly_spaced
-from depth_estimation_ros.visualization import ColorScale, colorize, with_legend
+from depth_estimation_ros.visualization import ColorScale, add_legend, colorize
 
 SAMPLES = 12  # frames of a run that its range of colours is taken from
 SAMPLE_SIZE = (160, 120)
@@ -38,7 +38,7 @@ class Looks:
         """Colours (H, W', 3) of a depth (H, W) with the legend beside, and its ends in metres."""
         near, far = self.scale.range_for(depth, stamp_ns)
         colors = colorize(depth, min_depth=near, max_depth=far, color_map=self.color_map)
-        return with_legend(colors, near, far, self.color_map, place="beside"), near, far
+        return add_legend(colors, near, far, self.color_map, place="right"), near, far
 
 
 def side_by_side(rgb: Rgb, colors: Rgb) -> Rgb:

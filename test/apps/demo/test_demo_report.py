@@ -20,7 +20,7 @@ from depth_estimation_ros.apps.demo.recording import Recording
 from depth_estimation_ros.apps.demo.session import DemoOptions, Outcome
 from depth_estimation_ros.apps.demo.sources import Source, SourceOptions
 from depth_estimation_ros.engines.model_card import ModelCard
-from depth_estimation_ros.visualization import PreviewRow
+from depth_estimation_ros.visualization.figures import PreviewRow
 
 FRAMES = 3
 TIMES = recordings.stamps(FRAMES)

@@ -24,7 +24,7 @@ from rich.table import Table
 from depth_estimation_ros.errors import CalibrationError, ParameterError
 from depth_estimation_ros.estimation import DepthEstimator, EstimatorSettings
 from depth_estimation_ros.geometry.camera_model import deproject
-from depth_estimation_ros.visualization import cloud_picture
+from depth_estimation_ros.visualization.figures import render_cloud
 from training.data.layouts import LAYOUTS, open_dataset
 from training.evaluation.inputs import add_model_arguments, model_sha256, open_model, parse_options
 from training.evaluation.tables import (
@@ -226,7 +226,7 @@ def side_by_side(
     panels = []
     for title, depth in shown.items():
         cloud = deproject(depth, view.camera.rays())
-        panel = cloud_picture(cloud, view.rgb, yaw_deg=55.0, pitch_deg=18.0, **_SIZE)
+        panel = render_cloud(cloud, view.rgb, yaw_deg=55.0, pitch_deg=18.0, **_SIZE)
         font, white = cv2.FONT_HERSHEY_SIMPLEX, (235, 235, 235)
         panels.append(cv2.putText(panel, title, (16, 30), font, 0.7, white, 1, cv2.LINE_AA))
     return np.asarray(np.hstack(panels), np.uint8)

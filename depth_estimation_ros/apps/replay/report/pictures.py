@@ -9,7 +9,8 @@ import numpy as np
 
 from depth_estimation_ros.apps.replay.report.footage import Depth, Picture, Sample
 from depth_estimation_ros.apps.replay.report.markup import Markup, element
-from depth_estimation_ros.visualization import cloud_picture, colorize, colorize_error, with_legend
+from depth_estimation_ros.visualization import add_legend, colorize, colorize_error
+from depth_estimation_ros.visualization.figures import render_cloud
 
 PANEL_WIDTH = 360
 CLOUD_SIZE = (540, 360)
@@ -66,12 +67,12 @@ def camera_panel(rgb: Picture) -> Picture:
 def depth_panel(depth: Depth, near: float, far: float, color_map: str) -> Picture:
     """Depth in colours from near to far (metres), with a legend."""
     colors = colorize(_fitted(depth), min_depth=near, max_depth=far, color_map=color_map)
-    return with_legend(colors, near, far, color_map)
+    return add_legend(colors, near, far, color_map)
 
 
 def error_panel(depth: Depth, truth: Depth, largest: float) -> Picture:
     """Relative error in colours: blue too near, white right, red too far, grey unknown."""
-    return colorize_error(_fitted(depth), _fitted(truth), largest=largest)
+    return colorize_error(_fitted(depth), _fitted(truth))
 
 
 def cloud_panel(sample: Sample) -> Picture | None:
@@ -81,7 +82,7 @@ def cloud_panel(sample: Sample) -> Picture | None:
     points, rgb = sample.cloud
     if points.shape[0] == 1:
         points, rgb = points[0], rgb[0]  # not organised
-    return cloud_picture(points, rgb, width=CLOUD_SIZE[0], height=CLOUD_SIZE[1])
+    return render_cloud(points, rgb, width=CLOUD_SIZE[0], height=CLOUD_SIZE[1])
 
 
 def _panel_size(shape: tuple[int, ...]) -> tuple[int, int]:

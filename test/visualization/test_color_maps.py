@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from depth_estimation_ros.errors import ParameterError
-from depth_estimation_ros.visualization import COLOR_MAPS, DEFAULT_COLOR_MAP
-from depth_estimation_ros.visualization.color_maps import color_table
+from depth_estimation_ros.visualization.colorize import COLOR_MAPS, DEFAULT_COLOR_MAP, color_table
 
 FALLING = ("viridis", "plasma", "magma", "inferno", "cividis", "gray")
 BOTH_ENDS_DARK = ("spectral", "turbo")
@@ -53,7 +52,7 @@ def unevenness(color_map: str) -> float:
     return float(lengths.max() / lengths.min())
 
 
-def test_the_default_has_the_most_even_steps() -> None:
+def test_default_map_has_the_most_even_steps() -> None:
     assert DEFAULT_COLOR_MAP == "spectral"
     assert unevenness("spectral") < 1.2
     assert all(unevenness("spectral") < unevenness(other) for other in COLOR_MAPS[1:])
@@ -61,11 +60,11 @@ def test_the_default_has_the_most_even_steps() -> None:
 
 
 @pytest.mark.parametrize("color_map", FALLING)
-def test_the_uniform_maps_are_even(color_map: str) -> None:
+def test_uniform_maps_are_even(color_map: str) -> None:
     assert unevenness(color_map) < 1.8
 
 
-def test_the_default_tells_more_depths_apart_than_any_other_even_map() -> None:
+def test_default_separates_most_depths_of_even_maps() -> None:
     total = {
         name: float(np.linalg.norm(np.diff(oklab(name), axis=0), axis=1).sum())
         for name in COLOR_MAPS
@@ -92,7 +91,7 @@ def test_lightness_rises_to_one_crest_and_falls(color_map: str) -> None:
     assert np.diff(lightness[crest:]).max() < 0.5
 
 
-def test_the_crest_of_the_default_draws_no_line() -> None:
+def test_default_map_has_no_corner() -> None:
     """No corner at an anchor: the direction of the curve turns little from entry to entry."""
     lab = oklab("spectral")
     directions = lab[8:] - lab[:-8]
@@ -101,14 +100,14 @@ def test_the_crest_of_the_default_draws_no_line() -> None:
     assert turns.max() < 10.0
 
 
-def test_nothing_in_the_default_looks_like_unknown() -> None:
+def test_default_map_is_far_from_black() -> None:
     from_black = {name: np.linalg.norm(cielab(name), axis=1).min() for name in COLOR_MAPS}
     assert from_black["spectral"] > 60.0
     assert from_black["turbo"] < 35.0
     assert from_black["inferno"] < 5.0
 
 
-def test_a_table_is_of_256_colours_far_first() -> None:
+def test_table_has_256_colours_far_first() -> None:
     table = color_table("spectral")
     assert table.shape == (256, 1, 3)
     assert table.dtype == np.uint8
@@ -118,6 +117,6 @@ def test_a_table_is_of_256_colours_far_first() -> None:
     assert near[0] > near[2] + 50  # crimson
 
 
-def test_an_unknown_map_is_refused_with_those_there_are() -> None:
+def test_unknown_map_is_refused() -> None:
     with pytest.raises(ParameterError, match=r"'jet'.*spectral, turbo, viridis"):
         color_table("jet")

@@ -1,4 +1,4 @@
-"""The legend in metres over, or beside, a picture of depth."""
+"""The legend in metres on, or right of, a depth image."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ import numpy as np
 import pytest
 
 from depth_estimation_ros.errors import ParameterError
-from depth_estimation_ros.visualization import with_legend
-from depth_estimation_ros.visualization.color_maps import color_table
-from depth_estimation_ros.visualization.drawing import text_height, text_width
-from depth_estimation_ros.visualization.legend import depth_label, round_depths
+from depth_estimation_ros.visualization.colorize import color_table
+from depth_estimation_ros.visualization.legend import add_legend, depth_label, round_depths
 
 SIZES = [(240, 320), (480, 640), (1080, 1920), (640, 360)]
 
@@ -35,12 +33,12 @@ def test_ticks_are_round(near: float, far: float, expected: list[float]) -> None
     assert ticks(near, far) == pytest.approx(expected)
 
 
-def test_a_longer_scale_has_more_ticks_but_at_most_ten() -> None:
+def test_longer_scale_has_up_to_ten_ticks() -> None:
     assert len(ticks(0.3, 10.0, 120)) < len(ticks(0.3, 10.0, 300)) < len(ticks(0.3, 10.0, 2000))
     assert len(ticks(0.3, 10.0, 9000)) <= 10
 
 
-def test_there_are_two_ticks_at_least_wherever_a_range_of_colours_lies() -> None:
+def test_every_range_has_two_ticks() -> None:
     for near, ratio in itertools.product(np.geomspace(0.1, 100.0, 61), (1.25, 1.6, 3.0, 30.0)):
         assert len(ticks(near, near * ratio)) >= 2, (near, ratio)
 
@@ -55,11 +53,11 @@ def test_labels_do_not_touch() -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_over_the_bottom_the_picture_keeps_its_size_and_its_upper_part(size) -> None:
-    picture = np.full((*size, 3), 200, np.uint8)
-    drawn = with_legend(picture, 0.3, 10.0)
-    assert drawn.shape == picture.shape
-    assert (picture == 200).all()
+def test_bottom_legend_keeps_size_and_upper_part(size) -> None:
+    image = np.full((*size, 3), 200, np.uint8)
+    drawn = add_legend(image, 0.3, 10.0)
+    assert drawn.shape == image.shape
+    assert (image == 200).all()
     changed = np.flatnonzero((drawn != 200).any(axis=(1, 2)))
     assert changed[-1] == size[0] - 1
     assert 0.05 < len(changed) / size[0] < 0.17
@@ -67,8 +65,8 @@ def test_over_the_bottom_the_picture_keeps_its_size_and_its_upper_part(size) -> 
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("color_map", ["spectral", "viridis"])
-def test_the_bar_has_the_colours_from_near_to_far(size, color_map: str) -> None:
-    drawn = with_legend(np.zeros((*size, 3), np.uint8), 0.3, 10.0, color_map)
+def test_bar_goes_from_near_to_far(size, color_map: str) -> None:
+    drawn = add_legend(np.zeros((*size, 3), np.uint8), 0.3, 10.0, color_map)
     table = color_table(color_map)[::-1, 0]
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
         wanted = table[round(share * 255)].astype(int)
@@ -78,8 +76,8 @@ def test_the_bar_has_the_colours_from_near_to_far(size, color_map: str) -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_letters_are_at_least_eight_pixels_high_and_grow_with_the_picture(size) -> None:
-    drawn = with_legend(np.zeros((*size, 3), np.uint8), 0.3, 10.0, "gray")
+def test_text_is_readable_and_grows(size) -> None:
+    drawn = add_legend(np.zeros((*size, 3), np.uint8), 0.3, 10.0, "gray")
     band = drawn[drawn.shape[0] - drawn.shape[0] // 6 :]
     white = np.flatnonzero((band[-round(0.09 * min(size)) :, :, :] > 230).all(axis=-1).any(axis=1))
     height = white[-1] - white[0] + 1
@@ -95,9 +93,9 @@ def luminance(rgb: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("background", [0, 128, 255])
-@pytest.mark.parametrize("place", ["bottom", "beside"])
-def test_words_stand_out_on_any_picture(background: int, place) -> None:
-    drawn = with_legend(np.full((480, 640, 3), background, np.uint8), 0.3, 10.0, place=place)
+@pytest.mark.parametrize("place", ["bottom", "right"])
+def test_text_has_contrast_on_any_image(background: int, place) -> None:
+    drawn = add_legend(np.full((480, 640, 3), background, np.uint8), 0.3, 10.0, place=place)
     paper = drawn[-1, -1]  # a corner of the legend, without a word
     contrast = 1.05 / (luminance(paper) + 0.05)
     assert (drawn == 255).all(axis=-1).any()
@@ -105,10 +103,10 @@ def test_words_stand_out_on_any_picture(background: int, place) -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_beside_the_picture_stays_whole_and_the_width_even(size) -> None:
-    picture = np.full((*size, 3), 200, np.uint8)
-    drawn = with_legend(picture, 0.3, 10.0, place="beside")
-    np.testing.assert_array_equal(drawn[:, : size[1]], picture)
+def test_right_legend_keeps_image_and_even_width(size) -> None:
+    image = np.full((*size, 3), 200, np.uint8)
+    drawn = add_legend(image, 0.3, 10.0, place="right")
+    np.testing.assert_array_equal(drawn[:, : size[1]], image)
     assert drawn.shape[0] == size[0]
     assert drawn.shape[1] % 2 == 0
     assert 0.05 < drawn.shape[1] / size[1] - 1.0 < 0.3
@@ -119,19 +117,14 @@ def test_beside_the_picture_stays_whole_and_the_width_even(size) -> None:
     assert near.argmin() > 0.8 * size[0]  # near is below, as a floor is
 
 
-def test_a_picture_too_small_to_read_stays_as_it_is() -> None:
-    picture = np.full((40, 60, 3), 9, np.uint8)
-    np.testing.assert_array_equal(with_legend(picture, 0.3, 10.0), picture)
+def test_small_image_gets_no_legend() -> None:
+    image = np.full((40, 60, 3), 9, np.uint8)
+    np.testing.assert_array_equal(add_legend(image, 0.3, 10.0), image)
 
 
-def test_a_legend_that_cannot_be_is_refused() -> None:
-    picture = np.zeros((48, 96, 3), np.uint8)
+def test_invalid_legend_is_refused() -> None:
+    image = np.zeros((48, 96, 3), np.uint8)
     with pytest.raises(ParameterError):
-        with_legend(picture, 3.0, 2.0)
+        add_legend(image, 3.0, 2.0)
     with pytest.raises(ParameterError):
-        with_legend(picture, 1.0, 2.0, "jet")
-
-
-def test_text_grows_with_its_size() -> None:
-    assert text_width("10 m", 1.0) > 1.5 * text_width("10 m", 0.5)
-    assert text_height(1.0) > 1.5 * text_height(0.5)
+        add_legend(image, 1.0, 2.0, "jet")

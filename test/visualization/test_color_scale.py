@@ -21,17 +21,17 @@ def room(near: float = 1.0, far: float = 4.0, size: tuple[int, int] = (120, 160)
     return line.reshape(size).astype(np.float32)
 
 
-def test_a_fixed_range_stays_whatever_is_in_view() -> None:
+def test_fixed_range_ignores_the_view() -> None:
     scale = ColorScale.fixed(0.5, 8.0)
     assert scale.range_for(room(), 0) == (0.5, 8.0)
     assert scale.range_for(room(0.1, 90.0), 1) == (0.5, 8.0)
 
 
-def test_a_fixed_near_end_of_zero_is_that_of_colorize() -> None:
+def test_near_end_zero_is_the_default() -> None:
     assert ColorScale.fixed(0.0, 10.0).range_for(room(), 0) == (0.3, 10.0)
 
 
-def test_the_first_frame_has_its_own_percentiles() -> None:
+def test_first_frame_has_its_own_percentiles() -> None:
     near, far = ColorScale.percentiles(10.0, 90.0).range_for(room(1.0, 100.0), 5 * SECOND)
     assert near == pytest.approx(10**0.2, rel=0.01)
     assert far == pytest.approx(10**1.8, rel=0.01)
@@ -46,7 +46,7 @@ def test_only_known_depths_count() -> None:
     assert measured == pytest.approx(expected, rel=1e-3)
 
 
-def test_percentiles_of_a_large_picture_are_those_of_all_pixels_within_one_percent() -> None:
+def test_sampled_percentiles_are_within_one_percent() -> None:
     depth = np.random.default_rng(3).permutation(room(0.7, 9.0, (1080, 1920)).ravel())
     depth = depth.reshape(1080, 1920)
     measured = ColorScale.percentiles().range_for(depth, 0)
@@ -63,21 +63,21 @@ def range_after(seconds: float, first: np.ndarray, then: np.ndarray) -> tuple[fl
     return ends
 
 
-def test_after_one_time_constant_59_percent_of_a_narrower_scene_are_in_the_range() -> None:
+def test_range_narrows_59_percent_per_time_constant() -> None:
     near, far = range_after(1.0, room(1.0, 16.0), room(2.0, 8.0))
     share = 1.0 - 3.0 * math.exp(-2.0)
     assert math.log2(near) == pytest.approx(share, abs=0.01)
     assert math.log2(16.0 / far) == pytest.approx(share, abs=0.01)
 
 
-def test_the_range_widens_four_times_as_fast() -> None:
+def test_range_widens_four_times_as_fast() -> None:
     near, far = range_after(0.25, room(2.0, 8.0), room(1.0, 16.0))
     share = 1.0 - 3.0 * math.exp(-2.0)
     assert math.log2(2.0 / near) == pytest.approx(share, abs=0.02)
     assert math.log2(far / 8.0) == pytest.approx(share, abs=0.02)
 
 
-def test_the_way_there_hardly_depends_on_the_frame_rate() -> None:
+def test_filter_hardly_depends_on_frame_rate() -> None:
     ends = []
     for rate in (5, 60):
         scale = ColorScale.percentiles()
@@ -133,7 +133,7 @@ def test_one_outlier_frame_does_not_flicker() -> None:
     assert smooth.max() <= 3
 
 
-def test_the_colours_of_the_real_sequence_do_not_flicker(shared_data) -> None:
+def test_real_sequence_does_not_flicker(shared_data) -> None:
     paths = sorted(shared_data("tum_fr1_rpy_sequence").rglob("*.png"))
     frames = [
         cv2.imread(str(path), cv2.IMREAD_UNCHANGED).astype(np.float32) / 1000.0 for path in paths
@@ -147,26 +147,26 @@ def test_the_colours_of_the_real_sequence_do_not_flicker(shared_data) -> None:
 
 
 @pytest.mark.parametrize("stamp", [-SECOND // 10, 3 * SECOND])
-def test_a_jump_back_and_a_long_gap_start_anew(stamp: int) -> None:
+def test_jump_back_or_long_gap_resets(stamp: int) -> None:
     scale = ColorScale.percentiles(0.0, 100.0, 1.0)
     scale.range_for(room(1.0, 4.0), 0)
     assert scale.range_for(room(10.0, 80.0), stamp) == pytest.approx((10.0, 80.0), rel=1e-3)
 
 
-def test_a_frame_that_another_one_overtook_resets_nothing() -> None:
+def test_overtaken_frame_resets_nothing() -> None:
     scale = ColorScale.percentiles(0.0, 100.0, 1.0)
     before = scale.range_for(room(1.0, 4.0), SECOND)
     assert scale.range_for(room(10.0, 80.0), SECOND - FRAME) == pytest.approx(before)
 
 
-def test_reset_starts_anew() -> None:
+def test_reset_forgets_frames() -> None:
     scale = ColorScale.percentiles(0.0, 100.0)
     scale.range_for(room(1.0, 4.0), 0)
     scale.reset()
     assert scale.range_for(room(10.0, 80.0), FRAME) == pytest.approx((10.0, 80.0), rel=1e-3)
 
 
-def test_a_frame_without_depth_changes_nothing() -> None:
+def test_frame_without_depth_changes_nothing() -> None:
     scale = ColorScale.percentiles()
     before = scale.range_for(room(), 0)
     unknown = np.full((4, 4), np.nan, np.float32)
@@ -175,13 +175,13 @@ def test_a_frame_without_depth_changes_nothing() -> None:
     assert 0 < near < far
 
 
-def test_a_wall_does_not_fill_all_colours_with_its_noise() -> None:
+def test_flat_wall_keeps_a_minimum_range() -> None:
     near, far = ColorScale.percentiles().range_for(np.full((9, 9), 2.0, np.float32), 0)
     assert far / near == pytest.approx(1.25)
     assert math.sqrt(near * far) == pytest.approx(2.0)
 
 
-def test_the_range_keeps_within_its_limits() -> None:
+def test_range_keeps_within_its_limits() -> None:
     scale = ColorScale.percentiles(0.0, 100.0, nearest=0.5, farthest=10.0)
     assert scale.range_for(room(0.1, 80.0), 0) == (0.5, 10.0)
     scale.reset()
@@ -197,11 +197,11 @@ def test_the_range_keeps_within_its_limits() -> None:
         {"nearest": 3.0, "farthest": 2.0},
     ],
 )
-def test_percentiles_that_cannot_be_are_refused(arguments: dict) -> None:
+def test_invalid_percentiles_are_refused(arguments: dict) -> None:
     with pytest.raises(ParameterError, match="percentiles"):
         ColorScale.percentiles(**arguments)
 
 
-def test_a_fixed_range_that_cannot_be_is_refused() -> None:
+def test_invalid_fixed_range_is_refused() -> None:
     with pytest.raises(ParameterError):
         ColorScale.fixed(3.0, 2.0)
