@@ -24,7 +24,7 @@ class Looks:
 
     Attributes:
         scale: gives the depths at the ends of the colours.
-        color_map: one of `render.COLOR_MAPS`.
+        color_map: one of `COLOR_MAPS`.
         why: where the range comes from, in words.
         limits: metres at the ends of the colours, if they are the same for all frames.
     """

@@ -158,7 +158,7 @@ def test_an_image_that_the_recorder_missed_costs_its_row_of_the_preview(
         assert written == (["preview.png"] if images else [])
         if images:
             heights.append(len(cv2.imread(str(tmp_path / f"{name}_out" / "preview.png"))))
-    row = 320 * recordings.HEIGHT // recordings.WIDTH + 24 + 8  # panel, caption, gap
+    row = 320 * recordings.HEIGHT // recordings.WIDTH + 30 + 8  # panel, caption, gap
     assert heights[0] - heights[1] == row
 
 
