@@ -88,7 +88,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _measure(args: argparse.Namespace, folder: Path, console: Console) -> list[str]:
-    from depth_estimation_ros.apps.demo.environment import environment
+    from depth_estimation_ros.apps.demo.session import environment
     from depth_estimation_ros.utils.memory import keep_freed_memory
 
     # A graph of its own, before DDS starts here and in the nodes.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from depth_estimation_ros.apps.demo.environment import environment
+from depth_estimation_ros.apps.demo.session import environment
 from depth_estimation_ros.node.environment import fastdds_environment, localhost_environment
 
 NAMES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from depth_estimation_ros.apps.build_engine.calibration_images import network_batch
 from depth_estimation_ros.apps.build_engine.pictures import own_pictures
-from depth_estimation_ros.apps.demo.open_source import BUNDLED_BAG
+from depth_estimation_ros.apps.demo.sources import BUNDLED_BAG
 from depth_estimation_ros.engines.precision.graph import load
 from depth_estimation_ros.engines.precision.quantize import to_int8
 from depth_estimation_ros.engines.tensorrt.api import find_tensorrt

@@ -61,7 +61,7 @@ def main() -> int:
 
 
 def _run(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    from depth_estimation_ros.apps.demo.environment import environment
+    from depth_estimation_ros.apps.demo.session import environment
 
     os.environ.update(environment(None, folder))  # before DDS starts, here and in the others
 

@@ -16,9 +16,8 @@ from rich.table import Table
 
 from depth_estimation_ros.apps.arguments import CommandParser, number
 from depth_estimation_ros.apps.demo import report, session
-from depth_estimation_ros.apps.demo.open_source import open_source
-from depth_estimation_ros.apps.demo.recording import Recording
-from depth_estimation_ros.apps.demo.sources import Source, SourceOptions
+from depth_estimation_ros.apps.demo.report import Recording
+from depth_estimation_ros.apps.demo.sources import Source, SourceOptions, open_source
 from depth_estimation_ros.errors import DepthEstimationError
 
 console = Console(highlight=False)
@@ -66,7 +65,7 @@ def _run(options: session.DemoOptions, source: Source, output: Path) -> int:
         card = report.model_card(options.model)
         with console.status("measuring"), Recording.open(work / "bag", source.transport) as bag:
             summary = report.summarize(bag, source, options, outcome, card)
-            written = report.write_pictures(bag, source, card.output.max_depth, work)
+            written = report.write_images(bag, source, card.output.max_depth, work)
         (work / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
         work.chmod(0o755)
         if output.exists():
@@ -133,10 +132,10 @@ def _show(summary: dict[str, Any], output: Path, written: list[str]) -> None:
         f"Numbers: {output}/summary.json   Recording: {output}/bag (rosbag2, mcap)", soft_wrap=True
     )
     console.print(
-        "\nYour own pictures next:\n"
+        "\nYour own images next:\n"
         "  make demo INPUT=/path/to/a/rosbag2       also .mcap, .db3, or a .bag of ROS 1\n"
         "  make demo INPUT=video.mp4 ARGS='--hfov 70'\n"
-        "  make demo INPUT=picture.jpg ARGS='--hfov 70'\n"
+        "  make demo INPUT=image.jpg ARGS='--hfov 70'\n"
         "  make demo INPUT=/dev/video0              a camera of this machine\n"
         "On a robot, with the package built in a sourced workspace:\n"
         "  ros2 launch depth_estimation_ros depth_estimation.launch.py camera:=/camera rviz:=true "
@@ -149,8 +148,8 @@ def _show(summary: dict[str, Any], output: Path, written: list[str]) -> None:
 def _arguments(argv: list[str] | None) -> tuple[session.DemoOptions, Path]:
     parser = CommandParser(
         prog="depth_estimation_demo",
-        description="Plays a recording, video, picture or camera through the real node over DDS, "
-        "and leaves the recorded depth and clouds, pictures and numbers.",
+        description="Play a recording, video, image or camera through the real node over DDS, "
+        "and leave the recorded depth and clouds, images and numbers.",
         epilog="exit status: 0 every frame came back as depth; 1 one did not, or an error; 130 "
         "interrupted.",
     )
@@ -158,7 +157,7 @@ def _arguments(argv: list[str] | None) -> tuple[session.DemoOptions, Path]:
         "--input",
         default="",
         metavar="WHAT",
-        help="rosbag2 directory, .mcap, .db3, .bag (ROS 1), video file, picture, or number or "
+        help="rosbag2 directory, .mcap, .db3, .bag (ROS 1), video file, image, or number or "
         "device of a camera (default: the recording that comes with the package)",
     )
     parser.add_argument("--image-topic", default="", help="of the bag; needed if it has several")
@@ -171,7 +170,7 @@ def _arguments(argv: list[str] | None) -> tuple[session.DemoOptions, Path]:
         type=number(float, 1, 179),
         default=0.0,
         metavar="DEG",
-        help="horizontal field of view: gives pictures without a CameraInfo one",
+        help="horizontal field of view: for images without a CameraInfo",
     )
     parser.add_argument(
         "--frames",

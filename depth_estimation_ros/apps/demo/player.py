@@ -22,10 +22,9 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from depth_estimation_ros.apps.demo import topics
-from depth_estimation_ros.apps.demo.events import emit
-from depth_estimation_ros.apps.demo.open_source import open_source
-from depth_estimation_ros.apps.demo.sources import Frame, Source, SourceOptions
+from depth_estimation_ros.apps.demo import graph
+from depth_estimation_ros.apps.demo.graph import emit
+from depth_estimation_ros.apps.demo.sources import Frame, Source, SourceOptions, open_source
 from depth_estimation_ros.bags import stamp_of
 from depth_estimation_ros.errors import BagError, DepthEstimationError
 
@@ -49,17 +48,17 @@ class Player(Node):
     def __init__(self, transport: str, frame_timeout: float) -> None:
         super().__init__("demo_player")
         message = CompressedImage if transport == "compressed" else Image
-        topic, _ = topics.IMAGES[transport]
+        topic, _ = graph.IMAGES[transport]
         self._image = self.create_publisher(message, topic, RELIABLE)
-        self._camera_info = self.create_publisher(CameraInfo, topics.CAMERA_INFO, RELIABLE)
+        self._camera_info = self.create_publisher(CameraInfo, graph.CAMERA_INFO, RELIABLE)
         self._frame_timeout = frame_timeout
         self._answered: set[int] = set()
         self._drops = 0
         self._playing = self._stopping = False
         self._subscriptions_kept = [
-            self.create_subscription(Image, topics.DEPTH, self._on_depth, RELIABLE, raw=True),
+            self.create_subscription(Image, graph.DEPTH, self._on_depth, RELIABLE, raw=True),
             self.create_subscription(
-                DiagnosticArray, topics.DIAGNOSTICS, self._on_diagnostics, RELIABLE
+                DiagnosticArray, graph.DIAGNOSTICS, self._on_diagnostics, RELIABLE
             ),
         ]
 
@@ -69,7 +68,7 @@ class Player(Node):
         Raises:
             DepthEstimationError: it does not come up.
         """
-        service: Any = self.create_client(ChangeState, f"{topics.NODE}/change_state")
+        service: Any = self.create_client(ChangeState, f"{graph.NODE}/change_state")
         if not service.wait_for_service(START_TIMEOUT_S):
             raise DepthEstimationError(f"The node did not appear within {START_TIMEOUT_S:g} s")
         for transition, name in (
@@ -86,7 +85,7 @@ class Player(Node):
         everyone = self._until(
             lambda: (
                 self._image.get_subscription_count() >= 2
-                and self.count_subscribers(topics.DEPTH) >= 2
+                and self.count_subscribers(graph.DEPTH) >= 2
             ),
             START_TIMEOUT_S,
         )
@@ -98,7 +97,7 @@ class Player(Node):
             )
 
     def play(self, source: Source) -> None:
-        """Send every frame of the source, and say what became of each."""
+        """Send every frame of the source, and report the answer to each."""
         self._playing = True
         began = first_stamp = silent = 0
         index = -1
@@ -164,7 +163,7 @@ class Player(Node):
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
-            if status.name == f"{topics.NODE}: depth":
+            if status.name == f"{graph.NODE}: depth":
                 values = {pair.key: pair.value for pair in status.values}
                 self._drops = sum(int(values.get(name, 0)) for name in DROPS)
 

@@ -17,7 +17,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Writer
 
-from depth_estimation_ros.apps.demo.events import emit
+from depth_estimation_ros.apps.demo.graph import emit
 from depth_estimation_ros.bags import STORE, bag_writer, stamp_of
 
 # As long as the disk is slower than the camera for a moment, messages wait here.
@@ -58,7 +58,7 @@ class Recorder(Node):
 
 
 def message_class(name: str) -> Any:
-    """The class of a message type such as sensor_msgs/msg/Image."""
+    """Return the class of a message type such as sensor_msgs/msg/Image."""
     package, _, message = name.split("/")
     return getattr(import_module(f"{package}.msg"), message)
 

@@ -1,4 +1,4 @@
-"""What the demo leaves to look at: numbers, a sheet of pictures, and a cloud."""
+"""Read the recorded run back; write its numbers and images."""
 
 from __future__ import annotations
 
@@ -6,17 +6,20 @@ import math
 import os
 import platform
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+from rosbags.highlevel import AnyReader
 
-from depth_estimation_ros.apps.demo.environment import ros_name
-from depth_estimation_ros.apps.demo.recording import Recording
-from depth_estimation_ros.apps.demo.session import DemoOptions, Outcome
+from depth_estimation_ros import messages
+from depth_estimation_ros.apps.demo import graph
+from depth_estimation_ros.apps.demo.session import DemoOptions, Outcome, ros_name
 from depth_estimation_ros.apps.demo.sources import Source
+from depth_estimation_ros.bags import stamp_of
 from depth_estimation_ros.engines import open_engine, resolve_model
 from depth_estimation_ros.engines.model_card import ModelCard
 from depth_estimation_ros.estimation import metrics
@@ -28,13 +31,80 @@ from depth_estimation_ros.estimation.metrics import (
 )
 from depth_estimation_ros.visualization.figures import PreviewRow, render_cloud, render_sheet
 
+Depth = npt.NDArray[np.float32]
+Image = npt.NDArray[np.uint8]
+
+
+class Recording:
+    """The recorded bag, open for reading. Every message lies at the stamp of its image (ns)."""
+
+    def __init__(self, reader: AnyReader, transport: str) -> None:
+        self._reader = reader
+        self._transport = transport
+
+    @classmethod
+    @contextmanager
+    def open(cls, bag: Path, transport: str) -> Iterator[Recording]:
+        """Args: bag: rosbag2 directory; transport: raw or compressed, of the images in it."""
+        with AnyReader([bag]) as reader:
+            yield cls(reader, transport)
+
+    def depth_stamps(self) -> list[int]:
+        """Return stamps of the depth images, in order."""
+        return [stamp_of(raw) for _, _, raw in self._raw(graph.DEPTH)]
+
+    def depths(self) -> Iterator[tuple[int, Depth]]:
+        """Yield stamps and depth images (H, W) in metres."""
+        for connection, _, raw in self._raw(graph.DEPTH):
+            message = self._reader.deserialize(raw, connection.msgtype)
+            yield stamp_of(raw), messages.decode_depth(message)
+
+    def depth_at(self, stamp: int) -> Depth:
+        """Return the depth image (H, W) in metres with this stamp."""
+        return messages.decode_depth(self._at(graph.DEPTH, stamp))
+
+    def image_at(self, stamp: int) -> Image | None:
+        """The camera image (H, W, 3) uint8 RGB with this stamp; None if it was not recorded."""
+        message = self._at(graph.IMAGES[self._transport][0], stamp)
+        if message is None:
+            return None
+        if self._transport == "compressed":
+            return messages.decode_compressed(message)
+        return messages.decode_image(message)
+
+    def cloud_at(self, stamp: int) -> tuple[Depth, Image] | None:
+        """Return points (H, W, 3) in metres and their colours; None if there is no such cloud."""
+        message = self._at(graph.POINTS, stamp)
+        return None if message is None else messages.read_points(message)
+
+    def diagnostics(self) -> dict[str, str]:
+        """Return what the node said last of itself."""
+        values: dict[str, str] = {}
+        for connection, _, raw in self._raw(graph.DIAGNOSTICS):
+            message: Any = self._reader.deserialize(raw, connection.msgtype)
+            for status in message.status:
+                if status.name == f"{graph.NODE}: depth":
+                    values = {pair.key: pair.value for pair in status.values}
+        return values
+
+    def _raw(self, topic: str, start: int | None = None, stop: int | None = None) -> Iterator[Any]:
+        connections = [c for c in self._reader.connections if c.topic == topic]
+        if connections:  # none would mean all of them
+            yield from self._reader.messages(connections, start=start, stop=stop)
+
+    def _at(self, topic: str, stamp: int) -> Any:
+        for connection, _, raw in self._raw(topic, stamp, stamp + 1):
+            return self._reader.deserialize(raw, connection.msgtype)
+        return None
+
+
 ROWS = 5  # of the preview
 
 Depth = npt.NDArray[np.float32]
 
 
 def model_card(model: str) -> ModelCard:
-    """The card of a bundled model or an ONNX file."""
+    """Return the card of a bundled model or an ONNX file."""
     engine = open_engine(resolve_model(model))
     try:
         return engine.card
@@ -45,7 +115,7 @@ def model_card(model: str) -> ModelCard:
 def summarize(
     recording: Recording, source: Source, options: DemoOptions, outcome: Outcome, card: ModelCard
 ) -> dict[str, Any]:
-    """All numbers of a run, as they go into summary.json. What is not known is None."""
+    """Return all numbers of a run, as they go into summary.json. What is not known is None."""
     diagnostics = recording.diagnostics()
     frames_in, frames_out = len(outcome.answers), len(recording.depth_stamps())
     return {
@@ -106,7 +176,7 @@ def accuracy(recording: Recording, source: Source, max_depth: float) -> dict[str
     }
 
 
-def write_pictures(
+def write_images(
     recording: Recording, source: Source, max_depth: float, directory: Path
 ) -> list[str]:
     """preview.png and, if there are clouds, cloud.png; returns the names written.
@@ -142,7 +212,7 @@ def write_pictures(
 
 
 def _shown_range(rows: Sequence[PreviewRow], max_depth: float) -> tuple[float, float]:
-    """Metres at the two ends of the colours: round numbers with nearly all of the pictures between.
+    """Metres at the two ends of the colours: round numbers with nearly all depth between.
 
     A room in the colours of 0.3 to 80 m would be all one colour. 0 is where colours always begin.
     """
@@ -177,5 +247,5 @@ def _number(value: str | float | None) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _write(path: Path, picture: npt.NDArray[np.uint8]) -> None:
-    cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+def _write(path: Path, rgb: npt.NDArray[np.uint8]) -> None:
+    cv2.imwrite(str(path), cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))

@@ -1,24 +1,173 @@
-"""Starts node, recorder and player, follows what they tell, and stops them."""
+"""Start node, recorder and player, follow what they report, and stop them."""
 
 from __future__ import annotations
 
 import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from queue import Empty, Queue
 from typing import Any
 
 import yaml
 
-from depth_estimation_ros.apps.demo import topics
-from depth_estimation_ros.apps.demo.environment import environment
-from depth_estimation_ros.apps.demo.processes import Child
+from depth_estimation_ros.apps.demo import graph
+from depth_estimation_ros.apps.demo.graph import parse_event
 from depth_estimation_ros.apps.demo.sources import Source, SourceOptions
 from depth_estimation_ros.errors import DepthEstimationError
+from depth_estimation_ros.node.environment import (
+    OLD_DISCOVERY_RANGE,
+    fastdds_environment,
+    localhost_environment,
+)
+
+PROFILE = Path("config") / "fastdds_shm.xml"
+# Domains above 101 share their ports with the operating system's short-lived ones.
+DOMAINS = range(1, 102)
+
+
+def environment(domain_id: int | None, log_directory: Path) -> dict[str, str]:
+    """Environment variables for node, player and recorder.
+
+    Args:
+        domain_id: of DDS; None draws one, so that neither a robot in the network nor a second demo
+            disturbs this one.
+        log_directory: where ROS writes its own log files.
+    """
+    domain = random.SystemRandom().choice(DOMAINS) if domain_id is None else domain_id
+    inherited = dict(os.environ)
+    inherited.pop(OLD_DISCOVERY_RANGE, None)  # where the newer name is known, both is an error
+    return inherited | {
+        "ROS_DOMAIN_ID": str(domain),
+        "ROS_LOG_DIR": str(log_directory),
+        "RCUTILS_COLORIZED_OUTPUT": "0",
+        "PYTHONUNBUFFERED": "1",
+        **localhost_environment(),
+        **fastdds_environment(str(_share() / PROFILE)),
+    }
+
+
+def ros_name() -> str:
+    """Return the ROS 2 that is in use, for the summary."""
+    distro = os.environ.get("ROS_DISTRO")
+    if distro:
+        return distro
+    try:
+        return f"wheels (rclpy {version('ros-rclpy')})"
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _share() -> Path:
+    """The directory with config/: the checkout, or share/ of where the package is installed."""
+    checkout = Path(__file__).resolve().parents[3]
+    installed = Path(sys.prefix) / "share" / "depth_estimation_ros"
+    for place in (checkout, installed):
+        if (place / PROFILE).exists():
+            return place
+    from ament_index_python import PackageNotFoundError as NotFound
+    from ament_index_python import get_package_share_directory
+
+    try:
+        return Path(get_package_share_directory("depth_estimation_ros"))
+    except NotFound:
+        raise DepthEstimationError(
+            f"The Fast DDS profile {PROFILE}",
+            found=f"neither in {checkout} nor in {installed}",
+            fix="Install the package, or source the workspace it was built in",
+        ) from None
+
+
+STOP_TIMEOUT_S = 10.0
+
+# `python -m` would take the package from the working directory if that is some checkout; the
+# children must run the package that started them.
+ROOT = Path(__file__).resolve().parents[3]
+RUN_MODULE = (
+    "import runpy, sys; sys.path[0] = sys.argv.pop(1); "
+    "runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
+)
+
+
+class Child:
+    """A Python module run in a process of its own; its log is a file.
+
+    Args:
+        name: for its events.
+        module: run as `python -m` would.
+        arguments: of the module.
+        environment: of the process.
+        log: file for standard error, and for lines of standard output that are no events.
+        events: where the module's events go; the last one is {"event": "exit", "code": ...}.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        module: str,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        log: Path,
+        events: Queue[tuple[str, dict[str, Any]]],
+    ) -> None:
+        self.name = name
+        self._log_path = log
+        self._log = log.open("w", encoding="utf-8", errors="replace")
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", RUN_MODULE, str(ROOT), module, *arguments],
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+            errors="replace",
+            # Ctrl-C in the terminal is for the session alone, which stops its children in order.
+            start_new_session=True,
+        )
+        self._reader = threading.Thread(target=self._read, args=(events,), daemon=True)
+        self._reader.start()
+
+    def stop(self) -> None:
+        """Interrupt the process, and kill it if that does not end it in time."""
+        if self._process.poll() is None:
+            self._signal(signal.SIGINT)
+            try:
+                self._process.wait(STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                self._signal(signal.SIGKILL)
+                self._process.wait()
+        self._reader.join()
+        self._log.close()
+
+    def last_lines(self, count: int = 12) -> str:
+        """Return the end of the log."""
+        return "\n".join(self._log_path.read_text("utf-8", "replace").splitlines()[-count:])
+
+    def _signal(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError):  # it may have ended by itself just now
+            os.killpg(self._process.pid, number)
+
+    def _read(self, events: Queue[tuple[str, dict[str, Any]]]) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            event = parse_event(line)
+            if event is None:
+                self._log.write(line)
+                self._log.flush()
+            else:
+                events.put((self.name, event))
+        events.put((self.name, {"event": "exit", "code": self._process.wait()}))
+
 
 PACKAGE = "depth_estimation_ros"
 DIAGNOSTICS_PERIOD_S = 0.2
@@ -95,7 +244,7 @@ def run(
             "recorder": start(
                 "recorder",
                 f"{PACKAGE}.apps.demo.recorder",
-                json.dumps({"bag": str(bag), "topics": topics.recorded(source.transport)}),
+                json.dumps({"bag": str(bag), "topics": graph.recorded(source.transport)}),
             ),
             "player": start(
                 "player",
@@ -119,7 +268,7 @@ def run(
 
 
 def _node_arguments(options: DemoOptions, source: Source, directory: Path) -> list[str]:
-    image, _ = topics.IMAGES[source.transport]
+    image, _ = graph.IMAGES[source.transport]
     parameters = {
         "model": options.model,
         "image_transport": source.transport,
@@ -133,7 +282,7 @@ def _node_arguments(options: DemoOptions, source: Source, directory: Path) -> li
     }
     file = directory / "node.yaml"
     file.write_text(yaml.safe_dump({"/**": {"ros__parameters": parameters}}))
-    return ["--ros-args", "--params-file", str(file), "-r", f"__ns:={topics.NAMESPACE}"]
+    return ["--ros-args", "--params-file", str(file), "-r", f"__ns:={graph.NAMESPACE}"]
 
 
 class _Follower:
@@ -174,9 +323,9 @@ class _Follower:
     def drain(self) -> None:
         """Wait until the recorder has every answer, and the diagnostics that count the last one."""
         answered = self.outcome.answers.count("depth")
-        self.until(lambda: self._recorded[topics.DEPTH] >= answered, DRAIN_TIMEOUT_S)
-        told = self._recorded[topics.DIAGNOSTICS] + 2
-        self.until(lambda: self._recorded[topics.DIAGNOSTICS] >= told, DRAIN_TIMEOUT_S)
+        self.until(lambda: self._recorded[graph.DEPTH] >= answered, DRAIN_TIMEOUT_S)
+        told = self._recorded[graph.DIAGNOSTICS] + 2
+        self.until(lambda: self._recorded[graph.DIAGNOSTICS] >= told, DRAIN_TIMEOUT_S)
 
     def _take(self, name: str, event: dict[str, Any]) -> None:
         match event["event"]:

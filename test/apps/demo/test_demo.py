@@ -26,7 +26,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rosbags.highlevel import AnyReader
 from sensor_msgs.msg import Image
 
-from depth_estimation_ros.apps.demo import topics
+from depth_estimation_ros.apps.demo import graph
 from depth_estimation_ros.messages import decode_compressed, decode_depth, read_points
 
 FRAMES = 4
@@ -104,10 +104,10 @@ def test_every_frame_comes_back_as_depth(run: Run) -> None:
 
 def test_stamps_and_frame_ids_of_all_outputs_are_those_of_the_images(run: Run) -> None:
     for topic in (
-        topics.IMAGES["compressed"][0],
-        topics.DEPTH,
-        topics.DEPTH_CAMERA_INFO,
-        topics.POINTS,
+        graph.IMAGES["compressed"][0],
+        graph.DEPTH,
+        graph.DEPTH_CAMERA_INFO,
+        graph.POINTS,
     ):
         found = run.messages(topic)
         assert [stamp_ns(message) for _, message in found] == recordings.stamps(FRAMES), topic
@@ -116,18 +116,18 @@ def test_stamps_and_frame_ids_of_all_outputs_are_those_of_the_images(run: Run) -
 
 def test_the_recorded_bag_has_the_time_axis_of_the_camera(run: Run) -> None:
     times = recordings.stamps(FRAMES)
-    for topic in topics.recorded("compressed"):
+    for topic in graph.recorded("compressed"):
         assert all(times[0] <= t <= times[-1] for t, _ in run.messages(topic)), topic
 
 
 def test_the_recorded_depth_is_what_the_network_says(run: Run) -> None:
-    for i, (_, message) in enumerate(run.messages(topics.DEPTH)):
+    for i, (_, message) in enumerate(run.messages(graph.DEPTH)):
         np.testing.assert_allclose(decode_depth(message), recordings.depth(i), atol=1e-4)
 
 
 def test_the_recorded_cloud_has_the_depth_and_the_colours_of_the_image(run: Run) -> None:
     rows, columns = np.mgrid[: recordings.HEIGHT : STRIDE, : recordings.WIDTH : STRIDE]
-    for i, (_, message) in enumerate(run.messages(topics.POINTS)):
+    for i, (_, message) in enumerate(run.messages(graph.POINTS)):
         xyz, rgb = read_points(message)
         z = recordings.depth(i)[::STRIDE, ::STRIDE]
         np.testing.assert_allclose(xyz[..., 2], z, atol=1e-4)
@@ -139,7 +139,7 @@ def test_the_recorded_cloud_has_the_depth_and_the_colours_of_the_image(run: Run)
 
 
 def test_the_images_are_recorded_too(run: Run) -> None:
-    for i, (_, message) in enumerate(run.messages(topics.IMAGES["compressed"][0])):
+    for i, (_, message) in enumerate(run.messages(graph.IMAGES["compressed"][0])):
         np.testing.assert_array_equal(decode_compressed(message), recordings.picture(i))
 
 
@@ -190,7 +190,7 @@ def test_a_broken_frame_is_counted_and_the_others_come_back(tmp_path: Path, mode
     summary = broken.summary
     assert (summary["frames_in"], summary["frames_out"], summary["dropped"]) == (3, 2, 1)
     assert "cannot be decoded" in summary["last_error"]
-    assert [stamp_ns(m) for _, m in broken.messages(topics.DEPTH)] == [times[0], times[2]]
+    assert [stamp_ns(m) for _, m in broken.messages(graph.DEPTH)] == [times[0], times[2]]
 
 
 def test_a_recording_that_breaks_off_is_played_to_where_it_does(
@@ -202,7 +202,7 @@ def test_a_recording_that_breaks_off_is_played_to_where_it_does(
     assert "breaks off: found 2 images on /image, expected 4" in cut.text
     assert "breaks off" in cut.summary["problem"]
     assert (cut.summary["frames_in"], cut.summary["frames_out"]) == (2, 2)
-    assert len(cut.messages(topics.POINTS)) == 2
+    assert len(cut.messages(graph.POINTS)) == 2
 
 
 def test_an_interruption_keeps_what_was_played(tmp_path: Path, model: Path) -> None:
@@ -244,7 +244,7 @@ def wait_for_depth() -> None:
     context = rclpy.Context()
     rclpy.init(context=context, domain_id=DOMAIN)
     node = rclpy.create_node("listener", context=context)
-    node.create_subscription(Image, topics.DEPTH, heard.append, 10)
+    node.create_subscription(Image, graph.DEPTH, heard.append, 10)
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)
     end = time.monotonic() + TIMEOUT

@@ -10,7 +10,7 @@ pytest.importorskip("rclpy", reason="needs ROS 2 (rclpy)")
 
 from test_demo import run_demo, stamp_ns
 
-from depth_estimation_ros.apps.demo import topics
+from depth_estimation_ros.apps.demo import graph
 
 SEQUENCE = Path(__file__).resolve().parents[4] / "shared" / "data" / "tum_fr1_rpy_sequence"
 
@@ -34,7 +34,7 @@ def test_every_frame_of_a_real_30_hz_recording_gets_depth_at_its_own_stamp(tmp_p
     run = run_demo(tmp_path / "out", "--input", bag)
     assert run.code == 0, run.text
     assert (run.summary["frames_in"], run.summary["frames_out"]) == (100, 100)
-    stamps = [stamp_ns(message) for _, message in run.messages(topics.DEPTH)]
+    stamps = [stamp_ns(message) for _, message in run.messages(graph.DEPTH)]
     recorded = (SEQUENCE / "timestamps.txt").read_text().split()
     # Nine digits of nanoseconds: a float would lose the last three.
     assert stamps == [

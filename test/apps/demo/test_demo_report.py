@@ -14,11 +14,10 @@ import pytest
 
 pytest.importorskip("rclpy", reason="needs ROS 2 (rclpy)")
 
-from depth_estimation_ros.apps.demo import report, topics
-from depth_estimation_ros.apps.demo.open_source import open_source
-from depth_estimation_ros.apps.demo.recording import Recording
+from depth_estimation_ros.apps.demo import graph, report
+from depth_estimation_ros.apps.demo.report import Recording
 from depth_estimation_ros.apps.demo.session import DemoOptions, Outcome
-from depth_estimation_ros.apps.demo.sources import Source, SourceOptions
+from depth_estimation_ros.apps.demo.sources import Source, SourceOptions, open_source
 from depth_estimation_ros.engines.model_card import ModelCard
 from depth_estimation_ros.visualization.figures import PreviewRow
 
@@ -40,18 +39,18 @@ def recorded(
     types = recordings.STORE.types
     pairs = [types["diagnostic_msgs/msg/KeyValue"](k, v) for k, v in values.items()]
     status = types["diagnostic_msgs/msg/DiagnosticStatus"](
-        level=0, name=f"{topics.NODE}: depth", message="", hardware_id="", values=pairs
+        level=0, name=f"{graph.NODE}: depth", message="", hardware_id="", values=pairs
     )
     array = types["diagnostic_msgs/msg/DiagnosticArray"](
         header=recordings.header(TIMES[-1]), status=[status]
     )
     pictures = [recordings.png_image(recordings.picture(i), TIMES[i]) for i in images]
     messages = {
-        topics.DEPTH: [recordings.float_depth(d, t) for d, t in zip(depths, TIMES, strict=False)],
-        topics.DIAGNOSTICS: [array],
+        graph.DEPTH: [recordings.float_depth(d, t) for d, t in zip(depths, TIMES, strict=False)],
+        graph.DIAGNOSTICS: [array],
     }
     if pictures:
-        messages[topics.IMAGES["compressed"][0]] = pictures
+        messages[graph.IMAGES["compressed"][0]] = pictures
     return recordings.write_bag(path, messages)
 
 
@@ -138,7 +137,7 @@ def test_the_summary_counts_frames_and_takes_latency_and_memory_from_the_node(
 
 
 def test_pictures(ten_percent_too_far: Recording, source: Source, tmp_path: Path) -> None:
-    written = report.write_pictures(ten_percent_too_far, source, 10.0, tmp_path)
+    written = report.write_images(ten_percent_too_far, source, 10.0, tmp_path)
     assert written == ["preview.png"]  # no cloud was recorded
     sheet = cv2.imread(str(tmp_path / "preview.png"))
     assert sheet is not None
@@ -154,7 +153,7 @@ def test_an_image_that_the_recorder_missed_costs_its_row_of_the_preview(
         bag = recorded(tmp_path / name, depths, values={}, images=images)
         (tmp_path / f"{name}_out").mkdir()
         with Recording.open(bag, "compressed") as recording:
-            written = report.write_pictures(recording, source, 10.0, tmp_path / f"{name}_out")
+            written = report.write_images(recording, source, 10.0, tmp_path / f"{name}_out")
         assert written == (["preview.png"] if images else [])
         if images:
             heights.append(len(cv2.imread(str(tmp_path / f"{name}_out" / "preview.png"))))

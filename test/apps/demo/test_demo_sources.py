@@ -16,9 +16,8 @@ pytest.importorskip("rclpy", reason="needs ROS 2 (rclpy)")
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from depth_estimation_ros.apps.demo import topics
-from depth_estimation_ros.apps.demo.open_source import open_source
-from depth_estimation_ros.apps.demo.sources import Frame, Source, SourceOptions
+from depth_estimation_ros.apps.demo import graph
+from depth_estimation_ros.apps.demo.sources import Frame, Source, SourceOptions, open_source
 from depth_estimation_ros.errors import BagError, MediaError
 from depth_estimation_ros.messages import decode_compressed, decode_image
 
@@ -246,7 +245,7 @@ def test_what_this_node_said_before_is_no_truth(tmp_path: Path) -> None:
         tmp_path / "result",
         {
             "/camera/image": [recordings.raw_image(recordings.picture(0), t) for t in TIMES],
-            topics.DEPTH: [recordings.float_depth(recordings.depth(0), t) for t in TIMES],
+            graph.DEPTH: [recordings.float_depth(recordings.depth(0), t) for t in TIMES],
         },
     )
     assert list(source_of(path).ground_truth()) == []

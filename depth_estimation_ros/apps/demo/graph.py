@@ -1,8 +1,11 @@
-"""The topics of the demo's graph: the node runs in the namespace /camera, as beside a driver."""
+"""The demo's graph: its topics, and the events that its processes report."""
 
 from __future__ import annotations
 
-NAMESPACE = "/camera"
+import json
+from typing import Any
+
+NAMESPACE = "/camera"  # as next to a camera driver
 NODE = f"{NAMESPACE}/depth_estimation"
 
 CAMERA_INFO = f"{NAMESPACE}/camera_info"
@@ -18,7 +21,7 @@ IMAGES = {
 
 
 def recorded(transport: str) -> dict[str, str]:
-    """Topic and type of everything that goes into the recorded bag."""
+    """Return topic and type of everything that goes into the recorded bag."""
     image, image_type = IMAGES[transport]
     return {
         image: image_type,
@@ -28,3 +31,17 @@ def recorded(transport: str) -> dict[str, str]:
         POINTS: "sensor_msgs/msg/PointCloud2",
         DIAGNOSTICS: "diagnostic_msgs/msg/DiagnosticArray",
     }
+
+
+def emit(event: str, **values: Any) -> None:
+    """Print an event as one JSON line; the session reads them in order."""
+    print(json.dumps({"event": event, **values}), flush=True)
+
+
+def parse_event(line: str) -> dict[str, Any] | None:
+    """Return the event in a line; None for other text on standard output."""
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and "event" in event else None
