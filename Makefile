@@ -35,7 +35,7 @@ VENV_ARGS := --system-site-packages
 KEEP := $(shell python3 -c "import numpy; print('numpy==' + numpy.__version__)" 2>/dev/null)
 OPENCV := $(shell python3 -c "import cv2" 2>/dev/null || echo opencv-python-headless)
 RUNTIME := $(KEEP) $(OPENCV) onnxruntime pyyaml rosbags mcap rich matplotlib jinja2
-TEST_EXTRAS := demo,train,test,tensorrt-test,openvino
+TEST_EXTRAS := demo,view,train,test,tensorrt-test,openvino
 WITH := ROS 2 $(ROS)
 else
 # What the wheels exist for.
@@ -44,7 +44,7 @@ FITS := "import ensurepip, platform, sys; sys.exit(not ((3, 10) <= sys.version_i
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10; do \
 	$$p -c $(FITS) 2>/dev/null && { echo $$p; break; }; done)
 RUNTIME := ".[ros,demo]"
-TEST_EXTRAS := ros,demo,train,test,tensorrt-test,openvino
+TEST_EXTRAS := ros,demo,view,train,test,tensorrt-test,openvino
 WITH := the ROS 2 wheels
 endif
 
@@ -74,6 +74,7 @@ help: ## show this list
 	@echo "    make test ARGS=\"test/messages -x\" JOBS=1"
 
 demo: .venv/.package ## the real node on a recording (or on INPUT=...), results in demo_out/
+	@$(if $(findstring --view,$(ARGS)),$(BIN)/python $(PIP_INSTALL) "rerun-sdk>=0.41")
 	@$(BIN)/depth_estimation_demo $(if $(INPUT),--input "$(INPUT)") $(ARGS)
 
 test: .venv-test/.ready ## all tests, on the CPU

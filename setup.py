@@ -15,6 +15,7 @@ EXECUTABLES = {
     "build_engine": f"{NAME}.apps.cli:build_engine",
     "replay": f"{NAME}.apps.cli:replay",
     "estimate_depth": f"{NAME}.apps.cli:estimate_depth",
+    "view": f"{NAME}.apps.cli:view",
 }
 # Rosbags are read and written by rosbags; mcap reads those that were cut off.
 RECORDINGS = ["rosbags", "mcap", "rich"]
@@ -70,6 +71,8 @@ setup(
         ],
         "demo": [*RECORDINGS, *FIGURES],
         "replay": [*RECORDINGS, *FIGURES],
+        # Rerun, for the command view and `demo --view`.
+        "view": [*RECORDINGS, "rerun-sdk>=0.41"],
         # Videos in H.264, which browsers play: FFmpeg with libx264 (GPL) inside its wheels.
         "video": ["av"],
         # Replays on several machines.

@@ -40,6 +40,7 @@ Points = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 
 INK, FAINT = "#22262e", "#5f6773"
+COLORS = ("#14589c", "#d1603d", "#3f9b6c", "#8e5ea8", "#b58900", "#3aa6b9", "#8c6d4f")
 STYLE: dict[str, Any] = {
     "font.size": 12,
     "text.color": INK,
@@ -51,7 +52,7 @@ STYLE: dict[str, Any] = {
     "axes.spines.right": False,
     "axes.grid": True,
     "axes.axisbelow": True,
-    "axes.prop_cycle": cycler(color=["#14589c", "#d1603d", "#3f9b6c", "#8e5ea8", "#b58900"]),
+    "axes.prop_cycle": cycler(color=COLORS),
     "grid.color": "#e4e7ec",
     "xtick.color": FAINT,
     "ytick.color": FAINT,
@@ -68,7 +69,7 @@ BAR_HEIGHT = 16
 
 CLOUD_BACKGROUND = "#16181e"
 CLOUD_GRID, CLOUD_TEXT, CAMERA = "#3a3f4a", "#aab0bc", "#ffc43c"
-CLOUD_MARGIN, LABEL_WIDTH = 24, 56  # pixels
+CLOUD_MARGIN, LABEL_WIDTH, LABEL_DISTANCE = 24, 56, 20  # pixels
 MAX_POINTS = 80_000
 
 
@@ -240,6 +241,7 @@ def render_cloud(
     yaw_deg: float = 28.0,
     pitch_deg: float = 18.0,
     frame: Points | None = None,
+    grid: bool = True,
 ) -> Rgb:
     """Return a coloured cloud as seen from behind, above and to the right of its camera.
 
@@ -256,6 +258,7 @@ def render_cloud(
         pitch_deg: how far the viewer looks down.
         frame: points that set the view and the grid, so that several clouds have the same; as
             default `points`.
+        grid: draw the grid and the camera; False gives the points all the room.
 
     Returns:
         (height, width, 3) uint8 RGB.
@@ -265,15 +268,17 @@ def render_cloud(
     whole = xyz if frame is None else _finite_points(frame, None)[0]
     if not len(xyz) or not len(whole):
         return page.rgb()
-    view = _CloudView(whole, width, height, yaw_deg, pitch_deg)
+    view = _CloudView(whole, width, height, yaw_deg, pitch_deg, grid)
     axes = page.axes(0, 0, width, height)
     axes.set(xlim=(0, width), ylim=(height, 0))
     axes.axis("off")
-    axes.add_collection(
-        LineCollection(view.grid_lines(), colors=CLOUD_GRID, linewidths=1.0, zorder=0)
-    )
-    for (x, y), metres in view.grid_labels():
-        axes.text(x, y, f"{metres:g} m", color=CLOUD_TEXT, size=11, va="center")
+    if grid:
+        axes.add_collection(
+            LineCollection(view.grid_lines(), colors=CLOUD_GRID, linewidths=1.0, zorder=0)
+        )
+        axes.add_collection(LineCollection(view.camera_lines(), colors=CAMERA, linewidths=1.6))
+        for (x, y), metres in view.grid_labels():
+            axes.text(x, y, f"{metres:g} m", color=CLOUD_TEXT, size=11, va="center")
     pixels, distance = view.project(xyz)
     order = np.argsort(-distance)  # far first: near points are drawn over them
     sizes = np.clip(1.2 * spacing * view.focal / distance, 1.5, 12.0) * 72.0 / DPI
@@ -285,7 +290,6 @@ def render_cloud(
         linewidths=0,
         antialiased=False,
     )
-    axes.add_collection(LineCollection(view.camera_lines(), colors=CAMERA, linewidths=1.6))
     return page.rgb()
 
 
@@ -313,7 +317,9 @@ def _finite_points(points: Points, rgb: Rgb | None) -> tuple[Floats, Rgb, Floats
 class _CloudView:
     """A pinhole camera that has all of a cloud, its grid and its camera in view."""
 
-    def __init__(self, xyz: Floats, width: int, height: int, yaw: float, pitch: float) -> None:
+    def __init__(
+        self, xyz: Floats, width: int, height: int, yaw: float, pitch: float, grid: bool
+    ) -> None:
         xyz = xyz[xyz[:, 2] <= np.percentile(xyz[:, 2], 99.5)]
         low, high = xyz.min(axis=0), xyz.max(axis=0)
         self._target = (low + high) / 2.0
@@ -328,9 +334,10 @@ class _CloudView:
         corners = [(x, self._level, z) for x in ends for z in (self._z[0], self._z[-1])]
         # First with focal length 1 and no shift; then both such that everything fits.
         self.focal, self._shift = 1.0, np.zeros(2)
-        pixels = self.project(np.vstack([xyz, corners, np.zeros((1, 3))]))[0]
+        everything = np.vstack([xyz, corners, np.zeros((1, 3))]) if grid else xyz
+        pixels = self.project(everything)[0]
         least, most = pixels.min(axis=0), pixels.max(axis=0)
-        room = np.array([width - LABEL_WIDTH, height]) - 2.0 * CLOUD_MARGIN
+        room = np.array([width - LABEL_WIDTH * grid, height]) - 2.0 * CLOUD_MARGIN
         self.focal = float(np.min(room / np.maximum(most - least, 1e-6)))
         self._shift = CLOUD_MARGIN + room / 2.0 - self.focal * (least + most) / 2.0
 
@@ -349,7 +356,12 @@ class _CloudView:
     def grid_labels(self) -> list[tuple[Floats, float]]:
         """Return the pixel of each distance label, and its metres."""
         places = np.array([(self._x[-1], self._level, z) for z in self._z])
-        return list(zip(self.project(places)[0] + (6.0, 4.0), self._z, strict=True))
+        labels: list[tuple[Floats, float]] = []
+        for place, metres in zip(self.project(places)[0] + (6.0, 4.0), self._z, strict=True):
+            # Far labels must not cover each other.
+            if not labels or np.linalg.norm(place - labels[-1][0]) > LABEL_DISTANCE:
+                labels.append((place, metres))
+        return labels
 
     def camera_lines(self) -> list[Floats]:
         """Return the pyramid of the camera as lines of pixels."""

@@ -7,6 +7,7 @@ import shutil
 import signal
 import sys
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -212,7 +213,14 @@ def _arguments(argv: list[str] | None) -> tuple[session.DemoOptions, Path]:
         metavar="N",
         help="ROS_DOMAIN_ID, to watch with RViz meanwhile (default: one of its own)",
     )
+    parser.add_argument(
+        "--view",
+        action="store_true",
+        help="show everything in Rerun meanwhile (pip install rerun-sdk)",
+    )
     arguments = parser.parse_args(argv)
+    if arguments.view and find_spec("rerun") is None:
+        parser.error("argument --view: found no rerun. Install with: pip install rerun-sdk")
     source = SourceOptions(
         input=arguments.input,
         image_topic=arguments.image_topic,
@@ -227,6 +235,7 @@ def _arguments(argv: list[str] | None) -> tuple[session.DemoOptions, Path]:
         cloud_stride=arguments.cloud_stride,
         frame_timeout=arguments.frame_timeout,
         domain_id=arguments.domain_id,
+        view=arguments.view,
     )
     return options, arguments.output
 

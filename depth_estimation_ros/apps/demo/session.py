@@ -184,6 +184,7 @@ class DemoOptions:
         cloud_stride: of the node; bounds the size of the recorded clouds.
         frame_timeout: seconds that one frame may take.
         domain_id: of DDS; None draws one.
+        view: open Rerun, and show the images, depth and cloud of the node.
     """
 
     source: SourceOptions
@@ -191,6 +192,7 @@ class DemoOptions:
     cloud_stride: int = 2
     frame_timeout: float = 30.0
     domain_id: int | None = None
+    view: bool = False
 
 
 @dataclass
@@ -254,6 +256,8 @@ def run(
                 ),
             ),
         }
+        if options.view:
+            children["viewer"] = start("viewer", f"{PACKAGE}.apps.view")
         follower = _Follower(events, children, progress)
         try:
             follower.until(lambda: follower.player_ended)
@@ -347,6 +351,8 @@ class _Follower:
                 self.player_ended = True
                 if event["code"] != 0 and not self.outcome.problem:
                     raise DepthEstimationError(f"The player failed{self._log(name)}")
+            case "exit" if name == "viewer" and event["code"] == 0:
+                pass
             case "exit":
                 raise DepthEstimationError(
                     f"The {name} ended with code {event['code']} in the middle{self._log(name)}"

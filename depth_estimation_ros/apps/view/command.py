@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -19,8 +20,8 @@ from depth_estimation_ros.bags import Recording, open_recording, stamp_in
 from depth_estimation_ros.bags.cameras import find_topics
 from depth_estimation_ros.errors import DepthEstimationError
 
-WINDOW_SIZE = "1600x1000"
-SCREENSHOT_TIMEOUT_S = 180.0
+WINDOW_SIZE = "800x500"  # points; an image has twice as many pixels
+SCREENSHOT_TIMEOUT_S = 300.0
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -95,13 +96,12 @@ def _log_recording(scene: SceneLog, bag: Recording, frames: int) -> None:
         scene.add(topic.name, topic.msgtype)
     for topic in found.depths:
         scene.add(topic.name, topic.msgtype, is_depth=True)
-    for topic in bag.topics:
-        if topic.msgtype == CLOUD_TYPE:
-            scene.add(topic.name, topic.msgtype)
-    shown = {*scene.images, *scene.depths, *scene.clouds}
-    shown |= {topic.name for topic in bag.topics if topic.msgtype == DIAGNOSTICS_TYPE}
+    others = [topic for topic in bag.topics if topic.msgtype in (CLOUD_TYPE, DIAGNOSTICS_TYPE)]
+    for topic in others:
+        scene.add(topic.name, topic.msgtype)
+    shown = [topic.name for topic in (*found.images, *found.depths, *others)]
     count = 0
-    for message in bag.messages(sorted(shown)):
+    for message in bag.messages(shown):
         count += message.topic in scene.depths
         if frames and count > frames:
             break
@@ -132,12 +132,17 @@ def _take_screenshot(file: Path, png: Path) -> None:
         DepthEstimationError: it could not.
     """
     command = [sys.executable, "-m", "rerun", str(file), "--screenshot-to", str(png)]
-    command += ["--window-size", WINDOW_SIZE, "--renderer", "vulkan"]
+    # Without a port of its own it would hand the file to a viewer that runs already.
+    command += ["--window-size", WINDOW_SIZE, "--renderer", "vulkan", "--port", "auto"]
     if "DISPLAY" not in os.environ and shutil.which("xvfb-run"):
         command = ["xvfb-run", "-a", *command]
     png.unlink(missing_ok=True)
-    with suppress(subprocess.TimeoutExpired):
-        subprocess.run(command, capture_output=True, timeout=SCREENSHOT_TIMEOUT_S, check=False)
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(command, stdout=quiet, stderr=quiet, start_new_session=True) as process:
+        try:
+            process.wait(SCREENSHOT_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
     if not png.exists():
         raise DepthEstimationError(
             f"The screenshot {png}",

@@ -21,9 +21,9 @@ CLOUD_TYPE = "sensor_msgs/msg/PointCloud2"
 DIAGNOSTICS_TYPE = "diagnostic_msgs/msg/DiagnosticArray"
 LATENCY = "latency"
 LATENCY_VALUES = {
-    "latency_ms_p50": "image to depth, median",
-    "latency_ms_p99": "image to depth, p99",
-    "engine_ms_p50": "network, median",
+    "latency_ms_p50": "median",
+    "latency_ms_p99": "p99",
+    "engine_ms_p50": "network",
 }
 TIMELINE = "stamp"
 JPEG_QUALITY = 85
@@ -41,14 +41,18 @@ class SceneLog:
         self.images: list[str] = []
         self.depths: list[str] = []
         self.clouds: list[str] = []
+        self.has_latency = False
         recording.log("/", rr.ViewCoordinates.RDF, static=True)
 
     def add(self, topic: str, msgtype: str, *, is_depth: bool = False) -> None:
-        """Give a topic its place in the layout, once."""
-        kind = self.clouds if msgtype == CLOUD_TYPE else self.depths if is_depth else self.images
-        if topic not in kind and msgtype != DIAGNOSTICS_TYPE:
-            kind.append(topic)
-            self._recording.send_blueprint(self.blueprint())
+        """Give a topic its place in the layout."""
+        if msgtype == DIAGNOSTICS_TYPE:
+            self.has_latency = True
+        elif msgtype == CLOUD_TYPE:
+            self.clouds.append(topic)
+        else:
+            (self.depths if is_depth else self.images).append(topic)
+        self._recording.send_blueprint(self.blueprint())
 
     def log(self, topic: str, msgtype: str, stamp_ns: int, message: Any) -> None:
         """Log one message of a topic that was added.
@@ -69,7 +73,7 @@ class SceneLog:
             depth = decode_depth(message)
             near, far = np.nanpercentile(np.where(np.isfinite(depth), depth, np.nan), (1, 99))
             image = rr.DepthImage(
-                depth, meter=1.0, colormap="turbo", depth_range=(float(near), float(far))
+                depth, meter=1.0, colormap="spectral", depth_range=(float(near), float(far))
             )
             self._recording.log(topic, image)
         else:
@@ -87,28 +91,32 @@ class SceneLog:
                 with suppress(KeyError, ValueError):
                     node = status.name.partition(":")[0]
                     scalar = rr.Scalars(float(values[key]))
-                    self._recording.log(f"{LATENCY}{node}/{label} (ms)", scalar)
+                    self._recording.log(f"{LATENCY}{node}/{label}", scalar)
 
     def blueprint(self) -> rrb.Blueprint:
         """Return the layout for the topics so far."""
         flat = [rrb.Spatial2DView(origin=topic, name=topic) for topic in self.images + self.depths]
-        cloud = rrb.Spatial3DView(
-            origin="/",
-            contents=[f"+ {topic}" for topic in self.clouds],
-            name="point cloud",
-            background=[22, 24, 30],
-            # Behind, above and to the right of a camera that looks along z, with y down.
-            eye_controls=rrb.EyeControls3D(
-                position=(1.4, -1.6, -2.2), look_target=(0.0, 0.2, 3.0), eye_up=(0.0, -1.0, 0.0)
-            ),
-        )
-        latency = rrb.TimeSeriesView(origin=LATENCY, name="latency, ms")
+        left = rrb.Grid(*flat, grid_columns=1 if len(flat) <= 3 else 2)
+        right = []
+        if self.clouds:
+            cloud = rrb.Spatial3DView(
+                origin="/",
+                contents=[f"+ {topic}" for topic in self.clouds],
+                name="point cloud",
+                background=[22, 24, 30],
+                # Behind, above and right of a camera that looks along z, with y down.
+                eye_controls=rrb.EyeControls3D(
+                    position=(1.2, -1.2, -2.0), look_target=(0.0, 0.2, 3.0), eye_up=(0.0, -1.0, 0.0)
+                ),
+            )
+            right.append(cloud)
+        if self.has_latency:
+            right.append(rrb.TimeSeriesView(origin=LATENCY, name="latency, ms"))
+        views = [left]
+        if right:
+            views.append(rrb.Vertical(*right, row_shares=[3, 1][: len(right)]))
         return rrb.Blueprint(
-            rrb.Horizontal(
-                rrb.Grid(*flat, grid_columns=1 if len(flat) <= 3 else 2),
-                rrb.Vertical(cloud, latency, row_shares=[3, 1]),
-                column_shares=[2, 3],
-            ),
+            rrb.Horizontal(*views, column_shares=[2, 3][: len(views)]),
             rrb.TimePanel(state="collapsed", timeline=TIMELINE),
             collapse_panels=True,
         )
