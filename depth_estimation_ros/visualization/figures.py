@@ -40,7 +40,7 @@ Points = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 
 INK, FAINT = "#22262e", "#5f6773"
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "font.size": 12,
     "text.color": INK,
     "axes.titlesize": 12,

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from depth_estimation_ros.apps.replay.options import ReplayOptions
-from depth_estimation_ros.apps.replay.report.camera_frames import Frames
 from depth_estimation_ros.apps.replay.report.footage import (
     Footage,
     decoded,
     read_depth,
     spread,
 )
+from depth_estimation_ros.apps.replay.report.frames import Frames
 from depth_estimation_ros.apps.replay.summary import CameraSummary
 from depth_estimation_ros.bags import RecordedMessage, Recording, stamp_in
 from depth_estimation_ros.bags.cameras import OWN_OUTPUTS, find_topics, first_message
