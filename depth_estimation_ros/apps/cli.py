@@ -47,6 +47,15 @@ def estimate_depth() -> int:
     return main()
 
 
+def view() -> int:
+    """view: a running node or a recording in Rerun."""
+    if _lacks("view", "rerun", "rosbags", "mcap"):
+        return 1
+    from depth_estimation_ros.apps.view.command import main
+
+    return main()
+
+
 def _lacks(command: str, *modules: str) -> bool:
     """Whether one of the modules is missing; then says so, and what to do."""
     missing = [name for name in modules if find_spec(name) is None]
@@ -55,6 +64,7 @@ def _lacks(command: str, *modules: str) -> bool:
     print(f"error: {command} needs {', '.join(missing)}: not installed", file=sys.stderr)
     if "rclpy" in missing:
         print(ROS, file=sys.stderr)
-    if others := " ".join(name for name in missing if name != "rclpy"):
+    packages = {"rerun": "rerun-sdk"}
+    if others := " ".join(packages.get(name, name) for name in missing if name != "rclpy"):
         print(f"Install with: pip install {others}", file=sys.stderr)
     return True

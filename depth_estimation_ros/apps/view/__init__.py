@@ -1,0 +1,1 @@
+"""A running node or a recording in Rerun: `view`."""

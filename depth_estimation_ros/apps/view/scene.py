@@ -1,0 +1,114 @@
+"""What Rerun shows: images and depth at the left, the coloured cloud and latencies at the right."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+import rerun as rr
+import rerun.blueprint as rrb
+
+from depth_estimation_ros.bags.cameras import IMAGE_TYPES
+from depth_estimation_ros.messages import (
+    decode_compressed,
+    decode_depth,
+    decode_image,
+    read_points,
+)
+
+CLOUD_TYPE = "sensor_msgs/msg/PointCloud2"
+DIAGNOSTICS_TYPE = "diagnostic_msgs/msg/DiagnosticArray"
+LATENCY = "latency"
+LATENCY_VALUES = {
+    "latency_ms_p50": "image to depth, median",
+    "latency_ms_p99": "image to depth, p99",
+    "engine_ms_p50": "network, median",
+}
+TIMELINE = "stamp"
+JPEG_QUALITY = 85
+
+
+class SceneLog:
+    """Logs ROS messages to Rerun, each under the name of its topic, on the time of its stamp.
+
+    Args:
+        recording: Rerun's stream.
+    """
+
+    def __init__(self, recording: rr.RecordingStream) -> None:
+        self._recording = recording
+        self.images: list[str] = []
+        self.depths: list[str] = []
+        self.clouds: list[str] = []
+        recording.log("/", rr.ViewCoordinates.RDF, static=True)
+
+    def add(self, topic: str, msgtype: str, *, is_depth: bool = False) -> None:
+        """Give a topic its place in the layout, once."""
+        kind = self.clouds if msgtype == CLOUD_TYPE else self.depths if is_depth else self.images
+        if topic not in kind and msgtype != DIAGNOSTICS_TYPE:
+            kind.append(topic)
+            self._recording.send_blueprint(self.blueprint())
+
+    def log(self, topic: str, msgtype: str, stamp_ns: int, message: Any) -> None:
+        """Log one message of a topic that was added.
+
+        Raises:
+            ImageError: it does not hold the image or the cloud that it claims to hold.
+        """
+        if msgtype == DIAGNOSTICS_TYPE:
+            self._log_latency(message)
+            return
+        self._recording.set_time(TIMELINE, timestamp=np.datetime64(stamp_ns, "ns"))
+        if msgtype == CLOUD_TYPE:
+            points, rgb = read_points(message)
+            finite = np.isfinite(points).all(axis=-1)
+            cloud = rr.Points3D(points[finite], colors=rgb[finite], radii=rr.Radius.ui_points(1.5))
+            self._recording.log(topic, cloud)
+        elif topic in self.depths:
+            depth = decode_depth(message)
+            near, far = np.nanpercentile(np.where(np.isfinite(depth), depth, np.nan), (1, 99))
+            image = rr.DepthImage(
+                depth, meter=1.0, colormap="turbo", depth_range=(float(near), float(far))
+            )
+            self._recording.log(topic, image)
+        else:
+            compressed = IMAGE_TYPES[msgtype] == "compressed"
+            rgb = decode_compressed(message) if compressed else decode_image(message)
+            self._recording.log(topic, rr.Image(rgb).compress(jpeg_quality=JPEG_QUALITY))
+
+    def _log_latency(self, message: Any) -> None:
+        """Log the latencies that the nodes report, at the time of the last image."""
+        for status in message.status:
+            if not status.name.endswith(": depth"):
+                continue
+            values = {pair.key: pair.value for pair in status.values}
+            for key, label in LATENCY_VALUES.items():
+                with suppress(KeyError, ValueError):
+                    node = status.name.partition(":")[0]
+                    scalar = rr.Scalars(float(values[key]))
+                    self._recording.log(f"{LATENCY}{node}/{label} (ms)", scalar)
+
+    def blueprint(self) -> rrb.Blueprint:
+        """Return the layout for the topics so far."""
+        flat = [rrb.Spatial2DView(origin=topic, name=topic) for topic in self.images + self.depths]
+        cloud = rrb.Spatial3DView(
+            origin="/",
+            contents=[f"+ {topic}" for topic in self.clouds],
+            name="point cloud",
+            background=[22, 24, 30],
+            # Behind, above and to the right of a camera that looks along z, with y down.
+            eye_controls=rrb.EyeControls3D(
+                position=(1.4, -1.6, -2.2), look_target=(0.0, 0.2, 3.0), eye_up=(0.0, -1.0, 0.0)
+            ),
+        )
+        latency = rrb.TimeSeriesView(origin=LATENCY, name="latency, ms")
+        return rrb.Blueprint(
+            rrb.Horizontal(
+                rrb.Grid(*flat, grid_columns=1 if len(flat) <= 3 else 2),
+                rrb.Vertical(cloud, latency, row_shares=[3, 1]),
+                column_shares=[2, 3],
+            ),
+            rrb.TimePanel(state="collapsed", timeline=TIMELINE),
+            collapse_panels=True,
+        )
