@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from depth_estimation_ros import messages
-from depth_estimation_ros.engines.model_info import ModelInfo
+from depth_estimation_ros.engines import ModelInfo
 from depth_estimation_ros.errors import (
     CalibrationError,
     ImageError,

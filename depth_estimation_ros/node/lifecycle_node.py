@@ -30,8 +30,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
-from depth_estimation_ros.engines import Engine, EngineOptions, Log, open_engine, resolve_model
-from depth_estimation_ros.engines.model_info import ModelInfo
+from depth_estimation_ros.engines import Engine, EngineOptions, Log, ModelInfo, open_engine
 from depth_estimation_ros.errors import DepthEstimationError, EngineError, ParameterError
 from depth_estimation_ros.estimation import DepthEstimator, check_settings
 from depth_estimation_ros.node.camera import Camera, create_cameras
@@ -215,7 +214,7 @@ class DepthEstimationNode(LifecycleNode):
             estimator = DepthEstimator(engine, parameters.estimator_settings())
             estimator.warm_up()
             logger.info(f"model ready: {engine.description}")
-            model_info = ModelInfo(opened, resolve_model(parameters.model))
+            model_info = ModelInfo(opened)
             yield {
                 camera.name: FrameProcessor(
                     estimator,

@@ -17,7 +17,8 @@ from depth_estimation_ros.apps.demo.environment import ros_name
 from depth_estimation_ros.apps.demo.recording import Recording
 from depth_estimation_ros.apps.demo.session import DemoOptions, Outcome
 from depth_estimation_ros.apps.demo.sources import Source
-from depth_estimation_ros.engines import open_engine, resolve_model
+from depth_estimation_ros.engines import resolve_model
+from depth_estimation_ros.engines.factory import card_of_file
 from depth_estimation_ros.engines.model_card import ModelCard
 from depth_estimation_ros.estimation import metrics
 from depth_estimation_ros.estimation.metrics import (
@@ -35,11 +36,7 @@ Depth = npt.NDArray[np.float32]
 
 def model_card(model: str) -> ModelCard:
     """The card of a bundled model or an ONNX file."""
-    engine = open_engine(resolve_model(model))
-    try:
-        return engine.card
-    finally:
-        engine.close()
+    return card_of_file(resolve_model(model))
 
 
 def summarize(

@@ -63,7 +63,7 @@ class ReplayOptions:
     backend: str = "auto"
     device: int = 0
     build_engine: bool = False
-    precision: str = "fp16"
+    precision: str = "auto"
     engine_cache: str = ""
     providers: tuple[str, ...] = AUTO
     threads: int = 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -19,6 +18,7 @@ from depth_estimation_ros.bags.split import check_path
 from depth_estimation_ros.bags.writer import UNFINISHED
 from depth_estimation_ros.engines import resolve_model
 from depth_estimation_ros.errors import BagError, ParameterError
+from depth_estimation_ros.utils.files import sha256
 
 
 def earlier_result(options: ReplayOptions) -> ReplaySummary | None:
@@ -153,11 +153,7 @@ def fingerprint(model: str) -> str:
     Raises:
         ModelError: there is no such model.
     """
-    with resolve_model(model).open("rb") as file:
-        digest = hashlib.sha256()
-        while block := file.read(1 << 20):
-            digest.update(block)
-        return digest.hexdigest()
+    return sha256(resolve_model(model))
 
 
 def _visible(folder: Path) -> list[str]:
