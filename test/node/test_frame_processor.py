@@ -16,8 +16,7 @@ import numpy as np
 import pytest
 import tiny_models
 
-from depth_estimation_ros.engines import open_engine
-from depth_estimation_ros.engines import ModelInfo
+from depth_estimation_ros.engines import ModelInfo, open_engine
 from depth_estimation_ros.errors import CalibrationError, ImageError
 from depth_estimation_ros.estimation import DepthEstimator, DepthResult
 from depth_estimation_ros.geometry.camera_model import CameraModel, deproject
