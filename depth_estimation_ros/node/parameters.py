@@ -152,6 +152,13 @@ class Parameters:
         "True if `image` is rectified (image_rect): the camera is then P of the CameraInfo, "
         "otherwise K and the distortion.",
     )
+    rectify: bool = _parameter(
+        False,
+        "Rectify raw images by P of the CameraInfo before their depth is estimated: depth, its "
+        "camera_info, points and colours are then those of the rectified image, as "
+        "depth_image_proc, depthimage_to_laserscan and RTAB-Map expect. Pixels that the raw image "
+        "does not show are NaN. Ignored with image_is_rectified.",
+    )
     camera_info_timeout: float = _parameter(
         2.0,
         "Seconds after activation that images wait for a first CameraInfo. Afterwards depth is "
