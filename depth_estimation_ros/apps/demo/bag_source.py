@@ -13,7 +13,7 @@ from depth_estimation_ros.apps.demo.assumed_camera import assumed_camera_info
 from depth_estimation_ros.apps.demo.sources import Frame, SourceOptions
 from depth_estimation_ros.apps.demo.topic_choice import choose
 from depth_estimation_ros.bags import Recording, Topic, nearest, open_recording, stamp_of
-from depth_estimation_ros.bags.cameras import IMAGE_TYPES, first_message
+from depth_estimation_ros.bags.topics import IMAGE_TYPES, first_message
 from depth_estimation_ros.errors import BagError, ImageError
 from depth_estimation_ros.messages import decode_compressed, decode_depth, decode_image
 

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 from depth_estimation_ros.apps.demo.sources import NO_CAMERA_INFO, SourceOptions
 from depth_estimation_ros.bags import Recording, Topic
-from depth_estimation_ros.bags.cameras import (
+from depth_estimation_ros.bags.topics import (
     OWN_DEPTH,
     camera_info_beside,
     find_topics,
     first_message,
+    listed,
+    named_topic,
 )
-from depth_estimation_ros.bags.topic import listed, named_topic
 from depth_estimation_ros.errors import BagError, ImageError
 from depth_estimation_ros.messages import decode_depth
 

@@ -16,7 +16,7 @@ from depth_estimation_ros.bags import (
     nearest,
     stamp_in,
 )
-from depth_estimation_ros.bags.cameras import CAMERA_INFO_TYPE
+from depth_estimation_ros.bags.topics import CAMERA_INFO_TYPE
 from depth_estimation_ros.errors import CalibrationError, ParameterError
 from depth_estimation_ros.geometry.calibration_file import read_calibration
 from depth_estimation_ros.geometry.camera_model import CameraModel

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from depth_estimation_ros.bags import DiskFullError
-from depth_estimation_ros.bags.disk import is_full
+from depth_estimation_ros.bags.writer import is_full
 
 FRAMES = "frames.csv"
 SAMPLE_STRIDE = 4  # rows and columns; percentiles of 20,000 pixels are within 1 % of those of all

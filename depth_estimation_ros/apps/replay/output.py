@@ -13,9 +13,8 @@ from depth_estimation_ros.apps.replay.options import ReplayOptions
 from depth_estimation_ros.apps.replay.summary import REPORT, SUMMARY, CameraSummary, ReplaySummary
 from depth_estimation_ros.apps.replay.topics import output_topics
 from depth_estimation_ros.bags import RecordingWriter, open_recording
-from depth_estimation_ros.bags.bag_files import METADATA, storage_files
-from depth_estimation_ros.bags.split import check_path
-from depth_estimation_ros.bags.writer import UNFINISHED
+from depth_estimation_ros.bags.metadata import METADATA, storage_files
+from depth_estimation_ros.bags.writer import PARTIAL, check_path
 from depth_estimation_ros.engines import resolve_model
 from depth_estimation_ros.errors import BagError, ParameterError
 from depth_estimation_ros.utils.files import sha256
@@ -98,8 +97,7 @@ def open_result(options: ReplayOptions, summary: ReplaySummary) -> Iterator[Reco
         summary.write(output)  # first: without it this is no result that can be gone on with
     except OSError as error:
         raise BagError(f"The output {output} cannot be written", found=str(error)) from error
-    make = RecordingWriter.resume if options.resume else RecordingWriter
-    with make(output, *settings) as writer:  # type: ignore[arg-type]
+    with RecordingWriter(output, *settings, resume=options.resume) as writer:  # type: ignore[arg-type]
         yield writer
 
 
@@ -129,7 +127,7 @@ def remove_result(output: Path) -> None:
     """
     if not (output / SUMMARY).exists():
         return
-    shutil.rmtree(output / UNFINISHED, ignore_errors=True)
+    shutil.rmtree(output / PARTIAL, ignore_errors=True)
     beside = [output / name for name in (METADATA, FRAMES, REPORT, SUMMARY)]
     for path in [*storage_files(output), *beside]:
         path.unlink(missing_ok=True)

@@ -15,7 +15,7 @@ from depth_estimation_ros.apps.replay.cameras import decode_image
 from depth_estimation_ros.apps.replay.plan import Plan
 from depth_estimation_ros.apps.replay.selection import SECOND, Selection
 from depth_estimation_ros.bags import RecordedMessage, Recording, Topic, stamp_in
-from depth_estimation_ros.bags.cameras import CAMERA_INFO_TYPE, IMAGE_TYPES
+from depth_estimation_ros.bags.topics import CAMERA_INFO_TYPE, IMAGE_TYPES
 from depth_estimation_ros.errors import DepthEstimationError
 from depth_estimation_ros.estimation import DepthEstimator, ModelInput
 from depth_estimation_ros.node.frame_processor import DecodedImage, ImageCamera

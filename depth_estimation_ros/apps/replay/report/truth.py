@@ -19,7 +19,7 @@ from depth_estimation_ros.apps.replay.report.footage import (
 )
 from depth_estimation_ros.apps.replay.summary import CameraSummary
 from depth_estimation_ros.bags import RecordedMessage, Recording, stamp_in
-from depth_estimation_ros.bags.cameras import OWN_OUTPUTS, find_topics, first_message
+from depth_estimation_ros.bags.topics import OWN_OUTPUTS, find_topics, first_message
 from depth_estimation_ros.engines import resolve_model
 from depth_estimation_ros.engines.factory import card_of_file
 from depth_estimation_ros.errors import BagError, DepthEstimationError

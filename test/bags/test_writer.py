@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import shutil
 import signal
 import subprocess
@@ -75,7 +74,7 @@ def metadata(path: Path) -> dict:
 
 @pytest.mark.parametrize("storage", STORAGES)
 @pytest.mark.parametrize("compression", ["none", "zstd"])
-def test_what_is_written_is_read_back_from_its_splits(
+def test_splits_are_read_back(
     storage: Storage, compression: Literal["none", "zstd"], tmp_path: Path
 ) -> None:
     path = tmp_path / "out"
@@ -89,7 +88,7 @@ def test_what_is_written_is_read_back_from_its_splits(
     assert sorted(file.name for file in path.iterdir()) == ["metadata.yaml", *names]
 
 
-def test_metadata_are_those_of_rosbag2_version_8(tmp_path: Path) -> None:
+def test_metadata_has_version_8_of_rosbag2(tmp_path: Path) -> None:
     """The fields that rosbag2 of Humble to Kilted reads, and true numbers in them."""
     path = tmp_path / "out"
     with RecordingWriter(path, split_bytes=150_000) as writer:
@@ -142,7 +141,7 @@ def test_latched_topics_stay_latched(storage: Storage, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("storage", STORAGES)
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
-def test_an_exception_leaves_a_valid_recording(
+def test_exception_leaves_a_valid_recording(
     storage: Storage, error: type[BaseException], tmp_path: Path
 ) -> None:
     with pytest.raises(error), RecordingWriter(tmp_path / "out", storage) as writer:  # noqa: PT012
@@ -153,7 +152,7 @@ def test_an_exception_leaves_a_valid_recording(
 
 
 @pytest.mark.parametrize("storage", STORAGES)
-def test_ctrl_c_within_a_write_costs_no_finished_message(
+def test_ctrl_c_within_a_write_keeps_finished_files(
     storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from rosbags.rosbag2 import Writer
@@ -213,7 +212,7 @@ with RecordingWriter({path!r}, {storage!r}, {compression!r}, split_bytes={split}
 
 @pytest.mark.parametrize("storage", STORAGES)
 @pytest.mark.parametrize("compression", ["none", "zstd"])
-def test_what_a_killed_writer_wrote_is_kept_and_gone_on_with(
+def test_resume_after_a_kill_keeps_finished_files(
     storage: Storage, compression: Literal["none", "zstd"], tmp_path: Path
 ) -> None:
     path = tmp_path / "out"
@@ -230,35 +229,32 @@ def test_what_a_killed_writer_wrote_is_kept_and_gone_on_with(
     done = subprocess.run([sys.executable, "-c", code], check=False)
     assert done.returncode == -signal.SIGKILL
     rows = kinds.messages(300, width=640)
-    before = read(path)  # finished splits, while the rest is hidden
+    before = read(path)  # the finished files
     assert before == rows[: len(before)]
     assert 150 < len(before) < count
-    writer = RecordingWriter.resume(path, storage, compression, split)
-    kept = read(path)
-    assert kept == rows[: len(kept)]
-    # In mcap, chunks of 1 MiB and what the file's buffer held are lost; in sqlite3, up to 8 MiB.
-    assert len(kept) >= (count - 40 if storage == "mcap" else len(before))
+    writer = RecordingWriter(path, storage, compression, split, resume=True)
+    assert read(path) == before
     with writer:
-        for row in rows[len(kept) :]:
+        for row in rows[len(before) :]:
             writer.write(*row)
     assert read(path) == rows
-    assert not (path / ".unfinished").exists()
+    assert not (path / ".partial").exists()
 
 
-def test_a_finished_recording_is_gone_on_with_and_a_new_one_begun(tmp_path: Path) -> None:
+def test_finished_recording_can_be_resumed(tmp_path: Path) -> None:
     for rows in (ROWS[:20], ROWS[20:]):
-        with RecordingWriter.resume(tmp_path / "out") as writer:
+        with RecordingWriter(tmp_path / "out", resume=True) as writer:
             for row in rows:
                 writer.write(*row)
     assert read(tmp_path / "out") == ROWS
     with pytest.raises(BagError, match=r"files of another storage: out_0\.mcap"):
-        RecordingWriter.resume(tmp_path / "out", "sqlite3")
+        RecordingWriter(tmp_path / "out", "sqlite3", resume=True)
 
 
-def test_files_stay_in_order_when_the_directory_got_another_name(tmp_path: Path) -> None:
+def test_files_stay_in_order_in_a_renamed_directory(tmp_path: Path) -> None:
     """`ros2 bag play` reads them in the order in which metadata.yaml names them."""
     for name, rows in (("z", ROWS[:20]), ("a", ROWS[20:40]), ("m", ROWS[40:])):
-        with RecordingWriter.resume(tmp_path / name) as writer:
+        with RecordingWriter(tmp_path / name, resume=True) as writer:
             for row in rows:
                 writer.write(*row)
         (tmp_path / name).rename(tmp_path / {"z": "a", "a": "m", "m": "end"}[name])
@@ -304,9 +300,7 @@ def test_parts_become_splits_of_one_recording(storage: Storage, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("storage", STORAGES)
-def test_a_disk_that_fills_keeps_every_message_that_was_written(
-    storage: Storage, small_disk: Path
-) -> None:
+def test_full_disk_keeps_every_written_message(storage: Storage, small_disk: Path) -> None:
     rows = kinds.messages(300, width=640)  # 28 MB
     path, written = small_disk / "out", 0
     with (  # noqa: PT012
@@ -321,53 +315,24 @@ def test_a_disk_that_fills_keeps_every_message_that_was_written(
 
 
 @pytest.mark.parametrize("storage", STORAGES)
-def test_a_disk_that_others_fill_meanwhile_leaves_a_valid_recording(
+def test_disk_that_others_fill_leaves_a_valid_recording(
     storage: Storage, small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """ENOSPC itself: the free room is only asked for now and then, and someone else took it."""
+    """ENOSPC itself: costs the open file only."""
     rows = kinds.messages(300, width=640)
-    monkeypatch.setattr("depth_estimation_ros.bags.writer.check_room", lambda *_: None)
+    monkeypatch.setattr(RecordingWriter, "_check_room", lambda *_: None)
     path, written = small_disk / "out", 0
-    with pytest.raises(DiskFullError), RecordingWriter(path, storage) as writer:  # noqa: PT012
+    writer = RecordingWriter(path, storage, split_bytes=4_000_000)
+    with pytest.raises(DiskFullError), writer:  # noqa: PT012
         for row in rows:
             writer.write(*row)
             written += 1
     found = read(path)
     assert found == rows[: len(found)]
-    assert len(found) > written - 2 * 100  # less than what was not yet on the disk: 1 or 8 MiB
+    assert len(found) >= written - 100  # the file that could not be finished
 
 
-@pytest.mark.parametrize("storage", STORAGES)
-def test_a_file_that_may_not_grow_leaves_a_valid_recording(
-    storage: Storage, tmp_path: Path
-) -> None:
-    """RLIMIT_FSIZE (EFBIG) stands for disks whose files cannot be larger than 4 GB."""
-    path = tmp_path / "out"
-    code = WRITER.format(
-        test=str(Path(__file__).resolve().parents[1] / "helpers"),
-        path=str(path),
-        storage=storage,
-        compression="none",
-        split=1 << 30,
-        count=600,
-        killed=False,
-    )
-    limit = 10_000_000
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=False,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
-    )
-    assert "DiskFullError: The disk is full under" in done.stderr
-    rows = kinds.messages(300, width=640)
-    found = read(path)
-    assert found == rows[: len(found)]
-    assert len(found) > (180 if storage == "mcap" else 80)
-
-
-def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(BagError, match=r"output .*file/out cannot be written"):
         RecordingWriter(tmp_path / "file" / "out")

@@ -9,7 +9,7 @@ import demo_recordings as made
 import numpy as np
 import pytest
 
-from depth_estimation_ros.bags import find_cameras, open_recording
+from depth_estimation_ros.bags import find_cameras, nearest, open_recording
 from depth_estimation_ros.errors import BagError, CalibrationError
 from depth_estimation_ros.geometry.calibration_file import read_calibration
 
@@ -84,7 +84,7 @@ def test_wrong_names_are_answered_with_the_right_ones(rig: Path) -> None:
         cameras(rig, [], ["/left/camera_info"])
 
 
-def test_a_lone_camera_takes_the_only_camera_info_and_one_of_two_does_not(tmp_path: Path) -> None:
+def test_only_a_lone_camera_takes_the_only_camera_info(tmp_path: Path) -> None:
     one = made.write_bag(tmp_path / "one", {"/a/image": images(), "/elsewhere/info": infos()})
     assert cameras(one) == [("/a/image", "/elsewhere/info")]
     topics = {"/a/image": images(), "/b/image": images(), "/elsewhere/info": infos()}
@@ -99,6 +99,10 @@ def test_a_recording_without_cameras_lists_what_it_has(tmp_path: Path) -> None:
     own = {"/camera/depth_estimation/depth/color": images()}
     with pytest.raises(BagError, match=r"No camera in .*only what this package made"):
         cameras(made.write_bag(tmp_path / "own", own))
+
+
+def test_the_nearest_of_sorted_stamps() -> None:
+    assert [nearest([10, 20, 40], stamp) for stamp in (0, 15, 16, 30, 31, 99)] == [0, 0, 1, 1, 2, 2]
 
 
 CALIBRATION = """
@@ -126,7 +130,7 @@ def test_a_calibration_file_gives_its_camera(tmp_path: Path) -> None:
     np.testing.assert_array_equal(camera.P[0], [450, 0, 321, 0])
 
 
-def test_what_a_calibration_leaves_out_is_a_camera_without_distortion(tmp_path: Path) -> None:
+def test_calibration_without_distortion(tmp_path: Path) -> None:
     path = tmp_path / "camera.yaml"
     path.write_text(CALIBRATION)
     camera = read_calibration(path)
