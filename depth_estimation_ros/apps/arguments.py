@@ -5,22 +5,23 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable
-from typing import NoReturn
+from dataclasses import fields
+from typing import Any, NoReturn
 
 from depth_estimation_ros.engines import EngineOptions
 from depth_estimation_ros.engines.factory import AUTO, BACKENDS, PRECISIONS
 
 
 class CommandParser(argparse.ArgumentParser):
-    """Says in two lines what is wrong with a command line, and ends with 1: 2 is for results."""
+    """Explains a wrong command line in two lines and ends with 1: 2 is for results."""
 
     def error(self, message: str) -> NoReturn:
-        """Ends the process; the usage, a screenful, would hide the message."""
+        """End the process; the usage, a screenful, would hide the message."""
         self.exit(1, f"error: {message}\n{self.prog} --help shows all arguments and examples\n")
 
 
 def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
-    """What runs the network, under the names of the node's parameters."""
+    """Add what runs the network, under the names of the node's parameters."""
     group = parser.add_argument_group("network")
     group.add_argument(
         "--model",
@@ -59,6 +60,7 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--onnxruntime-providers",
         "--providers",
+        dest="providers",
         nargs="+",
         default=list(AUTO),
         metavar="NAME",
@@ -67,6 +69,7 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--inference-threads",
         "--threads",
+        dest="threads",
         type=number(int, 0, 256),
         default=0,
         metavar="N",
@@ -75,7 +78,7 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_scale_argument(group: argparse._ArgumentGroup) -> None:
-    """The node's parameter scale_correction."""
+    """Add the node's parameter scale_correction."""
     group.add_argument(
         "--scale-correction",
         type=number(float, 0.01, 100),
@@ -86,17 +89,18 @@ def add_scale_argument(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def engine_options(options: argparse.Namespace) -> EngineOptions:
+def engine_options(arguments: argparse.Namespace) -> EngineOptions:
     """What `add_engine_arguments` read."""
-    return EngineOptions(
-        backend=options.backend,
-        device=options.device,
-        build_engine=options.build_engine,
-        precision=options.precision,
-        engine_cache=options.engine_cache,
-        providers=tuple(options.onnxruntime_providers),
-        threads=options.inference_threads,
-    )
+    return EngineOptions(**option_fields(EngineOptions, arguments))
+
+
+def option_fields(options: type, arguments: argparse.Namespace) -> dict[str, Any]:
+    """The arguments that have the name of a field of a dataclass of options; lists as tuples."""
+    return {
+        field.name: tuple(value) if isinstance(value, list) else value
+        for field in fields(options)
+        if (value := getattr(arguments, field.name, None)) is not None
+    }
 
 
 def number(kind: type[float], low: float, high: float = math.inf) -> Callable[[str], float]:

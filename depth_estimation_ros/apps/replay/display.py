@@ -23,11 +23,20 @@ from depth_estimation_ros.apps.replay.summary import CameraSummary, Progress, Re
 from depth_estimation_ros.bags import Damage
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from depth_estimation_ros.apps.replay.fleet import BagResult, FleetSummary
     from depth_estimation_ros.apps.replay.report import Comparison
 
 LINE_S = 10.0
 """Seconds between two lines where there is no terminal."""
 BAR_S = 0.1
+STATES = {
+    0: "[green]done[/]",
+    1: "[bold red]failed[/]",
+    2: "[yellow]with loss[/]",
+    130: "[yellow]interrupted[/]",
+}
 
 
 class Log(logging.Handler):
@@ -111,6 +120,89 @@ class ProgressDisplay:
             total=None if total is None else max(total, progress.frames_done),
             rate=f"{rate:.1f} images/s{bad}",
         )
+
+
+class FleetDisplay:
+    """One bar for all recordings; a line for each that ended where there is no terminal.
+
+    Args:
+        console: to print to.
+        quiet: show only what went wrong.
+    """
+
+    def __init__(self, console: Console, quiet: bool = False) -> None:
+        self._console = console
+        self._lines = not console.is_terminal and not quiet
+        self._bar = Bar(
+            TextColumn("recordings"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[images]} images"),
+            TimeElapsedColumn(),
+            console=console,
+            disable=quiet or not console.is_terminal,
+        )
+        self._task = self._bar.add_task("", total=None, images=0)
+        self._images: dict[str, int] = {}
+
+    def __enter__(self) -> FleetDisplay:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def total(self, recordings: int) -> None:
+        """Say how many recordings there are."""
+        self._bar.update(self._task, total=recordings)
+
+    def update(self, job: str, images: int, pid: int) -> None:
+        """Show the progress of a job; from any thread."""
+        self._images[job] = images
+        self._bar.update(self._task, images=sum(self._images.values()))
+
+    def done(self, result: BagResult) -> None:
+        """Show a recording that ended."""
+        self._bar.advance(self._task)
+        if result.exit_code or self._lines:
+            self._console.print(f"{_state(result)} {escape(result.name)}")
+
+
+def show_fleet(console: Console, summary: FleetSummary, file: Path) -> None:
+    """Print how each recording ended.
+
+    Args:
+        console: to print to.
+        summary: of all recordings.
+        file: where it was written.
+    """
+    table = Table(box=None, padding=(0, 2), pad_edge=False)
+    table.add_column("recording", overflow="fold")
+    for name in ("images", "depth", "bad", "chunks"):
+        table.add_column(name, justify="right")
+    table.add_column("result")
+    for bag in summary.bags:
+        numbers = (bag.frames_in, bag.frames_out, bag.frames_bad, bag.chunks)
+        table.add_row(escape(bag.name), *map(str, numbers), _state(bag))
+    console.print(table)
+    for bag in summary.bags:
+        if bag.problem:
+            console.print(f"{escape(bag.name)}: {escape(bag.problem)}", soft_wrap=True)
+    frames = sum(bag.frames_out for bag in summary.bags if not bag.before)
+    rate = f", {frames / summary.seconds:.1f} images/s" if frames and summary.seconds else ""
+    plural = "" if len(summary.bags) == 1 else "s"
+    console.print(
+        f"{len(summary.bags)} recording{plural} in {summary.seconds:.1f} s{rate}; "
+        f"numbers: {escape(str(file))}",
+        soft_wrap=True,
+    )
+    if any(bag.exit_code in (1, 130) for bag in summary.bags):
+        console.print("Go on with what is missing: the same command with --resume")
+
+
+def _state(bag: BagResult) -> str:
+    words = STATES[bag.exit_code]
+    return words.replace("[/]", " before[/]") if bag.before else words
 
 
 def show_result(console: Console, summary: ReplaySummary, written: list[str]) -> None:

@@ -14,9 +14,8 @@ from depth_estimation_ros.visualization.depth_colors import COLOR_RANGES, ColorS
 OUTPUTS = ("depth", "camera_info", "points", "color")
 STORAGES = ("mcap", "sqlite3")
 COMPRESSIONS = ("none", "zstd")
-NOT_IN_RESULT = ("output", "threads", "resume", "overwrite")
-"""Fields that say nothing about what comes out; a result may be moved, or go on with other
-workers, which share the processors otherwise."""
+NOT_IN_RESULT = ("output", "threads", "resume", "overwrite", "run_id")
+"""Fields on which the result does not depend; it may be moved, and resumed by other workers."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +54,7 @@ class ReplayOptions:
             one elsewhere.
         resume: go on with an unfinished output.
         overwrite: replace an earlier result.
+        run_id: of the run of several workers that this replay belongs to; or empty.
     """
 
     inputs: tuple[str, ...] = ()
@@ -100,6 +100,7 @@ class ReplayOptions:
     batch: int = 0
     resume: bool = False
     overwrite: bool = False
+    run_id: str = ""
 
     def check(self) -> None:
         """Raises ParameterError for a value that no recording could suit."""
@@ -130,7 +131,7 @@ class ReplayOptions:
         self.color_settings().check()
 
     def engine_options(self) -> EngineOptions:
-        """The part that opening the model needs."""
+        """The part that opens the model."""
         return EngineOptions(
             backend=self.backend,
             device=self.device,
@@ -141,14 +142,14 @@ class ReplayOptions:
             threads=self.threads,
         )
 
-    def pipeline_settings(self) -> EstimatorSettings:
-        """The part that the pipeline needs."""
+    def estimator_settings(self) -> EstimatorSettings:
+        """The part that the estimator needs."""
         return EstimatorSettings(
             **{f.name: getattr(self, f.name) for f in fields(EstimatorSettings)}
         )
 
     def color_settings(self) -> ColorSettings:
-        """The part that colouring needs."""
+        """The part that colours the depth."""
         return ColorSettings(
             self.color_map,
             self.color_range,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,14 +11,23 @@ from pathlib import Path
 
 from depth_estimation_ros.apps.replay.frames_csv import FRAMES, keep_finished, read_rows
 from depth_estimation_ros.apps.replay.options import ReplayOptions
-from depth_estimation_ros.apps.replay.summary import REPORT, SUMMARY, CameraSummary, ReplaySummary
-from depth_estimation_ros.apps.replay.topics import output_topics
+from depth_estimation_ros.apps.replay.plan import Plan, output_topics
+from depth_estimation_ros.apps.replay.summary import (
+    MAX_BAD_FRAMES,
+    REPORT,
+    SUMMARY,
+    BadFrame,
+    CameraSummary,
+    ReplaySummary,
+    percentile,
+)
 from depth_estimation_ros.bags import RecordingWriter, open_recording
 from depth_estimation_ros.bags.metadata import METADATA, storage_files
 from depth_estimation_ros.bags.writer import PARTIAL, check_path
 from depth_estimation_ros.engines import resolve_model
 from depth_estimation_ros.errors import BagError, ParameterError
 from depth_estimation_ros.utils.files import sha256
+from depth_estimation_ros.utils.memory import peak_memory_mb
 
 
 def earlier_result(options: ReplayOptions) -> ReplaySummary | None:
@@ -118,6 +128,55 @@ def finished_part(
                 written[topic.name] += topic.count or 0
     topics = {camera.image_topic: output_topics(camera) for camera in cameras}
     return keep_finished(output, written, topics)
+
+
+def new_summary(plan: Plan) -> ReplaySummary:
+    """A summary of what is known before the first image.
+
+    Raises:
+        ModelError: there is no such model.
+    """
+    options = plan.options
+    return ReplaySummary(
+        inputs=list(options.inputs),
+        output=options.output,
+        notes=list(plan.notes),
+        model=options.model,
+        cameras=plan.cameras,
+        model_sha256=fingerprint(options.model),
+        input_bytes=sizes(options.inputs),
+        options=options.to_json(),
+    )
+
+
+def add_up(summary: ReplaySummary, output: Path) -> None:
+    """Fills in the images of the summary and of its cameras, the bad ones, times and memory.
+
+    Args:
+        summary: whose cameras are known.
+        output: directory of the result.
+    """
+    cameras = {camera.image_topic: camera for camera in summary.cameras}
+    for camera in summary.cameras:
+        camera.frames_in = camera.frames_out = camera.frames_bad = 0
+    summary.bad_frames = []
+    engine_ms = array("d")
+    for row in read_rows(output):
+        camera = cameras[row.image_topic]
+        camera.frames_in += 1
+        if row.status == "ok":
+            camera.frames_out += 1
+            engine_ms.append(float(row.engine_ms))
+        else:
+            camera.frames_bad += 1
+            if len(summary.bad_frames) < MAX_BAD_FRAMES:  # a broken camera must not fill the memory
+                summary.bad_frames.append(BadFrame(row.image_topic, row.stamp_ns, row.why))
+    summary.frames_in = sum(camera.frames_in for camera in summary.cameras)
+    summary.frames_out = sum(camera.frames_out for camera in summary.cameras)
+    summary.frames_bad = sum(camera.frames_bad for camera in summary.cameras)
+    summary.engine_ms_p50 = percentile(engine_ms, 50)
+    summary.engine_ms_p99 = percentile(engine_ms, 99)
+    summary.peak_rss_mb = round(peak_memory_mb(), 1)
 
 
 def remove_result(output: Path) -> None:

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from depth_estimation_ros.apps.replay.cameras import decode_image
-from depth_estimation_ros.apps.replay.plan import Plan
-from depth_estimation_ros.apps.replay.selection import SECOND, Selection
+from depth_estimation_ros.apps.replay.plan import SECOND, Plan, Selection
 from depth_estimation_ros.bags import RecordedMessage, Recording, Topic, stamp_in
 from depth_estimation_ros.bags.topics import CAMERA_INFO_TYPE, IMAGE_TYPES
 from depth_estimation_ros.errors import DepthEstimationError
@@ -24,7 +23,7 @@ LOOK_AHEAD_NS = SECOND
 """Recording time that an image waits for a CameraInfo nearer to it."""
 LOOK_BACK_NS = 10 * SECOND
 """Recording time before what is wanted from which on every CameraInfo is read."""
-MOST_WAITING, MOST_WAITING_BYTES = 256, 64 << 20
+MAX_WAITING, MAX_WAITING_BYTES = 256, 64 << 20
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class CopiedMessage:
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """A picture, what of it goes to the network, the state of its camera, and how long both took
+    """An image, what of it goes to the network, the state of its camera, and how long both took
     (milliseconds).
     """
 
@@ -69,16 +68,16 @@ class Reader:
 
     Args:
         plan: of the replay.
-        pipeline: makes the pictures ready for its network.
+        estimator: makes the images ready for its network.
         skip: images of those that are wanted that an earlier run has done.
         stop: ends the reading between two messages.
     """
 
     def __init__(
-        self, plan: Plan, pipeline: DepthEstimator, skip: int, stop: threading.Event
+        self, plan: Plan, estimator: DepthEstimator, skip: int, stop: threading.Event
     ) -> None:
         self._plan = plan
-        self._pipeline = pipeline
+        self._estimator = estimator
         self._skip = skip
         self._stop = stop
         self._selection = Selection(plan.options, plan.recording.start_ns)
@@ -127,8 +126,8 @@ class Reader:
                 size += len(message.cdr)
             while waiting and (
                 self._is_ready(waiting[0], message.time_ns)
-                or len(waiting) > MOST_WAITING
-                or size > MOST_WAITING_BYTES
+                or len(waiting) > MAX_WAITING
+                or size > MAX_WAITING_BYTES
             ):
                 size -= len(waiting[0].message.cdr)
                 yield waiting.popleft()
@@ -179,7 +178,7 @@ class Reader:
         start = time.perf_counter()
         image = self._plan.recording.deserialize(message)
         frame, state = decode_image(image, camera, self._plan.options.hfov_deg)
-        view = self._pipeline.prepare(frame.rgb, frame.camera.model)
+        view = self._estimator.prepare(frame.rgb, frame.camera.model)
         return Decoded(frame, view, state, 1e3 * (time.perf_counter() - start))
 
 

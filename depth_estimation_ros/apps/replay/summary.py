@@ -12,7 +12,7 @@ from depth_estimation_ros.utils.files import atomic_write
 
 SUMMARY = "replay.json"
 REPORT = "report.html"
-MOST_BAD_FRAMES = 100
+MAX_BAD_FRAMES = 100
 
 
 @dataclass(frozen=True)
@@ -142,12 +142,6 @@ class ReplaySummary:
         summary.cameras = [CameraSummary(**camera) for camera in values.get("cameras", [])]
         summary.bad_frames = [BadFrame(**frame) for frame in values.get("bad_frames", [])]
         return summary
-
-
-def add_bad_frame(bad_frames: list[BadFrame], frame: BadFrame) -> None:
-    """Keeps the first of them; a broken camera must not fill the memory."""
-    if len(bad_frames) < MOST_BAD_FRAMES:
-        bad_frames.append(frame)
 
 
 def percentile(values: Sequence[float], share: float) -> float | None:

@@ -7,12 +7,12 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 
-from depth_estimation_ros.apps.replay.estimating import FrameResult
 from depth_estimation_ros.apps.replay.frames_csv import FrameRow, FrameTable, depth_columns
+from depth_estimation_ros.apps.replay.network import FrameResult
 from depth_estimation_ros.apps.replay.options import ReplayOptions
+from depth_estimation_ros.apps.replay.plan import output_topics
 from depth_estimation_ros.apps.replay.reading import CopiedMessage
 from depth_estimation_ros.apps.replay.summary import CameraSummary
-from depth_estimation_ros.apps.replay.topics import output_topics
 from depth_estimation_ros.bags import STORE, RecordingWriter
 from depth_estimation_ros.estimation import DepthEstimator
 from depth_estimation_ros.estimation.temporal_filter import TemporalFilter
@@ -27,7 +27,7 @@ class ResultWriter:
     """Writes results in the order in which they are given.
 
     Args:
-        pipeline: finishes what the network answered.
+        estimator: finishes what the network answered.
         writer: of the recording.
         table: of the images.
         cameras: of the plan.
@@ -37,14 +37,14 @@ class ResultWriter:
 
     def __init__(
         self,
-        pipeline: DepthEstimator,
+        estimator: DepthEstimator,
         writer: RecordingWriter,
         table: FrameTable,
         cameras: list[CameraSummary],
         options: ReplayOptions,
         written: Counter[str],
     ) -> None:
-        self._pipeline = pipeline
+        self._estimator = estimator
         self._writer = writer
         self._table = table
         self._cameras = cameras
@@ -53,7 +53,7 @@ class ResultWriter:
         self._colors = [DepthColors(options.color_settings()) for _ in cameras]
         self._options = options
         self._written = written
-        self._told: set[tuple[str, str]] = set()
+        self._logged: set[tuple[str, str]] = set()
 
     def copy(self, copied: CopiedMessage) -> None:
         """A message as it came in.
@@ -77,7 +77,7 @@ class ResultWriter:
         estimated = None
         if result.frame is not None and result.answer is not None:
             past = self._pasts[result.camera]
-            depth = self._pipeline.finish(result.answer, past, result.stamp_ns)
+            depth = self._estimator.finish(result.answer, past, result.stamp_ns)
             estimated = DepthFrame(result.frame, depth)
         messages = [] if estimated is None else list(self._messages(result, estimated))
         row = self._row(result, estimated, [name for name, _, _ in messages], start)
@@ -102,9 +102,9 @@ class ResultWriter:
         camera = self._cameras[result.camera]
         camera.camera_state = result.camera_state
         this = (camera.image_topic, result.camera_state)
-        if this in self._told or not camera.camera_info_topic:
+        if this in self._logged or not camera.camera_info_topic:
             return
-        self._told.add(this)
+        self._logged.add(this)
         if result.camera_state == "uncalibrated":
             logger.warning(
                 f"{camera.image_topic}: CameraInfo says that the camera is not calibrated; depth "
