@@ -202,11 +202,13 @@ def show_fleet(console: Console, summary: FleetSummary, file: Path) -> None:
 
 def _state(bag: BagResult) -> str:
     words = STATES[bag.exit_code]
+    if bag.exit_code == 0 and bag.guessed_scale:
+        words = "[yellow]done, scale is a guess[/]"
     return words.replace("[/]", " before[/]") if bag.before else words
 
 
 def show_result(console: Console, summary: ReplaySummary, written: list[str]) -> None:
-    """Prints the numbers, the losses and where to look.
+    """Print the numbers, the losses and where to look.
 
     Args:
         console: to print to.
@@ -228,12 +230,19 @@ def show_result(console: Console, summary: ReplaySummary, written: list[str]) ->
     table.add_row("memory, written", megabytes)
     console.print(table)
     for camera in summary.cameras:
-        topics = [camera.depth_topic, camera.depth_camera_info_topic]
-        topics += [camera.points_topic, camera.color_topic]
         state = f"camera {camera.camera_state}" if camera.camera_state else "no images"
         # Not in the table, which cuts on a narrow screen what is to be copied.
-        lines = [f"  {camera.image_topic} ({state}):", *(f"    {name}" for name in topics if name)]
+        lines = [
+            f"  {camera.image_topic} ({state}):",
+            *(f"    {topic}" for topic in camera.topics.values()),
+        ]
         console.print("\n".join(lines), markup=False, soft_wrap=True)
+        if camera.has_guessed_scale:
+            console.print(
+                f"[yellow]note:[/] the scale of {escape(camera.image_topic)} is a guess: the field "
+                "of view of its camera is not known. Give --hfov or --calibration",
+                soft_wrap=True,
+            )
     for frame in summary.bad_frames[:3]:
         console.print(
             f"[red]bad image[/] {escape(frame.topic)} at {frame.stamp_ns} ns: {escape(frame.why)}",
@@ -256,7 +265,7 @@ def show_result(console: Console, summary: ReplaySummary, written: list[str]) ->
 
 
 def show_accuracy(console: Console, camera: CameraSummary, found: Comparison) -> None:
-    """Prints the errors of a camera against the truth that the recording holds.
+    """Print the errors of a camera against the truth that the recording holds.
 
     Args:
         console: to print to.
@@ -269,6 +278,15 @@ def show_accuracy(console: Console, camera: CameraSummary, found: Comparison) ->
         ("median-scaled", scores.median_scaled),
         (f"{scores.constant_m:.2f} m everywhere", scores.one_constant),
     ]
+    if scores.as_predicted["abs_rel"] >= scores.one_constant["abs_rel"]:
+        note = "the depth is no better than one constant for all pixels"
+        if scores.constant_m > scores.max_depth / 2:
+            note += f"; the model is made for depths to {scores.max_depth:g} m"
+        console.print(
+            f"[yellow]note:[/] {escape(camera.image_topic)}: {note}. Use a model that was trained "
+            "for such places",
+            soft_wrap=True,
+        )
     errors = "; ".join(f"{kind} {one['abs_rel']:.3f}, {one['delta1']:.3f}" for kind, one in kinds)
     console.print(
         f"AbsRel, delta1 of {escape(camera.image_topic)} against {escape(found.topic)} "

@@ -49,6 +49,7 @@ class BagResult:
         chunks: that it was cut into; 1 for none.
         by: machines and processes that did it.
         before: it was finished by an earlier run.
+        guessed_scale: the field of view of a camera is not known.
         frames_in, frames_out, frames_bad: as in `ReplaySummary`, of what is finished.
         seconds: of all chunks together.
     """
@@ -61,6 +62,7 @@ class BagResult:
     chunks: int = 1
     by: list[str] = field(default_factory=list)
     before: bool = False
+    guessed_scale: bool = False
     frames_in: int = 0
     frames_out: int = 0
     frames_bad: int = 0
@@ -225,6 +227,7 @@ def _bag_result(bag: Bag, results: dict[str, JobResult], before: bool = False) -
         chunks=len(bag.jobs),
         by=sorted({one.by for one in of_jobs if one.by}),
         before=before,
+        guessed_scale=any(camera.has_guessed_scale for part in parts for camera in part.cameras),
         frames_in=sum(part.frames_in for part in parts),
         frames_out=sum(part.frames_out for part in parts),
         frames_bad=sum(part.frames_bad for part in parts),

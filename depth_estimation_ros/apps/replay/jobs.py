@@ -22,6 +22,7 @@ from depth_estimation_ros.apps.replay.output import add_up
 from depth_estimation_ros.apps.replay.run import replay
 from depth_estimation_ros.apps.replay.summary import (
     SUMMARY,
+    TOPIC_FIELDS,
     CameraSummary,
     Progress,
     ReplaySummary,
@@ -300,8 +301,10 @@ def _joined(parts: Sequence[ReplaySummary], bag: Bag) -> ReplaySummary:
     cameras: dict[str, CameraSummary] = {}
     for camera in (camera for part in parts for camera in part.cameras):
         known = cameras.get(camera.image_topic)
-        if known is None or known.frames_in == 0:  # it does not know the state of its camera
-            cameras[camera.image_topic] = camera
+        # A chunk without images does not know the state of its camera, nor which topics it has.
+        first = camera if known is None or known.frames_in == 0 else known
+        topics = {f: getattr(known, f, "") or getattr(camera, f) for f in TOPIC_FIELDS.values()}
+        cameras[camera.image_topic] = replace(first, **topics)
     return replace(
         parts[0],
         inputs=list(bag.options.inputs),

@@ -11,11 +11,12 @@ from pathlib import Path
 
 from depth_estimation_ros.apps.replay.frames_csv import FRAMES, keep_finished, read_rows
 from depth_estimation_ros.apps.replay.options import ReplayOptions
-from depth_estimation_ros.apps.replay.plan import Plan, output_topics
+from depth_estimation_ros.apps.replay.plan import Plan
 from depth_estimation_ros.apps.replay.summary import (
     MAX_BAD_FRAMES,
     REPORT,
     SUMMARY,
+    TOPIC_FIELDS,
     BadFrame,
     CameraSummary,
     ReplaySummary,
@@ -126,7 +127,7 @@ def finished_part(
         with open_recording(output) as recording:
             for topic in recording.topics:  # of one name there may be several types
                 written[topic.name] += topic.count or 0
-    topics = {camera.image_topic: output_topics(camera) for camera in cameras}
+    topics = {camera.image_topic: camera.topics for camera in cameras}
     return keep_finished(output, written, topics)
 
 
@@ -150,7 +151,7 @@ def new_summary(plan: Plan) -> ReplaySummary:
 
 
 def add_up(summary: ReplaySummary, output: Path) -> None:
-    """Fills in the images of the summary and of its cameras, the bad ones, times and memory.
+    """Count the images of the summary and of its cameras, the bad ones, times, memory and topics.
 
     Args:
         summary: whose cameras are known.
@@ -161,16 +162,21 @@ def add_up(summary: ReplaySummary, output: Path) -> None:
         camera.frames_in = camera.frames_out = camera.frames_bad = 0
     summary.bad_frames = []
     engine_ms = array("d")
+    written: dict[str, set[str]] = {topic: set() for topic in cameras}
     for row in read_rows(output):
         camera = cameras[row.image_topic]
         camera.frames_in += 1
         if row.status == "ok":
             camera.frames_out += 1
+            written[row.image_topic].update(row.outputs.split("+"))
             engine_ms.append(float(row.engine_ms))
         else:
             camera.frames_bad += 1
             if len(summary.bad_frames) < MAX_BAD_FRAMES:  # a broken camera must not fill the memory
                 summary.bad_frames.append(BadFrame(row.image_topic, row.stamp_ns, row.why))
+    for topic, camera in cameras.items():
+        for name in TOPIC_FIELDS.keys() - written[topic]:
+            setattr(camera, TOPIC_FIELDS[name], "")  # a camera without calibration has no cloud
     summary.frames_in = sum(camera.frames_in for camera in summary.cameras)
     summary.frames_out = sum(camera.frames_out for camera in summary.cameras)
     summary.frames_bad = sum(camera.frames_bad for camera in summary.cameras)

@@ -106,7 +106,7 @@ def _copied(
             fix="Correct --copy",
         )
     wanted = set(topics if options.copy == "all" else named)
-    own = {name for camera in cameras for name in output_topics(camera).values()}
+    own = {name for camera in cameras for name in camera.topics.values()}
     if taken := sorted(own & wanted):
         notes.append(f"not copied, as the new results have these names: {', '.join(taken)}")
     return {
@@ -213,17 +213,6 @@ def name_outputs(cameras: Sequence[CameraTopics], outputs: Sequence[str]) -> lis
             )
         )
     return named
-
-
-def output_topics(camera: CameraSummary) -> dict[str, str]:
-    """The topics of a camera's results that are written, by the names of `OUTPUTS`."""
-    topics = {
-        "depth": camera.depth_topic,
-        "camera_info": camera.depth_camera_info_topic,
-        "points": camera.points_topic,
-        "color": camera.color_topic,
-    }
-    return {name: topic for name, topic in topics.items() if topic}
 
 
 def _prefixes(images: list[str]) -> list[str]:

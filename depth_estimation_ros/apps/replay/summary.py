@@ -13,6 +13,12 @@ from depth_estimation_ros.utils.files import atomic_write
 SUMMARY = "replay.json"
 REPORT = "report.html"
 MAX_BAD_FRAMES = 100
+TOPIC_FIELDS = {
+    "depth": "depth_topic",
+    "camera_info": "depth_camera_info_topic",
+    "points": "points_topic",
+    "color": "color_topic",
+}
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,7 @@ class BadFrame:
 
 @dataclass
 class CameraSummary:
-    """One camera: its topics, empty where there are none, and its images."""
+    """One camera: its topics, empty where nothing is written, and its images."""
 
     image_topic: str
     camera_info_topic: str = ""
@@ -63,6 +69,17 @@ class CameraSummary:
     frames_in: int = 0
     frames_out: int = 0
     frames_bad: int = 0
+
+    @property
+    def topics(self) -> dict[str, str]:
+        """The topics of its results by the names of `options.OUTPUTS`."""
+        topics = {name: str(getattr(self, field)) for name, field in TOPIC_FIELDS.items()}
+        return {name: topic for name, topic in topics.items() if topic}
+
+    @property
+    def has_guessed_scale(self) -> bool:
+        """Whether its depth is for an assumed field of view."""
+        return self.frames_out > 0 and self.camera_state in ("missing", "uncalibrated")
 
 
 @dataclass

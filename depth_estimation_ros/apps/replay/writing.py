@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from depth_estimation_ros.apps.replay.frames_csv import FrameRow, FrameTable, depth_columns
 from depth_estimation_ros.apps.replay.network import FrameResult
 from depth_estimation_ros.apps.replay.options import ReplayOptions
-from depth_estimation_ros.apps.replay.plan import output_topics
 from depth_estimation_ros.apps.replay.reading import CopiedMessage
 from depth_estimation_ros.apps.replay.summary import CameraSummary
 from depth_estimation_ros.bags import STORE, RecordingWriter
@@ -48,7 +47,7 @@ class ResultWriter:
         self._writer = writer
         self._table = table
         self._cameras = cameras
-        self._topics = [output_topics(camera) for camera in cameras]
+        self._topics = [camera.topics for camera in cameras]
         self._pasts = [TemporalFilter() for _ in cameras]
         self._colors = [DepthColors(options.color_settings()) for _ in cameras]
         self._options = options

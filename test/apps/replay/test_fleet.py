@@ -22,6 +22,7 @@ from depth_estimation_ros.apps.replay.jobs import Bag, merge_chunks, plan_bags, 
 from depth_estimation_ros.apps.replay.options import ReplayOptions
 from depth_estimation_ros.apps.replay.run import replay
 from depth_estimation_ros.apps.replay.summary import ReplaySummary
+from depth_estimation_ros.apps.replay.workers import ProcessWorkers
 from depth_estimation_ros.bags import open_recording
 from depth_estimation_ros.errors import ParameterError
 
@@ -60,6 +61,12 @@ def whole(drive: Path, slow: ReplayOptions, room: Path) -> Path:
     return room / "whole"
 
 
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs run in this process: to start others takes seconds."""
+    monkeypatch.setattr(ProcessWorkers, "_attempt", lambda self, job: run_job(job))
+
+
 def test_bad_recording_does_not_stop_the_others(
     drive: Path, fast: ReplayOptions, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -85,16 +92,6 @@ def test_bad_recording_does_not_stop_the_others(
     assert messages(out / "walk") == messages(tmp_path / "alone")
     assert main(command) == 1
     assert "--overwrite, or go on with --resume" in " ".join(capsys.readouterr().out.split())
-
-
-def test_chunks_leave_one_result_only(drive: Path, fast: ReplayOptions, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    command = [str(drive), "-o", str(out), "--model", fast.model, "--chunk", "1.7"]
-    assert main([*command, "--workers", "2"]) == 0
-    assert sorted(path.name for path in out.iterdir()) == ["drive", "fleet.json"]
-    assert (out / "drive" / "report.html").stat().st_size > 1000
-    replay(replace(fast, inputs=(str(drive),), output=str(tmp_path / "alone")))
-    assert messages(out / "drive") == messages(tmp_path / "alone")
 
 
 def test_killed_worker_is_replaced_and_nothing_lost(
@@ -178,9 +175,10 @@ def test_finished_chunks_are_kept_for_resume(
     assert again.run().exit_code == 0
     assert "drive/0000" not in progress
     assert messages(out / "drive") == messages(whole)
-    assert not (out / ".chunks").exists()
+    assert sorted(path.name for path in out.iterdir()) == ["drive", "fleet.json"]
 
 
+@pytest.mark.usefixtures("in_process")
 def test_fleet_goes_on_with_what_one_process_began(
     drive: Path, fast: ReplayOptions, tmp_path: Path
 ) -> None:
@@ -195,6 +193,7 @@ def test_fleet_goes_on_with_what_one_process_began(
     assert messages(out / "drive") == messages(tmp_path / "whole")
 
 
+@pytest.mark.usefixtures("in_process")
 def test_results_are_replaced_only_by_new_ones(
     drive: Path, fast: ReplayOptions, tmp_path: Path
 ) -> None:
