@@ -45,7 +45,7 @@ _FORMATS = {
     "omgidl": MessageDefinitionFormat.IDL,
 }
 _RECORD_BYTES = 9  # opcode and length
-_CHUNK_BYTES = 40  # of a chunk record, besides the name of its compression and its data
+_CHUNK_BYTES = 40  # of a chunk record, without the name of its compression and its data
 
 OnLoss = Callable[[str, int | None, int | None], None]
 """Called with what is lost, how many messages (None if unknown) and how many bytes."""

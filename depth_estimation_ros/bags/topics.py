@@ -39,7 +39,7 @@ DEPTH_ENCODINGS = ("16UC1", "32FC1")
 OWN_OUTPUTS = "/depth_estimation/"
 OWN_DEPTH = f"{OWN_OUTPUTS}depth/image"
 COMPRESSED = "/compressed"
-MOST_BROKEN = 1000
+MAX_BROKEN = 1000
 """Messages that are looked at for one that is whole."""
 
 
@@ -162,13 +162,13 @@ def find_cameras(
 ) -> list[CameraTopics]:
     """The cameras whose images these are; all cameras if none is named.
 
-    Where a camera has raw images and beside them the same ones compressed, the raw ones count.
+    Where a camera has raw images and the same ones compressed, the raw ones count.
     Depth images, and what this package itself made of a recording, are no cameras.
 
     Args:
         image_topics: of colour images.
         camera_info_topics: one for each of `image_topics`, in their order; one for the only camera
-            where no image topic is named; or none: then it is the one beside the images.
+            where no image topic is named; or none: then it is the one next to the images.
 
     Raises:
         BagError: no colour images, a topic that is not there or is named twice, or not as many
@@ -208,7 +208,7 @@ def find_cameras(
 
 
 def camera_info_beside(image: Topic, infos: Sequence[Topic], only: bool = True) -> Topic | None:
-    """The CameraInfo beside the image by ROS's convention; for an only camera else the only one."""
+    """Return the CameraInfo of an image by ROS's convention, or the only one for an only camera."""
     parts = image.name.split("/")[:-1]
     while parts:  # /camera/image/compressed: /camera/image/camera_info, /camera/camera_info, ...
         for info in infos:
@@ -220,7 +220,7 @@ def camera_info_beside(image: Topic, infos: Sequence[Topic], only: bool = True) 
 
 def first_message(recording: Recording, topic: Topic) -> Any:
     """The first message of a topic that is whole; None if there is none among the first ones."""
-    for message in islice(recording.messages([topic.name]), MOST_BROKEN):
+    for message in islice(recording.messages([topic.name]), MAX_BROKEN):
         if message.msgtype == topic.msgtype:
             with suppress(BagError):
                 return recording.deserialize(message)

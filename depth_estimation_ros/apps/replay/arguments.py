@@ -33,7 +33,7 @@ examples:
       half a minute, five images a second, as millimetres
   replay drive/ --output depth --outputs points --cloud-stride 1 --voxel 0.05
       clouds with one point in each cube of 5 cm
-  replay pictures_only/ --output depth --hfov 70
+  replay images_only/ --output depth --hfov 70
       no CameraInfo in the recording; or --calibration camera.yaml of camera_calibration
   replay drive/ --output drive_depth --resume
       goes on where Ctrl-C, a kill or a full disk ended it, with the same arguments
@@ -124,7 +124,7 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="TOPIC",
-        help="one for each image topic, in their order (default: the one beside the images)",
+        help="one for each image topic, in their order (default: the one next to the images)",
     )
     group.add_argument(
         "--calibration",
@@ -281,7 +281,7 @@ def _add_colors(parser: argparse.ArgumentParser) -> None:
             help=f"metres at the {end} end of the colours (default: 0, {default})",
         )
     group.add_argument(
-        "--color-legend", action="store_true", help="draw a bar in metres into the pictures"
+        "--color-legend", action="store_true", help="draw a bar in metres into the images"
     )
 
 

@@ -1,4 +1,4 @@
-"""What the user sees of a replay: how far it is, and what became of it."""
+"""What the user sees of a replay: its progress and its result."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ SAMPLE_STRIDE = 4  # rows and columns; percentiles of 20,000 pixels are within 1
 
 @dataclass(frozen=True)
 class FrameRow:
-    """What became of one image; empty text where there is nothing.
+    """One image; empty text where there is nothing.
 
     Attributes:
         image_topic: of the camera.
@@ -85,7 +85,7 @@ class FrameTable:
         self._file.close()
 
     def append(self, row: FrameRow) -> None:
-        """Raises DiskFullError or OSError."""
+        """Raise DiskFullError or OSError."""
         text = io.StringIO()
         # One line a row, also where an error has several.
         values = [" ".join(str(value).splitlines()) for value in asdict(row).values()]
@@ -111,7 +111,7 @@ def read_rows(output: Path) -> Iterator[FrameRow]:
 def keep_finished(
     output: Path, written: Mapping[str, int], topics: Mapping[str, Mapping[str, str]]
 ) -> tuple[int, Counter[str]]:
-    """Shortens the table to the images of which every message is in the recording.
+    """Shorten the table to the images of which every message is in the recording.
 
     Args:
         output: directory of the result.

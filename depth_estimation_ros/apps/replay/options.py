@@ -31,7 +31,7 @@ class ReplayOptions:
         min_depth, max_depth, output_size, edge_filter, temporal_filter, assumed_hfov_deg,
         scale_correction: see `EstimatorSettings`.
         image_topics: of colour images; empty for all cameras of the recording.
-        camera_info_topics: one for each of them, in their order; empty for those beside them.
+        camera_info_topics: one for each of them, in their order; empty for those next to them.
         calibration: a YAML file of camera_calibration, in place of any CameraInfo; or empty.
         hfov_deg: horizontal field of view, degrees, of cameras without CameraInfo; 0 is unknown.
         image_is_rectified: the camera is P of the CameraInfo, otherwise K and the distortion.
@@ -103,7 +103,7 @@ class ReplayOptions:
     run_id: str = ""
 
     def check(self) -> None:
-        """Raises ParameterError for a value that no recording could suit."""
+        """Raise ParameterError for a value that no recording could suit."""
         for name, choices in (
             ("backend", BACKENDS),
             ("precision", PRECISIONS),

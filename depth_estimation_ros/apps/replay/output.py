@@ -88,7 +88,7 @@ def check_same(earlier: ReplaySummary, now: ReplaySummary, options: ReplayOption
             f"The result in {options.output} was begun with other settings",
             found="; ".join(f"{line} now" for line in differences),
             expected="the same settings, recording and model",
-            fix="Give the same ones to go on, or begin anew with --overwrite",
+            fix="Give the same ones to go on, or start over with --overwrite",
         )
 
 
@@ -186,15 +186,15 @@ def add_up(summary: ReplaySummary, output: Path) -> None:
 
 
 def remove_result(output: Path) -> None:
-    """Removes the files of an earlier result; the directory, and what others put in it, stays.
+    """Remove the files of an earlier result; the directory, and what others put in it, stays.
 
     Its replay.json goes last, as it says that this is a result.
     """
     if not (output / SUMMARY).exists():
         return
     shutil.rmtree(output / PARTIAL, ignore_errors=True)
-    beside = [output / name for name in (METADATA, FRAMES, REPORT, SUMMARY)]
-    for path in [*storage_files(output), *beside]:
+    others = [output / name for name in (METADATA, FRAMES, REPORT, SUMMARY)]
+    for path in [*storage_files(output), *others]:
         path.unlink(missing_ok=True)
 
 

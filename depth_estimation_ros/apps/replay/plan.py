@@ -53,7 +53,7 @@ class Plan:
 
 
 def make_plan(recording: Recording, options: ReplayOptions) -> Plan:
-    """Looks at a recording.
+    """Look at a recording.
 
     Raises:
         BagError: no camera in it, or a topic that is named is not there.

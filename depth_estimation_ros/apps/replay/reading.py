@@ -188,7 +188,7 @@ class _Waiting(NamedTuple):
 
 
 def _last_before(recording: Recording, topic: str, time_ns: int) -> RecordedMessage | None:
-    """Looks back farther and farther, as most often there is one close by."""
+    """Look back farther and farther, as most often there is one close by."""
     end_ns, span_ns = time_ns, LOOK_BACK_NS
     while end_ns > recording.start_ns:
         found = deque(recording.messages([topic], end_ns - span_ns, end_ns), maxlen=1)

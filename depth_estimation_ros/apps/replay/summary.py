@@ -1,4 +1,4 @@
-"""What became of a replay: replay.json beside the recording."""
+"""The result of a replay: replay.json next to the recording."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ class ReplaySummary:
         return 2 if self.frames_bad or self.damage or self.problem or not self.complete else 0
 
     def write(self, output: Path) -> Path:
-        """Writes replay.json into the directory, all of it or nothing; returns its path."""
+        """Write replay.json into the directory, all of it or nothing; returns its path."""
         path = output / SUMMARY
         with atomic_write(path) as unfinished:
             unfinished.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")

@@ -95,7 +95,7 @@ class ResultWriter:
         return True
 
     def _note_state(self, result: FrameResult) -> None:
-        """Keeps the state of the camera; the log says once why there is no cloud."""
+        """Keep the state of the camera; the log says once why there is no cloud."""
         if result.frame is None:
             return
         camera = self._cameras[result.camera]

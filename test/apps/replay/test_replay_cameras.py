@@ -11,7 +11,7 @@ import pytest
 import yaml
 from replay_runs import image_bag, messages, run, summary_file, written
 
-from depth_estimation_ros.apps.replay.topics import name_outputs
+from depth_estimation_ros.apps.replay.plan import name_outputs
 from depth_estimation_ros.bags import CameraTopics, Topic
 from depth_estimation_ros.errors import ParameterError
 

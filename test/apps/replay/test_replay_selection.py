@@ -11,7 +11,7 @@ import pytest
 from replay_runs import run, written
 
 from depth_estimation_ros.apps.replay.options import ReplayOptions
-from depth_estimation_ros.apps.replay.selection import SECOND, Selection
+from depth_estimation_ros.apps.replay.plan import SECOND, Selection
 
 DEPTH = "/camera/depth_estimation/depth/image"
 FRAMES = 12  # at 8 Hz
