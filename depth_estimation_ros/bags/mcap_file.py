@@ -139,7 +139,13 @@ class McapFile:
     def _read(self, file: BinaryIO, index: ChunkIndex) -> list[Message]:
         try:
             file.seek(index.chunk_start_offset + _RECORD_BYTES)
-            records = _unpack(Chunk.read(ReadDataStream(file)))
+            chunk = Chunk.read(ReadDataStream(file))
+            if (chunk.uncompressed_size, len(chunk.data)) != (
+                index.uncompressed_size,
+                index.compressed_size,
+            ):
+                raise ValueError("its size is not that of the index")
+            records = _unpack(chunk)
         except CORRUPT as error:
             lost = _message_count(index)
             what = f"a chunk at byte {index.chunk_start_offset} is corrupt: {_words(error)}"

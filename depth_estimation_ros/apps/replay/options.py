@@ -144,9 +144,9 @@ class ReplayOptions:
 
     def estimator_settings(self) -> EstimatorSettings:
         """The part that the estimator needs."""
-        return EstimatorSettings(
-            **{f.name: getattr(self, f.name) for f in fields(EstimatorSettings)}
-        )
+        names = {field.name for field in fields(self)}
+        shared = [field.name for field in fields(EstimatorSettings) if field.name in names]
+        return EstimatorSettings(**{name: getattr(self, name) for name in shared})
 
     def color_settings(self) -> ColorSettings:
         """The part that colours the depth."""
