@@ -84,7 +84,7 @@ def test_wrong_names_are_answered_with_the_right_ones(rig: Path) -> None:
         cameras(rig, [], ["/left/camera_info"])
 
 
-def test_only_a_lone_camera_takes_the_only_camera_info(tmp_path: Path) -> None:
+def test_lone_camera_takes_the_only_camera_info(tmp_path: Path) -> None:
     one = made.write_bag(tmp_path / "one", {"/a/image": images(), "/elsewhere/info": infos()})
     assert cameras(one) == [("/a/image", "/elsewhere/info")]
     topics = {"/a/image": images(), "/b/image": images(), "/elsewhere/info": infos()}

@@ -254,6 +254,31 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
         "(default: 0, off)",
     )
     add_scale_argument(group)
+    scale = group.add_mutually_exclusive_group()
+    scale.add_argument(
+        "--scale-from",
+        default="",
+        metavar="TOPIC",
+        help="LaserScan, PointCloud2 or Range of the recording that gives the depth its scale, "
+        "with the sensor's pose from /tf_static or --range-sensor-pose",
+    )
+    scale.add_argument(
+        "--camera-height",
+        type=number(float, 0.01, 100),
+        default=0.0,
+        metavar="M",
+        help="metres of the camera above the floor, which gives the depth its scale where it is in "
+        "view; the camera's pitch is that of /tf_static, else level",
+    )
+    group.add_argument(
+        "--range-sensor-pose",
+        nargs=6,
+        type=number(float, -1000, 1000),
+        default=[],
+        metavar=("X", "Y", "Z", "ROLL", "PITCH", "YAW"),
+        help="of the sensor of --scale-from: metres ahead of the camera, to its left and above it, "
+        "and radians about these axes",
+    )
 
 
 def _add_colors(parser: argparse.ArgumentParser) -> None:

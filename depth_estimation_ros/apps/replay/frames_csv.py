@@ -39,6 +39,7 @@ class FrameRow:
         total_ms: for decoding, depth and making the messages; without waiting and writing.
         depth_p5, depth_median, depth_p95: metres, of the finite depth.
         valid_share: of pixels with finite depth.
+        scale: of the depth, where --scale-from or --camera-height measured one.
         outputs: which messages came of it, with + between them: depth+camera_info.
         why: there is no depth.
     """
@@ -53,6 +54,7 @@ class FrameRow:
     depth_median: float | str = ""
     depth_p95: float | str = ""
     valid_share: float | str = ""
+    scale: float | str = ""
     outputs: str = ""
     why: str = ""
 

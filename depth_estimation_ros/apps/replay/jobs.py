@@ -265,7 +265,7 @@ def _read_borders(chunks: Path, options: ReplayOptions) -> list[int] | None:
 def _borders(options: ReplayOptions, chunk_s: float | None, pieces: int) -> list[int]:
     """Recording times at which a recording is cut; empty for not at all."""
     by_percentile = "color" in options.outputs and options.color_range == "percentile"
-    needs_the_past = by_percentile or options.temporal_filter > 0
+    needs_the_past = by_percentile or options.temporal_filter > 0 or options.is_anchored
     if chunk_s == 0 or (chunk_s is None and pieces < 2) or needs_the_past:
         return []
     try:

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -21,6 +21,7 @@ from depth_estimation_ros.apps.replay.reading import CopiedMessage, Decoded, Rea
 from depth_estimation_ros.engines import Engine
 from depth_estimation_ros.errors import DepthEstimationError, ParameterError
 from depth_estimation_ros.estimation import DepthEstimator, Prediction
+from depth_estimation_ros.estimation.scale import ScaleSource
 from depth_estimation_ros.node.frame_processor import DecodedImage
 
 MAX_QUEUED = 4
@@ -120,6 +121,7 @@ class FrameResult:
     Attributes:
         camera, stamp_ns, time_ns: see `ReadFrame`.
         frame, answer: None for a bad image.
+        scale_source: see `Decoded`.
         camera_state: calibrated, unsupported, uncalibrated, missing or assumed; empty if bad.
         why: there is no depth; or empty.
         own_ms: time to make it ready, and in the engine.
@@ -130,6 +132,7 @@ class FrameResult:
     time_ns: int
     frame: DecodedImage | None = None
     answer: Prediction | None = None
+    scale_source: ScaleSource | None = None
     camera_state: str = ""
     why: str = ""
     own_ms: float = 0.0
@@ -169,7 +172,9 @@ def _estimated(
         try:
             engine = open_or_build(options.model, options.engine_options(), logger.info)
             stack.callback(engine.close)
-            estimator = DepthEstimator(engine, options.estimator_settings())
+            relative = options.is_anchored and not engine.card.output.unit
+            settings = replace(options.estimator_settings(), scale_required=relative)
+            estimator = DepthEstimator(engine, settings)
             batch = batch_size(options.batch, engine)
             estimator.warm_up()
         except BaseException as error:
@@ -245,6 +250,7 @@ def _run(
             item.time_ns,
             decoded.frame,
             answer,
+            decoded.scale_source,
             decoded.camera_state,
             own_ms=decoded.milliseconds + answer.engine_ms,
         )

@@ -30,6 +30,10 @@ class ReplayOptions:
             `EngineOptions`.
         min_depth, max_depth, output_size, edge_filter, temporal_filter, assumed_hfov_deg,
         scale_correction: see `EstimatorSettings`.
+        scale_from: topic of a range sensor (LaserScan, PointCloud2, Range) that gives the scale.
+        range_sensor_pose: x y z roll pitch yaw of it: metres ahead of the camera, to its left and
+            above it, radians about these axes; empty: by /tf_static of the recording.
+        camera_height: metres above the floor, which then gives the scale; 0 is unknown.
         image_topics: of colour images; empty for all cameras of the recording.
         camera_info_topics: one for each of them, in their order; empty for those next to them.
         calibration: a YAML file of camera_calibration, in place of any CameraInfo; or empty.
@@ -74,6 +78,9 @@ class ReplayOptions:
     temporal_filter: float = 0.0
     assumed_hfov_deg: float = 60.0
     scale_correction: float = 1.0
+    scale_from: str = ""
+    range_sensor_pose: tuple[float, ...] = ()
+    camera_height: float = 0.0
     image_topics: tuple[str, ...] = ()
     camera_info_topics: tuple[str, ...] = ()
     calibration: str = ""
@@ -120,7 +127,7 @@ class ReplayOptions:
             raise ParameterError("outputs", found="none", expected=f"some of {', '.join(OUTPUTS)}")
         for name, least in (("every", 1), ("cloud_stride", 1), ("batch", 0), ("threads", 0)):
             _at_least(name, getattr(self, name), least)
-        for name in ("rate_hz", "start_s", "end_s", "voxel_size", "hfov_deg"):
+        for name in ("rate_hz", "start_s", "end_s", "voxel_size", "hfov_deg", "camera_height"):
             _at_least(name, getattr(self, name), 0)
         if 0 < self.end_s <= self.start_s:
             raise ParameterError(
@@ -128,7 +135,23 @@ class ReplayOptions:
                 found=f"from {self.start_s:g} s to {self.end_s:g} s",
                 expected="start < end, both in seconds from the beginning",
             )
+        if self.scale_from and self.camera_height:
+            raise ParameterError(
+                "The scale comes from one source",
+                found=f"scale_from {self.scale_from} and a camera_height of "
+                f"{self.camera_height:g} m",
+                expected="one of them",
+            )
+        if self.range_sensor_pose and len(self.range_sensor_pose) != 6:
+            raise ParameterError(
+                "range_sensor_pose", found=self.range_sensor_pose, expected="x y z roll pitch yaw"
+            )
         self.color_settings().check()
+
+    @property
+    def is_anchored(self) -> bool:
+        """Whether the scale comes from something metric."""
+        return bool(self.scale_from or self.camera_height)
 
     def engine_options(self) -> EngineOptions:
         """The part that opens the model."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from depth_estimation_ros.apps.replay.cameras import CameraSource, notes_on_cameras
 from depth_estimation_ros.apps.replay.options import ReplayOptions
+from depth_estimation_ros.apps.replay.scale import ScaleMeasurements
 from depth_estimation_ros.apps.replay.summary import CameraSummary
 from depth_estimation_ros.bags import CameraTopics, Recording, Topic, find_cameras
 from depth_estimation_ros.bags.topics import COMPRESSED
@@ -36,6 +37,7 @@ class Plan:
         sources: of each camera's numbers, in the order of `cameras`.
         images: topics of images, with the index of their camera.
         infos: topics of CameraInfo, with the indices of the cameras that need them.
+        measurements: of the scale; None where nothing gives it.
         copied: topics that are written as they are, by name and type, which may change.
         expected_images: about how many; None if the recording does not tell.
         notes: for the user.
@@ -47,6 +49,7 @@ class Plan:
     sources: list[CameraSource]
     images: dict[str, int]
     infos: dict[str, list[int]]
+    measurements: ScaleMeasurements | None
     copied: dict[tuple[str, str], Topic]
     expected_images: int | None
     notes: list[str]
@@ -58,6 +61,7 @@ def make_plan(recording: Recording, options: ReplayOptions) -> Plan:
     Raises:
         BagError: no camera in it, or a topic that is named is not there.
         CalibrationError, ParameterError: the calibration file cannot be used.
+        ParameterError: the scale cannot be had as wanted.
         ParameterError: all of it lies before the beginning of what is wanted.
     """
     _check_start(recording, options)
@@ -76,6 +80,7 @@ def make_plan(recording: Recording, options: ReplayOptions) -> Plan:
         sources=sources,
         images={camera.image.name: index for index, camera in enumerate(found)},
         infos=infos,
+        measurements=ScaleMeasurements(recording, found, options) if options.is_anchored else None,
         copied=_copied(recording, options, cameras, notes),
         expected_images=expected_images(recording, found, options),
         notes=notes,

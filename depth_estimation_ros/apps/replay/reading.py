@@ -17,6 +17,7 @@ from depth_estimation_ros.bags import RecordedMessage, Recording, Topic, stamp_i
 from depth_estimation_ros.bags.topics import CAMERA_INFO_TYPE, IMAGE_TYPES
 from depth_estimation_ros.errors import DepthEstimationError
 from depth_estimation_ros.estimation import DepthEstimator, ModelInput
+from depth_estimation_ros.estimation.scale import ScaleSource
 from depth_estimation_ros.node.frame_processor import DecodedImage, ImageCamera
 
 LOOK_AHEAD_NS = SECOND
@@ -36,13 +37,20 @@ class CopiedMessage:
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """An image, what of it goes to the network, the state of its camera, and how long both took
-    (milliseconds).
+    """An image on its way to the network.
+
+    Attributes:
+        frame: the image.
+        view: what of it goes to the network.
+        camera_state: see `FrameResult`.
+        scale_source: what gives its scale; None if nothing does.
+        milliseconds: that all this took.
     """
 
     frame: DecodedImage
     view: ModelInput
     camera_state: str
+    scale_source: ScaleSource | None
     milliseconds: float
 
 
@@ -81,6 +89,9 @@ class Reader:
         self._skip = skip
         self._stop = stop
         self._selection = Selection(plan.options, plan.recording.start_ns)
+        self._measurements = plan.measurements
+        topic = plan.measurements.topic if plan.measurements else None
+        self._scale_topic = topic.name if topic else ""
         self.finished = False
         """Whether all that is wanted was read."""
 
@@ -113,6 +124,8 @@ class Reader:
             if message.msgtype == CAMERA_INFO_TYPE:
                 for index in self._plan.infos.get(message.topic, ()):
                     self._plan.sources[index].infos.add(message)
+            if message.topic == self._scale_topic:
+                self._measurements.add(message)  # type: ignore[union-attr]
             camera = None
             if message.msgtype in IMAGE_TYPES:
                 camera = self._plan.images.get(message.topic)
@@ -152,7 +165,8 @@ class Reader:
 
     def _topics(self) -> list[str]:
         copied = {topic for topic, _ in self._plan.copied}
-        return list({*self._plan.images, *self._plan.infos, *copied})
+        scale = {self._scale_topic} - {""}
+        return list({*self._plan.images, *self._plan.infos, *scale, *copied})
 
     def _first_ns(self) -> int | None:
         first = self._selection.start_ns
@@ -171,15 +185,23 @@ class Reader:
             decoded = Future()
             decoded.set_exception(error)
         else:
-            decoded = pool.submit(self._decode, message, seen_by)
+            measured = self._measurements.nearest(stamp_ns) if self._measurements else None
+            decoded = pool.submit(self._decode, message, seen_by, camera, measured)
         return ReadFrame(camera, stamp_ns, message.time_ns, decoded)
 
-    def _decode(self, message: RecordedMessage, camera: ImageCamera) -> Decoded:
+    def _decode(
+        self,
+        message: RecordedMessage,
+        camera: ImageCamera,
+        index: int,
+        measured: tuple[int, RecordedMessage] | None,
+    ) -> Decoded:
         start = time.perf_counter()
         image = self._plan.recording.deserialize(message)
         frame, state = decode_image(image, camera, self._plan.options.hfov_deg)
         view = self._estimator.prepare(frame.rgb, frame.camera.model)
-        return Decoded(frame, view, state, 1e3 * (time.perf_counter() - start))
+        scale = self._measurements.source(index, measured) if self._measurements else None
+        return Decoded(frame, view, state, scale, 1e3 * (time.perf_counter() - start))
 
 
 class _Waiting(NamedTuple):

@@ -81,6 +81,11 @@ def replay(
                     "the temporal filter begins again where this run goes on: the first depth is "
                     "as the network gives it, and some that follow are not those of an unbroken run"
                 )
+            if options.is_anchored:
+                summary.notes.append(
+                    "the scale is measured again where this run goes on: some frames are not those "
+                    "of an unbroken run"
+                )
         for note in summary.notes:
             logger.warning(note)
         _run(plan, summary, on_progress or (lambda _: None), stop or threading.Event())

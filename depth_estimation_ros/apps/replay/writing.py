@@ -14,6 +14,7 @@ from depth_estimation_ros.apps.replay.reading import CopiedMessage
 from depth_estimation_ros.apps.replay.summary import CameraSummary
 from depth_estimation_ros.bags import STORE, RecordingWriter
 from depth_estimation_ros.estimation import DepthEstimator
+from depth_estimation_ros.estimation.scale import ScaleAnchor
 from depth_estimation_ros.estimation.temporal_filter import TemporalFilter
 from depth_estimation_ros.messages import ROSBAGS
 from depth_estimation_ros.node.frame_processor import DepthFrame
@@ -49,6 +50,8 @@ class ResultWriter:
         self._cameras = cameras
         self._topics = [camera.topics for camera in cameras]
         self._pasts = [TemporalFilter() for _ in cameras]
+        output, anchored = estimator.engine.card.output, options.is_anchored
+        self._anchors = [ScaleAnchor(output) if anchored else None for _ in cameras]
         self._colors = [DepthColors(options.color_settings()) for _ in cameras]
         self._options = options
         self._written = written
@@ -75,8 +78,10 @@ class ResultWriter:
         start = time.perf_counter()
         estimated = None
         if result.frame is not None and result.answer is not None:
-            past = self._pasts[result.camera]
-            depth = self._estimator.finish(result.answer, past, result.stamp_ns)
+            past, anchor = self._pasts[result.camera], self._anchors[result.camera]
+            if anchor is not None:
+                anchor.source = result.scale_source
+            depth = self._estimator.finish(result.answer, past, result.stamp_ns, anchor)
             estimated = DepthFrame(result.frame, depth)
         messages = [] if estimated is None else list(self._messages(result, estimated))
         row = self._row(result, estimated, [name for name, _, _ in messages], start)
@@ -151,5 +156,6 @@ class ResultWriter:
             engine_ms=round(estimated.result.engine_ms, 3),
             total_ms=round(result.own_ms + own_ms, 3),
             **depth_columns(estimated.result.depth),
+            scale=round(estimated.result.scale.scale, 4) if estimated.result.scale else "",
             outputs="+".join(outputs),
         )

@@ -155,7 +155,7 @@ def test_errors_name_the_next_step(
     assert not (tmp_path / "out").exists()
 
 
-def test_defaults_of_the_command_line_are_those_of_the_options() -> None:
+def test_defaults_are_those_of_the_options() -> None:
     assert replay_options(parse(["bag", "--output", "out"])) == ReplayOptions(("bag",), "out")
 
 
@@ -164,7 +164,7 @@ def test_every_option_arrives() -> None:
         "a.mcap -o out --image-topic /l /r --camera-info-topic /li /ri --hfov 70 --rectified "
         "--start 1 --end 9 --rate 5 --every 2 --outputs color depth --copy /imu /tf "
         "--encoding 16UC1 --output-size network --cloud-stride 4 --voxel 0.1 --min-depth 1 "
-        "--scale-correction 0.7 "
+        "--scale-correction 0.7 --scale-from /scan --range-sensor-pose 0.1 0 -0.3 0 0 1.57 "
         "--max-depth 20 --edge-filter 0.1 --temporal-filter 0.5 --color-map viridis "
         "--color-range percentile --color-min-depth 0.5 --color-max-depth 8 --color-legend "
         "--storage sqlite3 --compression zstd --split-mb 100 --batch 4 --model x.onnx "
@@ -183,6 +183,8 @@ def test_every_option_arrives() -> None:
         edge_filter=0.1,
         temporal_filter=0.5,
         scale_correction=0.7,
+        scale_from="/scan",
+        range_sensor_pose=(0.1, 0.0, -0.3, 0.0, 0.0, 1.57),
         image_topics=("/l", "/r"),
         camera_info_topics=("/li", "/ri"),
         calibration="c.yaml",

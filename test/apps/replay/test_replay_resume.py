@@ -72,11 +72,10 @@ def test_stopped_and_resumed_is_as_unbroken(tmp_path: Path) -> None:
     assert again == last  # nothing is left to do
 
 
-@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
-def test_killed_and_resumed_is_as_unbroken(tmp_path: Path, storage: str) -> None:
+def test_killed_and_resumed_is_as_unbroken(tmp_path: Path) -> None:
     bag = recordings.standard_bag(tmp_path / "bag", FRAMES)
     model = slow_depth(tmp_path / "slow.onnx", 12)
-    more = {**ALL, "model": str(model), "storage": storage}
+    more = {**ALL, "model": str(model)}
     run(bag, tmp_path / "whole", **more)
 
     process = replaying(options(bag, tmp_path / "out", **more))
