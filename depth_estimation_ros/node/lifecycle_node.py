@@ -426,17 +426,15 @@ def declare_parameters(node: Node) -> dict[str, str]:
         if name not in SPECS and (near := difflib.get_close_matches(name, SPECS, 1, 0.75)):
             node.get_logger().warning(f"parameter {name} is unknown: did you mean {near[0]}?")
     for name, default in DEFAULTS.items():
-        value = list(default) if isinstance(default, tuple) else default
-        start = given[name].value if name in given else None
-        whole = isinstance(default, float) and type(start) is int  # 8 in YAML, for 8.0
+        value: Any = list(default) if isinstance(default, tuple) else default
+        # 8 in YAML, for 8.0
+        whole = name in given and isinstance(value, float) and type(given[name].value) is int
+        if whole:
+            value = float(given[name].value)
         try:
-            node.declare_parameter(
-                name,
-                float(start) if whole else value,
-                describe_parameter(name),
-                ignore_override=whole,
-            )
+            node.declare_parameter(name, value, describe_parameter(name), ignore_override=whole)
         except (InvalidParameterTypeException, InvalidParameterValueException) as error:
+            value = list(default) if isinstance(default, tuple) else default
             node.declare_parameter(name, value, describe_parameter(name), ignore_override=True)
             fix = "Set it, then configure again"
             if SPECS[name].changes == READ_ONLY:
