@@ -48,7 +48,7 @@ setup(
     license="MIT",
     python_requires=">=3.10",
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
-    package_data={NAME: ["py.typed", "models/*", "apps/demo/bag/*"]},
+    package_data={NAME: ["py.typed", "models/*", "apps/demo/bag/*", "apps/replay/report/*.j2"]},
     data_files=data_files,
     zip_safe=False,
     entry_points={

@@ -27,7 +27,7 @@ AS_IN_FILE = "Empty: as in params_file."
 PARAMETERS = {
     "model": ("", f"Bundled model or path of an ONNX file. {AS_IN_FILE}", None),
     "backend": ("", f"What runs it. {AS_IN_FILE}", ["", *BACKENDS]),
-    "precision": ("", f"Of TensorRT and OpenVINO. {AS_IN_FILE}", ["", *PRECISIONS]),
+    "precision": ("", f"Of the network's arithmetic. {AS_IN_FILE}", ["", *PRECISIONS]),
     "image_transport": ("", f"Of the images. {AS_IN_FILE}", ["", "raw", "compressed"]),
     "image_is_rectified": ("", f"Whether images are. {AS_IN_FILE}", ["", "true", "false"]),
     "use_sim_time": ("", f"Time from /clock. {AS_IN_FILE}", ["", "true", "false"]),

@@ -14,12 +14,12 @@ from pathlib import Path
 
 from depth_estimation_ros.errors import ParameterError
 from depth_estimation_ros.estimation import DepthEstimator, EstimatorSettings
+from depth_estimation_ros.utils.files import sha256
 from training.data.crops import CROPS
 from training.data.layouts import LAYOUTS
 from training.evaluation.inputs import (
     Subject,
     add_model_arguments,
-    model_sha256,
     open_model,
     parse_options,
     subjects_of_config,
@@ -149,8 +149,8 @@ def run(args: argparse.Namespace) -> int:
         ]
         write_file(args.json, as_json(entries))
     if args.out:
-        sha256 = model_sha256(args.model)
-        Report(args.model, sha256, engine.description, engine.card, measured).write(args.out)
+        digest = sha256(engine.path)
+        Report(args.model, digest, engine.description, engine.card, measured).write(args.out)
         print(f"wrote {args.out / 'report.md'}")
     return _complain([result for result, _ in results])
 

@@ -82,9 +82,17 @@ class TorchEngine:
         network: its weights are moved to the device and it is put into evaluation mode.
         card: of the network's export: uint8 RGB (N, H, W, 3) in, metres out.
         device: a name of PyTorch; None: the first GPU, or the processor where there is none.
+        path: of the checkpoint, if there is one.
     """
 
-    def __init__(self, network: DepthNetwork, card: ModelCard, device: str | None = None) -> None:
+    def __init__(
+        self,
+        network: DepthNetwork,
+        card: ModelCard,
+        device: str | None = None,
+        path: Path = Path(),
+    ) -> None:
+        self.path = path
         self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self._network: DepthNetwork | None = network.to(self._device).float().eval()
         self.card = card
@@ -100,7 +108,7 @@ class TorchEngine:
             ModelError: not a checkpoint of this package's training.
         """
         config, network = load_checkpoint(path)
-        return cls(network, make_card(config, network), device)
+        return cls(network, make_card(config, network), device, path)
 
     def infer(self, batch: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
         """Run the network once: see `depth_estimation_ros.engines.Engine.infer`."""

@@ -5,35 +5,35 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable
-from typing import NoReturn
+from dataclasses import fields
+from typing import Any, NoReturn
 
 from depth_estimation_ros.engines import EngineOptions
 from depth_estimation_ros.engines.factory import AUTO, BACKENDS, PRECISIONS
 
 
 class CommandParser(argparse.ArgumentParser):
-    """Says in two lines what is wrong with a command line, and ends with 1: 2 is for results."""
+    """Explains a wrong command line in two lines and ends with 1: 2 is for results."""
 
     def error(self, message: str) -> NoReturn:
-        """Ends the process; the usage, a screenful, would hide the message."""
+        """End the process; the usage, a screenful, would hide the message."""
         self.exit(1, f"error: {message}\n{self.prog} --help shows all arguments and examples\n")
 
 
 def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
-    """What runs the network, under the names of the node's parameters."""
+    """Add what runs the network, under the names of the node's parameters."""
     group = parser.add_argument_group("network")
     group.add_argument(
         "--model",
         default="compact",
-        help="bundled model (compact, nano, compact_int8, nano_int8), ONNX file or TensorRT "
-        "engine (default: compact)",
+        help="bundled model (compact, nano), ONNX file or TensorRT engine (default: compact)",
     )
     group.add_argument(
         "--backend",
         choices=BACKENDS,
         default="auto",
         help="auto takes TensorRT where it has an engine of this model, else ONNX Runtime; "
-        "openvino is the quickest on some processors (default: auto)",
+        "openvino is the fastest on some processors (default: auto)",
     )
     group.add_argument(
         "--device", type=number(int, 0, 63), default=0, help="index of the GPU (default: 0)"
@@ -41,9 +41,9 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--precision",
         choices=PRECISIONS,
-        default="fp16",
-        help="of the TensorRT engine that is looked for or built; with openvino fp32, or fp16 for "
-        "16 bits where the processor has them (default: fp16)",
+        default="auto",
+        help="of the network's arithmetic; auto takes the fastest that costs at most 0.01 of "
+        "delta1 (default: auto)",
     )
     group.add_argument(
         "--build-engine",
@@ -60,6 +60,7 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--onnxruntime-providers",
         "--providers",
+        dest="providers",
         nargs="+",
         default=list(AUTO),
         metavar="NAME",
@@ -68,6 +69,7 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--inference-threads",
         "--threads",
+        dest="threads",
         type=number(int, 0, 256),
         default=0,
         metavar="N",
@@ -76,7 +78,7 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_scale_argument(group: argparse._ArgumentGroup) -> None:
-    """The node's parameter scale_correction."""
+    """Add the node's parameter scale_correction."""
     group.add_argument(
         "--scale-correction",
         type=number(float, 0.01, 100),
@@ -87,17 +89,18 @@ def add_scale_argument(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def engine_options(options: argparse.Namespace) -> EngineOptions:
+def engine_options(arguments: argparse.Namespace) -> EngineOptions:
     """What `add_engine_arguments` read."""
-    return EngineOptions(
-        backend=options.backend,
-        device=options.device,
-        build_engine=options.build_engine,
-        precision=options.precision,
-        engine_cache=options.engine_cache,
-        providers=tuple(options.onnxruntime_providers),
-        threads=options.inference_threads,
-    )
+    return EngineOptions(**option_fields(EngineOptions, arguments))
+
+
+def option_fields(options: type, arguments: argparse.Namespace) -> dict[str, Any]:
+    """The arguments that have the name of a field of a dataclass of options; lists as tuples."""
+    return {
+        field.name: tuple(value) if isinstance(value, list) else value
+        for field in fields(options)
+        if (value := getattr(arguments, field.name, None)) is not None
+    }
 
 
 def number(kind: type[float], low: float, high: float = math.inf) -> Callable[[str], float]:

@@ -39,7 +39,7 @@ def replay() -> int:
 
 
 def estimate_depth() -> int:
-    """estimate_depth: pictures, videos and cameras to depth files, without ROS."""
+    """estimate_depth: images, videos and cameras to depth files, without ROS."""
     if _lacks("estimate_depth", "rich"):
         return 1
     from depth_estimation_ros.apps.estimate_depth.command import main

@@ -1,318 +1,270 @@
-"""mcap files: by their index where they have one, else by a walk over their records.
+"""mcap files by the mcap library, also those that were cut off or have corrupt chunks.
 
-The format: https://mcap.dev/spec
+A whole file is read by the index at its end. A file without one (the recorder was killed, the disk
+was full) is walked through once, which finds the chunks that are whole; the rest is lost.
 """
 
 from __future__ import annotations
 
-import os
+import heapq
 import struct
-import zlib
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from mcap.exceptions import McapError
-from mcap.opcode import Opcode
-from mcap.records import Channel, ChunkIndex, Footer, Schema, Statistics
+import zstandard
+from mcap.data_stream import ReadDataStream
+from mcap.exceptions import EndOfFile, McapError
+from mcap.reader import make_reader
+from mcap.records import Channel, Chunk, ChunkIndex, DataEnd, McapRecord, Message, Schema
+from mcap.stream_reader import CRCValidationError, StreamReader, breakup_chunk
+from mcap.summary import Summary
 from rosbags.interfaces import MessageDefinition, MessageDefinitionFormat
 from rosbags.rosbag2.errors import ReaderError
 from rosbags.rosbag2.metadata import parse_qos
 
-from depth_estimation_ros.bags.chunks import (
-    BLOCK_BYTES,
-    Chunk,
-    Contents,
-    CorruptChunk,
-    Raw,
-)
-from depth_estimation_ros.bags.damage import Damage
-from depth_estimation_ros.bags.mcap_records import (
-    CHUNK,
-    MAGIC,
-    MESSAGE,
-    RECORD,
-    content_of,
-    counts_of,
-    message_of,
-    records,
-    stream,
-)
-from depth_estimation_ros.bags.topic import NO_DEFINITION, Topic
-from depth_estimation_ros.errors import BagError
+from depth_estimation_ros.bags.topics import NO_DEFINITION, Topic
 
-FOOTER_BYTES = 9 + 20 + len(MAGIC)
-_DEFINITIONS = {
+MAX_CHUNK_BYTES = 1 << 30
+MAGIC = b"\x89MCAP0\r\n"
+CORRUPT = (
+    McapError,
+    CRCValidationError,
+    struct.error,
+    ValueError,
+    LookupError,
+    MemoryError,
+    OverflowError,
+    RuntimeError,  # of lz4
+    zstandard.ZstdError,
+)
+"""What the mcap library raises for bytes that are no records."""
+_FORMATS = {
     "ros2msg": MessageDefinitionFormat.MSG,
     "ros2idl": MessageDefinitionFormat.IDL,
     "omgidl": MessageDefinitionFormat.IDL,
 }
-_KNOWN = range(Opcode.HEADER, Opcode.DATA_END + 1)
-_PRIVATE = 0x80
-CDR = "cdr"
+_RECORD_BYTES = 9  # opcode and length
+_CHUNK_BYTES = 40  # of a chunk record, without the name of its compression and its data
+
+OnLoss = Callable[[str, int | None, int | None], None]
+"""Called with what is lost, how many messages (None if unknown) and how many bytes."""
 
 
 class McapFile:
-    """An mcap file that was written by rosbag2 or alike.
+    """An mcap file; channels that are not in CDR (protobuf, JSON) are left out.
 
     Args:
-        path: of the file, which may be cut off or corrupt.
+        path: of the file.
+        on_loss: called for each loss, now or while messages are read.
 
     Attributes:
-        has_index: it is whole, or at least its end is.
-        schemas, channels: as far as they were met, by number.
+        topics: by the number of their channel.
+        start_ns, end_ns: times of the first and of the last message; None without messages.
 
     Raises:
-        BagError: no mcap file.
-        OSError: it cannot be read at all.
+        ValueError: it is no mcap file.
+        OSError: it cannot be read.
     """
 
-    is_ros1 = False
-
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, on_loss: OnLoss) -> None:
         self.path = path
-        self.contents = Contents()
-        self.has_index = False
-        self.schemas: dict[int, Schema] = {}
-        self.channels: dict[int, Channel] = {}
+        self._on_loss = on_loss
         with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
             magic = file.read(len(MAGIC))
             if magic != MAGIC:
-                raise BagError(
-                    f"The recording {path} cannot be read",
-                    found="an empty file" if not magic else f"a file that begins with {magic!r}",
-                    expected="an mcap file",
-                )
-            self.has_index = self._read_summary(file, size)
-            if not self.has_index:
-                self.contents = Contents()
-                self._walk(file, size)
+                what = f"a file that begins with {magic!r}" if magic else "an empty file"
+                raise ValueError(what)
+            summary = _read_index(file)
+            self._counts: dict[int, int] = {}
+            self._times: list[int] = []
+            if summary is None:
+                summary = self._salvage(file)
+            elif summary.statistics is not None:
+                self._counts = dict(summary.statistics.channel_message_counts)
+                if summary.statistics.message_count:
+                    statistics = summary.statistics
+                    self._times = [statistics.message_start_time, statistics.message_end_time]
+        self._summary = summary
+        self.start_ns = min(self._times, default=None)
+        self.end_ns = max(self._times, default=None)
+        self.topics = {
+            number: _topic(channel, summary.schemas.get(channel.schema_id), self._counts)
+            for number, channel in summary.channels.items()
+            if channel.message_encoding == "cdr"
+        }
 
-    def load(self, chunk: Chunk) -> list[Raw]:
-        """The messages of a chunk, or of a run of messages outside chunks.
+    def messages(
+        self, channels: Sequence[int], start_ns: int | None, end_ns: int | None
+    ) -> Iterator[tuple[int, int, bytes]]:
+        """Time, channel and bytes of the messages, in order of time where there are chunks.
 
-        Raises:
-            CorruptChunk: they cannot be read.
+        Args:
+            channels: numbers of those that are wanted.
+            start_ns, end_ns: at or after the one, before the other.
         """
         with self.path.open("rb") as file:
-            file.seek(chunk.offset)
-            data = file.read(chunk.length)
-        return self._parse(data, chunk.cut)
+            found = self._by_chunk if self._summary.chunk_indexes else self._one_by_one
+            for message in found(file, start_ns, end_ns):
+                time_ns = message.log_time
+                if (
+                    message.channel_id in channels
+                    and (start_ns is None or time_ns >= start_ns)
+                    and (end_ns is None or time_ns < end_ns)
+                ):
+                    yield time_ns, message.channel_id, message.data
 
-    def _read_summary(self, file: BinaryIO, size: int) -> bool:
-        """Topics and chunks by the index at the end; False if there is none that can be used."""
-        if size < len(MAGIC) + FOOTER_BYTES:
-            return False
-        file.seek(size - FOOTER_BYTES)
-        end = file.read(FOOTER_BYTES)
-        if not end.endswith(MAGIC) or end[:9] != RECORD.pack(Opcode.FOOTER, 20):
-            return False
-        footer = Footer.read(stream(end[9:]))
-        if not len(MAGIC) <= footer.summary_start < size - FOOTER_BYTES:
-            return False
-        file.seek(footer.summary_start)
-        summary = file.read(size - FOOTER_BYTES - footer.summary_start)
-        crc = zlib.crc32(end[:25], zlib.crc32(summary))  # of the summary and the footer before it
-        if footer.summary_crc and crc != footer.summary_crc:
-            return False
-        indexes, statistics = [], None
-        try:
-            for opcode, body in records(summary):
-                if opcode in (Opcode.SCHEMA, Opcode.CHANNEL):
-                    self._learn(opcode, body)
-                elif opcode == Opcode.CHUNK_INDEX:
-                    indexes.append(ChunkIndex.read(stream(body)))
-                elif opcode == Opcode.STATISTICS:
-                    statistics = Statistics.read(stream(body))
-        except (CorruptChunk, McapError, struct.error, ValueError):
-            return False
-        if statistics is None or statistics.chunk_count != len(indexes):
-            return False
-        if statistics.message_count and not (indexes and self.contents.topics):
-            return False  # messages outside chunks, or channels that only the chunks know
-        if not all(topic.msgtype for topic in self.contents.topics.values()):
-            return False  # schemas that only the chunks know
-        self.contents.indexed = dict(statistics.channel_message_counts)
-        self.contents.chunks = [
-            Chunk(
-                index.message_start_time,
-                index.message_end_time,
-                index.chunk_start_offset,
-                index.chunk_length,
-                counts_of(index),
-            )
-            for index in indexes
-            if index.message_start_time <= index.message_end_time
+    def _by_chunk(
+        self, file: BinaryIO, start_ns: int | None, end_ns: int | None
+    ) -> Iterator[Message]:
+        """All messages of the chunks that reach into this time, few chunks at a time in memory."""
+        waiting = [
+            index
+            for index in self._summary.chunk_indexes
+            if (start_ns is None or index.message_end_time >= start_ns)
+            and (end_ns is None or index.message_start_time < end_ns)
         ]
-        return True
+        waiting.sort(key=lambda i: (i.message_start_time, i.chunk_start_offset), reverse=True)
+        heap: list[tuple[int, int, int, Message]] = []
+        while waiting or heap:
+            while waiting and (not heap or waiting[-1].message_start_time <= heap[0][0]):
+                index = waiting.pop()
+                for place, message in enumerate(self._read(file, index)):
+                    heapq.heappush(
+                        heap, (message.log_time, index.chunk_start_offset, place, message)
+                    )
+            if heap:
+                yield heapq.heappop(heap)[-1]
 
-    def _walk(self, file: BinaryIO, size: int) -> None:
-        """Topics and chunks from the records themselves, up to the place where they end."""
-        walk = _Walk(self)
-        position = len(MAGIC)
-        while position + RECORD.size <= size:
-            file.seek(position)
-            opcode, length = RECORD.unpack(file.read(RECORD.size))
-            end = position + RECORD.size + length
-            if opcode in (Opcode.FOOTER, Opcode.DATA_END):
-                file.seek(size - len(MAGIC))
-                if file.read() != MAGIC:
-                    what = "the index at the end is cut off, but all messages are there"
-                    self.contents.damages.append(Damage(what, str(self.path), 0, 0))
-                break
-            if not (opcode in _KNOWN or opcode >= _PRIVATE):
-                what = f"no record of mcap (opcode {opcode}), so what follows cannot be found"
-                walk.damaged(what, position, size)
-                break
-            if end > size:
-                if opcode == Opcode.CHUNK:
-                    walk.chunk(position, size - position, cut=True)
-                walk.damaged("the file ends in the middle of a record", position, size)
-                break
-            if opcode in (Opcode.SCHEMA, Opcode.CHANNEL):
-                try:
-                    self._learn(opcode, file.read(length))
-                except CorruptChunk as error:
-                    walk.damaged(str(error), position, end)
-            elif opcode == Opcode.CHUNK:
-                walk.chunk(position, end - position)
-            elif opcode == Opcode.MESSAGE_INDEX:
-                (channel,) = struct.unpack("<H", file.read(2))
-                walk.index(channel, (length - 6) // 16)
-            elif opcode == Opcode.MESSAGE and length >= MESSAGE.size:
-                channel, _, time_ns, _ = MESSAGE.unpack(file.read(MESSAGE.size))
-                walk.message(position, end - position, channel, time_ns)
-            position = end
-        else:
-            walk.damaged("the file has no end and no index", position, size)
-        walk.finish()
-
-    def _learn(self, opcode: int, body: bytes | memoryview) -> None:
+    def _read(self, file: BinaryIO, index: ChunkIndex) -> list[Message]:
         try:
-            self._add(opcode, body)
-        except (McapError, struct.error, ValueError) as error:
-            raise CorruptChunk(f"a schema or channel is corrupt: {error}") from error
+            file.seek(index.chunk_start_offset + _RECORD_BYTES)
+            chunk = Chunk.read(ReadDataStream(file))
+            if (chunk.uncompressed_size, len(chunk.data)) != (
+                index.uncompressed_size,
+                index.compressed_size,
+            ):
+                raise ValueError("its size is not that of the index")
+            records = _unpack(chunk)
+        except CORRUPT as error:
+            lost = _message_count(index)
+            what = f"a chunk at byte {index.chunk_start_offset} is corrupt: {_words(error)}"
+            self._on_loss(what, lost, index.chunk_length)
+            return []
+        return [record for record in records if isinstance(record, Message)]
 
-    def _add(self, opcode: int, body: bytes | memoryview) -> None:
-        if opcode == Opcode.SCHEMA:
-            schema = Schema.read(stream(body))
-            self.schemas[schema.id] = schema
-            return
-        channel = Channel.read(stream(body))
-        if channel.id in self.contents.topics or channel.message_encoding != CDR:
-            return
-        self.channels[channel.id] = channel
-        found = self.schemas.get(channel.schema_id)
-        definition = NO_DEFINITION
-        if found is not None and found.data and found.encoding in _DEFINITIONS:
-            text = found.data.decode("utf-8", "replace")
-            definition = MessageDefinition(_DEFINITIONS[found.encoding], text)
+    def _one_by_one(
+        self, file: BinaryIO, start_ns: int | None, end_ns: int | None
+    ) -> Iterator[Message]:
+        """The messages of a file without chunks, in their order in it."""
         try:
-            qos = parse_qos(channel.metadata.get("offered_qos_profiles", ""))
-        except (ReaderError, KeyError, TypeError):
-            qos = []
-        self.contents.topics[channel.id] = Topic(
-            channel.topic, found.name if found else "", msgdef=definition, qos=tuple(qos)
+            for record in StreamReader(file).records:
+                if isinstance(record, Message):
+                    yield record
+        except CORRUPT as error:
+            if not isinstance(error, EndOfFile):  # where it is cut is known already
+                left = self.path.stat().st_size - file.tell()
+                self._on_loss(f"not readable from byte {file.tell()} on", None, left)
+
+    def _salvage(self, file: BinaryIO) -> Summary:
+        """An index of what is whole in a file that has none at its end."""
+        summary, size = Summary(), self.path.stat().st_size
+        finished, end = False, len(MAGIC)
+        file.seek(0)
+        try:
+            for record in StreamReader(file, emit_chunks=True, record_size_limit=size).records:
+                end = min(file.tell(), size)
+                finished = finished or isinstance(record, DataEnd)
+                if isinstance(record, Chunk):
+                    self._learn_chunk(summary, record, end)
+                else:
+                    self._learn(summary, record)
+        except CORRUPT as error:
+            if finished:
+                self._on_loss("the index at its end is cut off", 0, size - end)
+            else:
+                what = f"cut off or corrupt at byte {end}, without an index at its end"
+                if not isinstance(error, EndOfFile):
+                    what += f" ({_words(error)})"
+                self._on_loss(what, None, size - end)
+        return summary
+
+    def _learn_chunk(self, summary: Summary, chunk: Chunk, end: int) -> None:
+        length = _RECORD_BYTES + _CHUNK_BYTES + len(chunk.compression.encode()) + len(chunk.data)
+        start = end - length
+        try:
+            records = _unpack(chunk)
+        except CORRUPT as error:
+            self._on_loss(f"a chunk at byte {start} is corrupt: {_words(error)}", None, length)
+            return
+        for record in records:
+            self._learn(summary, record)
+        summary.chunk_indexes.append(
+            ChunkIndex(
+                chunk_length=length,
+                chunk_start_offset=start,
+                compression=chunk.compression,
+                compressed_size=len(chunk.data),
+                message_end_time=chunk.message_end_time,
+                message_index_length=0,
+                message_index_offsets={},
+                message_start_time=chunk.message_start_time,
+                uncompressed_size=chunk.uncompressed_size,
+            )
         )
 
-    def _parse(self, data: bytes, cut: bool) -> list[Raw]:
-        messages: list[Raw] = []
-        for opcode, body in records(data, cut):
-            if opcode == Opcode.CHUNK:
-                content = content_of(body, cut)
-                messages.extend(self._parse_content(content, cut))
-            elif opcode == Opcode.MESSAGE:
-                messages.append(message_of(body))
-            else:
-                raise CorruptChunk(f"a record of opcode {opcode} instead of messages")
-        if not messages and cut and len(data) > RECORD.size:  # a chunk that does not end
-            messages = self._parse_content(content_of(data[RECORD.size :], cut), cut)
-        return messages
-
-    def _parse_content(self, content: bytes | memoryview, cut: bool) -> list[Raw]:
-        messages = []
-        try:
-            for opcode, body in records(content, cut):
-                if opcode == Opcode.MESSAGE:
-                    message = message_of(body)
-                    if message.topic in self.contents.topics:  # else not of ROS 2, or not known
-                        messages.append(message)
-                elif opcode in (Opcode.SCHEMA, Opcode.CHANNEL):
-                    self._learn(opcode, bytes(body))
-        except CorruptChunk as error:
-            # Without a checksum the damage may have begun in the message before the one it breaks.
-            raise CorruptChunk(str(error), messages[:-1]) from error
-        return messages
+    def _learn(self, summary: Summary, record: McapRecord) -> None:
+        if isinstance(record, Schema):
+            summary.schemas[record.id] = record
+        elif isinstance(record, Channel):
+            summary.channels[record.id] = record
+        elif isinstance(record, Message):
+            count = self._counts.get(record.channel_id, 0)
+            self._counts[record.channel_id] = count + 1
+            times = [*self._times, record.log_time]
+            self._times = [min(times), max(times)]
 
 
-class _Walk:
-    """What a walk over the records has found: chunks, and messages outside chunks in runs."""
+def _read_index(file: BinaryIO) -> Summary | None:
+    """The index at the end of the file; None if there is none, or none of the messages."""
+    file.seek(0)
+    try:
+        summary = make_reader(file).get_summary()
+    except (*CORRUPT, OSError):  # too short for an index
+        return None
+    if summary is None or summary.statistics is None:
+        return None
+    complete = summary.statistics.message_count == 0 or summary.channels
+    return summary if complete else None
 
-    def __init__(self, file: McapFile) -> None:
-        self._file = file
-        self._chunk: tuple[int, int, bool] | None = None
-        self._indexes: dict[int, int] = {}
-        self._run: list[tuple[int, int, int, int]] = []
 
-    def chunk(self, offset: int, length: int, cut: bool = False) -> None:
-        """A chunk record; its indexes follow it."""
-        self.finish()
-        self._chunk, self._indexes = (offset, length, cut), {}
+def _unpack(chunk: Chunk) -> list[McapRecord]:
+    """The records of a chunk, its checksum verified."""
+    if chunk.uncompressed_size > MAX_CHUNK_BYTES:
+        raise ValueError(f"it has {chunk.uncompressed_size} bytes, more than {MAX_CHUNK_BYTES}")
+    return breakup_chunk(chunk, validate_crc=True)
 
-    def index(self, channel: int, count: int) -> None:
-        """The index of one channel of the last chunk."""
-        if count:
-            self._indexes[channel] = self._indexes.get(channel, 0) + count
 
-    def message(self, offset: int, length: int, channel: int, time_ns: int) -> None:
-        """A message outside chunks."""
-        if self._chunk is not None:
-            self.finish()
-        first = self._run[0][0] if self._run else offset
-        behind = self._run[-1][0] + self._run[-1][1] if self._run else offset
-        if behind != offset or offset + length - first > BLOCK_BYTES:
-            self.finish()
-        self._run.append((offset, length, channel, time_ns))
+def _message_count(index: ChunkIndex) -> int | None:
+    """Messages of a chunk: what the lengths of its message indexes say."""
+    channels = len(index.message_index_offsets)
+    if not channels:
+        return None
+    return (index.message_index_length - channels * (_RECORD_BYTES + 6)) // 16
 
-    def damaged(self, what: str, position: int, size: int) -> None:
-        """The file is of no use from this position on."""
-        where = f"{self._file.path}, at byte {position}"
-        self._file.contents.damages.append(Damage(what, where, None, size - position))
 
-    def finish(self) -> None:
-        """Keeps what was found by now."""
-        if self._chunk is not None:
-            self._finish_chunk(*self._chunk)
-        elif self._run:
-            times = [time_ns for _, _, _, time_ns in self._run]
-            counts: dict[int, int] = {}
-            for _, _, channel, _ in self._run:
-                counts[channel] = counts.get(channel, 0) + 1
-            offset, last = self._run[0][0], self._run[-1]
-            length = last[0] + last[1] - offset
-            self._file.contents.chunks.append(Chunk(min(times), max(times), offset, length, counts))
-        self._chunk, self._run = None, []
+def _topic(channel: Channel, schema: Schema | None, counts: dict[int, int]) -> Topic:
+    definition = NO_DEFINITION
+    if schema is not None and schema.encoding in _FORMATS and schema.data:
+        text = schema.data.decode(errors="replace")
+        definition = MessageDefinition(_FORMATS[schema.encoding], text)
+    try:
+        qos = tuple(parse_qos(channel.metadata.get("offered_qos_profiles", "")))
+    except (ReaderError, KeyError, TypeError):
+        qos = ()
+    name = schema.name if schema is not None else ""
+    return Topic(channel.topic, name, counts.get(channel.id, 0), definition, qos)
 
-    def _finish_chunk(self, offset: int, length: int, cut: bool) -> None:
-        contents = self._file.contents
-        if not cut and self._indexes and self._indexes.keys() <= contents.topics.keys():
-            with self._file.path.open("rb") as file:
-                file.seek(offset + RECORD.size)
-                start, end, _, _, _ = CHUNK.unpack(file.read(CHUNK.size))
-            contents.chunks.append(Chunk(start, end, offset, length, self._indexes))
-            return
-        chunk = Chunk(0, 0, offset, length, self._indexes or None, cut)
-        try:
-            messages = self._file.load(chunk)
-        except CorruptChunk as error:
-            if not cut:
-                lost = sum(self._indexes.values()) or None
-                where = f"{self._file.path}, at byte {offset}"
-                contents.damages.append(Damage(str(error), where, lost, length))
-            return
-        times = [message.time_ns for message in messages]
-        counts: dict[int, int] = {}
-        for message in messages:
-            counts[message.topic] = counts.get(message.topic, 0) + 1
-        if messages:
-            contents.chunks.append(Chunk(min(times), max(times), offset, length, counts, cut))
+
+def _words(error: BaseException) -> str:
+    return str(error) or type(error).__name__

@@ -10,27 +10,27 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from depth_estimation_ros.engines.batches import check_batch, to_maps
+from depth_estimation_ros.engines.base import Port, check_batch, check_signature, to_maps
 from depth_estimation_ros.engines.model_card import METADATA_KEY, card_of_model
-from depth_estimation_ros.engines.onnx_file import read_onnx_file
-from depth_estimation_ros.engines.signature import Port, check_signature
 from depth_estimation_ros.errors import EngineError, ModelError
 
 _DTYPES = {"float": "float32", "double": "float64"}  # the others have NumPy's names
-_ON_NVIDIA = ("CUDAExecutionProvider", "TensorrtExecutionProvider")
+TENSORRT_PROVIDER = "TensorrtExecutionProvider"
 
 
 class OnnxRuntimeEngine:
     """An ONNX file with a model card, run by ONNX Runtime. Keeps to `engines.Engine`.
 
     Args:
-        path: the .onnx file; weights in side files are found beside it.
+        path: the .onnx file; ONNX Runtime reads weights in side files from the same folder only.
         providers: execution providers, best first.
         threads: for one run of the network; 0 = one per physical core.
         device: index of the GPU for providers that use one.
+        fp16: whether the TensorRT provider computes in float16.
+        cache: folder in which it keeps its engines; empty: as `cache_directory`.
 
     Raises:
-        ModelError: as `read_onnx_file`, no card, or a card that does not fit the network.
+        ModelError: ONNX Runtime refuses the file, or it has no card or one that does not fit.
         EngineError: ONNX Runtime or one of the providers is not available.
     """
 
@@ -41,14 +41,22 @@ class OnnxRuntimeEngine:
         providers: Sequence[str] = ("CPUExecutionProvider",),
         threads: int = 0,
         device: int = 0,
+        fp16: bool = False,
+        cache: str = "",
     ) -> None:
         ort = import_onnxruntime()
-        self._path = path
-        self._session: Any = _open_session(ort, path, list(providers), threads, device)
+        self.path = path
+        with_options = [
+            (provider, _provider_options(provider, device, fp16, cache)) for provider in providers
+        ]
+        _check_available(ort, providers)
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        self._session: Any = _open_session(ort, path, options, with_options)
+        _check_started(path, providers, self._session.get_providers())
         self._run_options = ort.RunOptions()
         self._run_options.log_severity_level = 4  # as for the session
-        metadata = self._session.get_modelmeta().custom_metadata_map
-        self.card = card_of_model(metadata.get(METADATA_KEY), path)
+        self.card = card_of_model(_metadata(self._session, path).get(METADATA_KEY), path)
         inputs = [_port(argument) for argument in self._session.get_inputs()]
         outputs = [_port(argument) for argument in self._session.get_outputs()]
         self.max_batch: int | None = check_signature(inputs, outputs, self.card.input, path)
@@ -58,34 +66,31 @@ class OnnxRuntimeEngine:
         self.description = f"{name} on ONNX Runtime {ort.__version__} ({asked})"
 
     def infer(self, batch: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
-        """Runs the network once: see `engines.Engine.infer`."""
+        """Run the network once: see `engines.Engine.infer`."""
         if self._session is None:
-            raise EngineError(f"{self._path.name}: the engine is closed", fix="Open it again")
-        check_batch(batch, self.card.input, self._path.name)
+            raise EngineError(f"{self.path.name}: the engine is closed", fix="Open it again")
+        check_batch(batch, self.card.input, self.path.name)
         try:
             (output,) = self._session.run([self._output], {self._input: batch}, self._run_options)
         except Exception as error:  # ORT's own exceptions share no base class
             raise EngineError(
-                f"{self._path.name}: ONNX Runtime failed on an input of {batch.shape}: "
+                f"{self.path.name}: ONNX Runtime failed on an input of {batch.shape}: "
                 f"{_shorten(error)}",
                 fix="Check 'input' in the model card against the network",
             ) from error
-        return to_maps(output, batch.shape[0], self._path.name)
+        return to_maps(output, batch.shape[0], self.path.name)
 
     def break_off(self) -> None:
-        """Ends the present run with an EngineError between two operators, and every later one.
-
-        From any thread.
-        """
+        """End the present run with an EngineError, and every later one. From any thread."""
         self._run_options.terminate = True
 
     def close(self) -> None:
-        """Frees the session. Calling it twice is harmless."""
+        """Free the session. Calling it twice is harmless."""
         self._session = None
 
 
 def import_onnxruntime() -> Any:
-    """The module onnxruntime.
+    """Return the module onnxruntime.
 
     Raises:
         EngineError: it is not installed.
@@ -99,7 +104,65 @@ def import_onnxruntime() -> Any:
     return onnxruntime
 
 
-def _open_session(ort: Any, path: Path, providers: list[str], threads: int, device: int) -> Any:
+def read_metadata(path: Path) -> dict[str, str]:
+    """Return the metadata of an ONNX file that ONNX Runtime accepts, weights included.
+
+    ONNX Runtime refuses weights outside the model's folder and tensors that are not as large as
+    their shape says, so a file that passes is safe for readers that do not.
+
+    Raises:
+        ModelError: ONNX Runtime refuses the file.
+        EngineError: ONNX Runtime is not installed.
+    """
+    ort = import_onnxruntime()
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    return _metadata(_open_session(ort, path, options, ["CPUExecutionProvider"]), path)
+
+
+def _metadata(session: Any, path: Path) -> dict[str, str]:
+    try:
+        return dict(session.get_modelmeta().custom_metadata_map)
+    except UnicodeDecodeError as error:
+        raise ModelError(f"{path}: its metadata is not text ({error})") from error
+
+
+def _open_session(ort: Any, path: Path, options: Any, providers: Sequence[Any]) -> Any:
+    # Idle threads of ORT that spin take the processor from whatever else a robot runs: at 10 Hz
+    # more than twice what the network itself takes (docs/speed.md).
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 4  # errors come back as exceptions, and warnings help nobody here
+    try:
+        return ort.InferenceSession(str(path), sess_options=options, providers=providers)
+    except Exception as error:  # ORT's own exceptions share no base class
+        raise ModelError(
+            f"{path}: ONNX Runtime cannot load this file",
+            found=f"'{_shorten(error)}'",
+            expected="a network in ONNX format, with all its weights in the same folder",
+            fix="Check that the file is complete and was exported as .onnx",
+        ) from error
+
+
+def _provider_options(provider: str, device: int, fp16: bool, cache: str) -> dict[str, str]:
+    """Return what a provider is started with; written from its documentation, not run on a GPU."""
+    if provider not in ("CUDAExecutionProvider", TENSORRT_PROVIDER):
+        return {}
+    options = {"device_id": str(device)}
+    if provider == TENSORRT_PROVIDER:
+        from depth_estimation_ros.engines.tensorrt.cache import cache_directory
+
+        folder = str(cache_directory(cache) / "onnxruntime")
+        options |= {
+            "trt_fp16_enable": str(fp16),
+            "trt_engine_cache_enable": "True",
+            "trt_engine_cache_path": folder,
+            "trt_timing_cache_enable": "True",
+            "trt_timing_cache_path": folder,
+        }
+    return options
+
+
+def _check_available(ort: Any, providers: Sequence[str]) -> None:
     available = ort.get_available_providers()
     missing = [provider for provider in providers if provider not in available]
     if missing or not providers:
@@ -109,36 +172,16 @@ def _open_session(ort: Any, path: Path, providers: list[str], threads: int, devi
             expected=f"some of those available here: {', '.join(available)}",
             fix="Correct 'onnxruntime_providers', or install the ONNX Runtime that has them",
         )
-    read_onnx_file(path)
-    options = ort.SessionOptions()
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
-    options.intra_op_num_threads = threads
-    # Idle threads of ORT that spin take the processor from whatever else a robot runs: at 10 Hz
-    # more than twice what the network itself takes (docs/speed.md).
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 4  # errors come back as exceptions, and warnings help nobody here
-    with_options = [
-        (provider, {"device_id": str(device)} if provider in _ON_NVIDIA else {})
-        for provider in providers
-    ]
-    try:
-        session = ort.InferenceSession(str(path), sess_options=options, providers=with_options)
-    except Exception as error:  # ORT's own exceptions share no base class
-        raise ModelError(
-            f"{path}: ONNX Runtime cannot load this file",
-            found=f"'{_shorten(error)}'",
-            expected="a network in ONNX format",
-            fix="Check that the file is complete and was exported as .onnx",
-        ) from error
-    # ORT falls back to the processor silently when, say, the CUDA libraries do not load.
-    idle = [provider for provider in providers if provider not in session.get_providers()]
-    if idle:
+
+
+def _check_started(path: Path, asked: Sequence[str], running: Sequence[str]) -> None:
+    """Raise EngineError if ORT fell back to the processor, which it does without a word."""
+    if idle := [provider for provider in asked if provider not in running]:
         raise EngineError(
             f"{path}: ONNX Runtime could not start {', '.join(idle)}",
-            found=f"running on {', '.join(session.get_providers())}",
-            fix="Install that provider's libraries, or take it out of 'onnxruntime_providers'",
+            found=f"running on {', '.join(running)}",
+            fix="Install that provider's libraries, or remove it from 'onnxruntime_providers'",
         )
-    return session
 
 
 def _port(argument: Any) -> Port:
@@ -147,8 +190,8 @@ def _port(argument: Any) -> Port:
 
 
 def _shorten(error: Exception) -> str:
-    """The words of an ORT error without its codes: the first line, cut at 200 characters."""
+    """Return the first line of an ORT error without its codes, cut at 300 characters."""
     text = re.sub(r"^\[ONNXRuntimeError\]\s*:\s*\d+\s*:\s*\w+\s*:\s*", "", str(error).strip())
     text = re.sub(r"^Load model from .* failed:\s*", "", text)
     line = text.splitlines()[0].rstrip(" .") if text else type(error).__name__
-    return line if len(line) <= 200 else line[:197] + "..."
+    return line if len(line) <= 300 else line[:297] + "..."

@@ -1,4 +1,4 @@
-"""OpenVINO: runs the network on processors, on some quicker than ONNX Runtime (docs/speed.md)."""
+"""OpenVINO: runs the network on processors, on some faster than ONNX Runtime (docs/speed.md)."""
 
 from __future__ import annotations
 
@@ -9,36 +9,34 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from depth_estimation_ros.engines.batches import check_batch, to_maps
+from depth_estimation_ros.engines.base import Port, check_batch, check_signature, to_maps
 from depth_estimation_ros.engines.model_card import METADATA_KEY, InputSpec, card_of_model
-from depth_estimation_ros.engines.onnx_file import read_onnx_file
-from depth_estimation_ros.engines.signature import Port, check_signature
+from depth_estimation_ros.engines.onnxruntime import read_metadata
 from depth_estimation_ros.errors import EngineError, ModelError
 
 _PLACES = ("Exception from ", "Check '")
-_MOST_SHAPES = 4  # with graphs of their own: of cameras, that is, not of a folder of pictures
-_LOOKS_MS = 50  # between two looks of a run whether it is broken off
+_MAX_SHAPES = 4  # with graphs of their own: of cameras, that is, not of a folder of images
+_POLL_MS = 50  # between two checks of a run whether it is broken off
 
 
 class OpenVinoEngine:
     """An ONNX file with a model card, run by OpenVINO. Keeps to `engines.Engine`.
 
     Args:
-        path: the .onnx file; weights in side files are found beside it.
+        path: the .onnx file; weights in side files are found next to it.
         threads: for one run of the network; 0 leaves it to OpenVINO, which takes one per core.
         exact: whether to compute in float32. Else OpenVINO takes 16 bits (bfloat16 or float16)
             where the processor has them, and float32 where not. An int8 file stays int8 with both.
 
     Raises:
-        ModelError: as `read_onnx_file`, no card, or a card that does not fit the network.
+        ModelError: as `read_metadata`, no card, or a card that does not fit the network.
         EngineError: OpenVINO is not installed.
     """
 
     def __init__(self, path: Path, *, threads: int = 0, exact: bool = False) -> None:
         ov = import_openvino()
-        self._path = path
-        metadata = read_onnx_file(path).metadata
-        self.card = card_of_model(metadata.get(METADATA_KEY), path)
+        self.path = path
+        self.card = card_of_model(read_metadata(path).get(METADATA_KEY), path)
         self._core = ov.Core()
         self._network: Any = _load(path, lambda: self._core.read_model(path))
         self.max_batch: int | None = check_signature(
@@ -49,8 +47,8 @@ class OpenVinoEngine:
         )
         self._settings: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY",
-            # Threads that are bound to cores wait for whatever else a robot runs there: beside a
-            # busy process a picture took 32 ms with them and 29 without.
+            # Threads that are bound to cores wait for whatever else a robot runs there: next to a
+            # busy process an image took 32 ms with them and 29 without.
             "ENABLE_CPU_PINNING": False,
         }
         if threads:
@@ -68,37 +66,37 @@ class OpenVinoEngine:
         self.description = f"{name} on OpenVINO {_version(ov)} (CPU, {words})"
 
     def infer(self, batch: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
-        """Runs the network once: see `engines.Engine.infer`.
+        """Run the network once: see `engines.Engine.infer`.
 
         The first batch of a shape waits for its graph, some tenths of a second.
         """
         if self._network is None:
-            raise EngineError(f"{self._path.name}: the engine is closed", fix="Open it again")
-        check_batch(batch, self.card.input, self._path.name)
+            raise EngineError(f"{self.path.name}: the engine is closed", fix="Open it again")
+        check_batch(batch, self.card.input, self.path.name)
         try:
             output = self._run(batch)
         except Exception as error:  # OpenVINO's own exceptions share no base class
             reason = "it was broken off" if self._broken_off else _shorten(error)
             raise self._failed(batch, reason) from error
-        return to_maps(output, batch.shape[0], self._path.name)
+        return to_maps(output, batch.shape[0], self.path.name)
 
     def break_off(self) -> None:
-        """Ends the present run with an EngineError between two operators, and every later one.
+        """End the present run with an EngineError between two operators, and every later one.
 
         From any thread. A loop within the network is one operator: it goes on to its end.
         """
         self._broken_off = True
 
     def close(self) -> None:
-        """Frees the network. Calling it twice is harmless."""
+        """Free the network. Calling it twice is harmless."""
         self._network = None
         self._requests.clear()
 
     def _request_for(self, shape: tuple[int, ...]) -> Any:
-        """A graph for one shape is up to a third quicker than one for all, which others share."""
-        key = shape if shape in self._requests or len(self._requests) < _MOST_SHAPES else None
+        """Return the graph of one shape, up to a third faster than the one that others share."""
+        key = shape if shape in self._requests or len(self._requests) < _MAX_SHAPES else None
         if key not in self._requests:
-            self._requests[key] = _load(self._path, lambda: self._compiled(key))
+            self._requests[key] = _load(self.path, lambda: self._compiled(key))
         return self._requests[key]
 
     def _compiled(self, shape: tuple[int, ...] | None) -> Any:
@@ -114,7 +112,7 @@ class OpenVinoEngine:
             raise InterruptedError
         # Only runs that were started so can be cancelled: `infer` goes on to its end.
         request.start_async([batch], share_inputs=True)
-        while not request.wait_for(_LOOKS_MS):
+        while not request.wait_for(_POLL_MS):
             if self._broken_off:
                 request.cancel()
         if self._broken_off:  # then the output is what was there until then
@@ -123,13 +121,13 @@ class OpenVinoEngine:
 
     def _failed(self, batch: npt.NDArray[np.generic], reason: str) -> EngineError:
         return EngineError(
-            f"{self._path.name}: OpenVINO failed on an input of {batch.shape}: {reason}",
+            f"{self.path.name}: OpenVINO failed on an input of {batch.shape}: {reason}",
             fix="Check 'input' in the model card against the network",
         )
 
 
 def import_openvino() -> Any:
-    """The module openvino.
+    """Return the module openvino.
 
     Raises:
         EngineError: it is not installed.
@@ -145,18 +143,18 @@ def import_openvino() -> Any:
 
 
 def _version(ov: Any) -> str:
-    """Such as 2026.4.1, without the numbers of the build."""
+    """Return the version, such as 2026.4.1, without the numbers of the build."""
     return str(ov.__version__).split("-")[0]
 
 
 def _usual_shape(spec: InputSpec) -> tuple[int, ...]:
-    """Of one picture at the card's own size."""
+    """Return the shape of one image at the card's own size."""
     size = spec.height, spec.width
     return (1, *size, 3) if spec.layout == "NHWC" else (1, 3, *size)
 
 
 def _load(path: Path, step: Callable[[], Any]) -> Any:
-    """What a step of opening the file gives; ModelError for whatever it raises."""
+    """Return the result of a step of opening the file; ModelError for whatever it raises."""
     try:
         return step()
     except Exception as error:
@@ -176,7 +174,7 @@ def _port(port: Any) -> Port:
 
 
 def _shorten(error: Exception) -> str:
-    """The words of an OpenVINO error without its places in C++: cut at 200 characters."""
+    """Return an OpenVINO error without its places in C++, cut at 200 characters."""
     lines = [line.strip() for line in str(error).splitlines()]
     words = [line for line in lines if line and not line.startswith(_PLACES)]
     text = " ".join(words) or type(error).__name__

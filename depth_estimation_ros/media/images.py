@@ -300,6 +300,11 @@ def focal_px(focal_35mm: float, width: int, height: int) -> float:
     return focal_35mm * math.hypot(width, height) / FILM_DIAGONAL_MM
 
 
+def hfov_deg(focal_35mm: float, width: int, height: int) -> float:
+    """Return the horizontal field of view in degrees that belongs to `focal_px`."""
+    return math.degrees(2 * math.atan2(width / 2, focal_px(focal_35mm, width, height)))
+
+
 def evenly_spaced(count: int, wanted: int) -> list[int]:
     """Return up to `wanted` of the numbers 0 ... count - 1, evenly spaced around the middle."""
     wanted = min(wanted, count)

@@ -9,7 +9,13 @@ from depth_estimation_ros.messages.camera_info import camera_info, camera_model,
 from depth_estimation_ros.messages.depth_image import decode_depth, depth_image
 from depth_estimation_ros.messages.factory import ROS, ROSBAGS, MessageFactory
 from depth_estimation_ros.messages.image import color_image, decode_compressed, decode_image
-from depth_estimation_ros.messages.point_cloud import depth_cloud, point_cloud, read_points
+from depth_estimation_ros.messages.point_cloud import (
+    depth_cloud,
+    laser_scan_points,
+    point_cloud,
+    read_points,
+    read_xyz,
+)
 
 __all__ = [
     "ROS",
@@ -24,6 +30,8 @@ __all__ = [
     "decode_image",
     "depth_cloud",
     "depth_image",
+    "laser_scan_points",
     "point_cloud",
     "read_points",
+    "read_xyz",
 ]

@@ -117,15 +117,46 @@ def read_points(cloud: Any) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     Raises:
         ImageError: x, y, z or rgb is missing or not float32, or the data does not fit the size.
     """
+    raw = _structured(cloud, _FIELDS)
+    packed = raw["rgb"].astype(np.float32).view(np.uint32)
+    rgb = np.stack([packed >> 16, packed >> 8, packed], axis=-1).astype(np.uint8)
+    return _xyz(raw), rgb
+
+
+def read_xyz(cloud: Any) -> NDArray[np.float32]:
+    """Return points (N, 3) float32 metres of any cloud, in its frame.
+
+    Raises:
+        ImageError: x, y or z is missing or not float32, or the data does not fit the size.
+    """
+    return _xyz(_structured(cloud, _FIELDS[:3])).reshape(-1, 3)
+
+
+def laser_scan_points(scan: Any) -> NDArray[np.float32]:
+    """Return points (N, 3) float32 metres of a sensor_msgs/LaserScan, in its frame.
+
+    Ranges outside range_min to range_max are left out, as the message's definition asks.
+    """
+    ranges = np.asarray(scan.ranges, np.float32)
+    angles = scan.angle_min + scan.angle_increment * np.arange(len(ranges))
+    with np.errstate(invalid="ignore"):
+        good = np.isfinite(ranges) & (ranges >= scan.range_min) & (ranges <= scan.range_max)
+    ranges, angles = ranges[good], angles[good]
+    flat = [ranges * np.cos(angles), ranges * np.sin(angles), np.zeros(len(ranges))]
+    return np.stack(flat, axis=-1).astype(np.float32)
+
+
+def _structured(cloud: Any, names: tuple[str, ...]) -> NDArray[Any]:
+    """Return the named float32 fields of a cloud as a structured array (H, W), without a copy."""
     found = {f.name: (int(f.offset), int(f.datatype)) for f in cloud.fields}
-    if any(found.get(name, (0, 0))[1] != _FLOAT32 for name in _FIELDS):
+    if any(found.get(name, (0, 0))[1] != _FLOAT32 for name in names):
         raise ImageError(
             "The cloud lacks fields",
             found=", ".join(
                 f"{name} of datatype {datatype}" for name, (_, datatype) in found.items()
             )
             or "no field",
-            expected="x, y, z and rgb as float32 (datatype 7)",
+            expected=f"{', '.join(names[:-1])} and {names[-1]} as float32 (datatype 7)",
         )
     height, width = int(cloud.height), int(cloud.width)
     point_step, row_step = int(cloud.point_step), int(cloud.row_step)
@@ -137,22 +168,18 @@ def read_points(cloud: Any) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         )
     layout = np.dtype(
         {
-            "names": _FIELDS,
-            "formats": [">f4" if cloud.is_bigendian else "<f4"] * 4,
-            "offsets": [found[name][0] for name in _FIELDS],
+            "names": names,
+            "formats": [">f4" if cloud.is_bigendian else "<f4"] * len(names),
+            "offsets": [found[name][0] for name in names],
             "itemsize": point_step,
         }
     )
-    raw = np.ndarray(
-        (height, width),
-        layout,
-        np.frombuffer(cloud.data, np.uint8),
-        strides=(row_step, point_step),
-    )
-    xyz = np.stack([raw["x"], raw["y"], raw["z"]], axis=-1).astype(np.float32, copy=False)
-    packed = raw["rgb"].astype(np.float32).view(np.uint32)
-    rgb = np.stack([packed >> 16, packed >> 8, packed], axis=-1).astype(np.uint8)
-    return xyz, rgb
+    data = np.frombuffer(cloud.data, np.uint8)
+    return np.ndarray((height, width), layout, data, strides=(row_step, point_step))
+
+
+def _xyz(raw: NDArray[Any]) -> NDArray[np.float32]:
+    return np.stack([raw["x"], raw["y"], raw["z"]], axis=-1).astype(np.float32, copy=False)
 
 
 def _packed(rgb: NDArray[np.uint8]) -> NDArray[np.uint32]:

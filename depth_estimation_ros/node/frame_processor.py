@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from depth_estimation_ros import messages
-from depth_estimation_ros.engines.model_info import ModelInfo
+from depth_estimation_ros.engines import ModelInfo
 from depth_estimation_ros.errors import (
     CalibrationError,
     ImageError,
@@ -32,6 +32,7 @@ from depth_estimation_ros.estimation.temporal_filter import TemporalFilter
 from depth_estimation_ros.geometry.camera_model import CameraModel, deproject
 from depth_estimation_ros.geometry.distortion import is_distorted
 from depth_estimation_ros.geometry.point_cloud import voxel_downsample
+from depth_estimation_ros.geometry.rectification import Rectification, rectification
 from depth_estimation_ros.media.images import MAX_PIXELS
 from depth_estimation_ros.messages import ROS, MessageFactory
 from depth_estimation_ros.messages.factory import ReusingMessageFactory
@@ -64,11 +65,14 @@ class ImageCamera:
         model: None if the camera is not calibrated or its CameraInfo is missing.
         state: unsupported is a distortion model whose rays are not known: no cloud.
         problem: why the camera is unsupported; else empty.
+        rectification: of raw images that are to be rectified; `model` is then that of the
+            rectified image.
     """
 
     model: CameraModel | None
     state: CameraState
     problem: str = ""
+    rectification: Rectification | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,15 +155,18 @@ class DepthFrame:
         return self.result.camera
 
 
-def read_camera(camera_info: Any, *, image_is_rectified: bool = False) -> ImageCamera:
+def read_camera(
+    camera_info: Any, *, image_is_rectified: bool = False, rectify: bool = False
+) -> ImageCamera:
     """Return the camera that a CameraInfo describes.
 
     Args:
         camera_info: sensor_msgs/CameraInfo, of rclpy or rosbags; None if there is none.
         image_is_rectified: take P of the CameraInfo, otherwise K and the distortion.
+        rectify: rectify raw images by P.
 
     Raises:
-        CalibrationError: the values are not those of a camera.
+        CalibrationError: the values are not those of a camera, or the images cannot be rectified.
     """
     model = messages.camera_model(camera_info) if camera_info is not None else None
     if model is None:
@@ -168,6 +175,9 @@ def read_camera(camera_info: Any, *, image_is_rectified: bool = False) -> ImageC
         return ImageCamera(None, "uncalibrated")
     if image_is_rectified:
         model = model.rectified()
+    elif rectify:
+        made = rectification(model)
+        return ImageCamera(made.camera, "calibrated", rectification=made)
     try:
         is_distorted(model.distortion_model, model.D)
     except CalibrationError as error:
@@ -176,7 +186,7 @@ def read_camera(camera_info: Any, *, image_is_rectified: bool = False) -> ImageC
 
 
 def decode_image(image: Any, camera: ImageCamera, max_pixels: int = MAX_PIXELS) -> DecodedImage:
-    """Decode an image message, whose size must be that of its camera.
+    """Decode an image message, whose size must be that of its camera, and rectify it if asked.
 
     Args:
         image: sensor_msgs/Image or CompressedImage, of rclpy or rosbags.
@@ -192,7 +202,17 @@ def decode_image(image: Any, camera: ImageCamera, max_pixels: int = MAX_PIXELS) 
     rgb = decode(image, max_pixels)
     if camera.model is not None:
         messages.check_matches(camera.model, *rgb.shape[:2])
+    if camera.rectification is not None:
+        rgb = camera.rectification.apply(rgb)
     return DecodedImage(image.header, rgb, camera)
+
+
+def mask_invisible(result: DepthResult, camera: ImageCamera) -> DepthResult:
+    """Return the depth with NaN where a rectified image shows nothing of the raw one."""
+    if camera.rectification is None or camera.rectification.maps is None:
+        return result
+    visible = camera.rectification.visible_at(*result.depth.shape)
+    return replace(result, depth=np.where(visible, result.depth, np.float32(np.nan)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -288,7 +308,9 @@ class FrameProcessor:
             return None
         try:
             camera = read_camera(
-                frame.camera_info, image_is_rectified=parameters.image_is_rectified
+                frame.camera_info,
+                image_is_rectified=parameters.image_is_rectified,
+                rectify=parameters.rectify,
             )
             self._note_camera(camera, parameters)
             outputs &= OUTPUTS[camera.state]
@@ -328,6 +350,7 @@ class FrameProcessor:
         check_prediction(prediction.values, self.estimator.engine.card.output)
         frame.monitor.predicted(prediction.values, begun_at)
         result = self.estimator.finish(prediction, self._history, image.stamp_ns)
+        result = mask_invisible(result, image.camera)
         times["post"] = _ms_since(predicted_at)
         return result
 

@@ -5,6 +5,7 @@ The path of a frame: `subscriptions` -> `worker` -> `frame_processor` -> `publis
 
 from __future__ import annotations
 
+import difflib
 import signal
 import sys
 import threading
@@ -20,8 +21,10 @@ from rcl_interfaces.msg import (
     FloatingPointRange,
     IntegerRange,
     ParameterDescriptor,
+    ParameterType,
     SetParametersResult,
 )
+from rcl_interfaces.srv import SetParameters
 from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.executors import SingleThreadedExecutor
@@ -30,8 +33,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
-from depth_estimation_ros.engines import Engine, EngineOptions, Log, open_engine, resolve_model
-from depth_estimation_ros.engines.model_info import ModelInfo
+from depth_estimation_ros.engines import Engine, EngineOptions, Log, ModelInfo, open_engine
 from depth_estimation_ros.errors import DepthEstimationError, EngineError, ParameterError
 from depth_estimation_ros.estimation import DepthEstimator, check_settings
 from depth_estimation_ros.node.camera import Camera, create_cameras
@@ -52,6 +54,7 @@ from depth_estimation_ros.node.worker import Worker
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
 FAILURE = TransitionCallbackReturn.FAILURE
+BOND_PERIOD_S, BOND_TIMEOUT_S = 0.1, 4.0  # as nav2's lifecycle nodes
 STOP_S = 2.0  # `ros2 launch` kills a node 5 s after it has asked it to end
 OpenEngine = Callable[[str, EngineOptions, Log], Engine]
 
@@ -84,10 +87,12 @@ class DepthEstimationNode(LifecycleNode):
         self._statistics = Statistics()
         self._cameras: list[Camera] = []  # from configure to cleanup
         self._worker: Worker | None = None  # from configure to cleanup
+        self._bond: Any = None  # while the node is active, if bondpy is installed
         self._state = "unconfigured"
         self._engine_failed = self.create_guard_condition(self._on_engine_failed)
 
         self._offer_enable()
+        self._ease_set_parameters()
         # Timers have a clock of their own: simulated time may stand still, or never come.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
@@ -137,6 +142,7 @@ class DepthEstimationNode(LifecycleNode):
             return FAILURE
         self._statistics.recovered()
         self._state = "active"
+        self._start_bond()
         topics = [
             f"{subscriptions.image_topic} and {subscriptions.camera_info_topic}"
             for camera in self._cameras
@@ -147,6 +153,7 @@ class DepthEstimationNode(LifecycleNode):
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Unsubscribe, and finish the frames at work."""
+        self._end_bond()
         self._unsubscribe()
         super().on_deactivate(state)
         self._state = "inactive"
@@ -178,7 +185,28 @@ class DepthEstimationNode(LifecycleNode):
         if self.trigger_configure() == SUCCESS:
             self.trigger_activate()
 
+    def _start_bond(self) -> None:
+        """Form the bond that nav2's lifecycle manager expects of an active node."""
+        try:
+            from bondpy.bondpy import Bond
+        except ImportError:
+            return
+        try:
+            self._bond = Bond(self, "bond", self.get_name())
+            self._bond.set_heartbeat_period(BOND_PERIOD_S)
+            self._bond.set_heartbeat_timeout(BOND_TIMEOUT_S)
+            self._bond.start()
+        except Exception as error:
+            self._bond = None
+            self.get_logger().warning(f"no bond with a lifecycle manager: {error!r}")
+
+    def _end_bond(self) -> None:
+        bond, self._bond = self._bond, None
+        if bond is not None:
+            bond.shutdown()
+
     def _release(self) -> None:
+        self._end_bond()
         self._unsubscribe()
         if self._worker is not None:
             self._worker.stop()
@@ -215,7 +243,7 @@ class DepthEstimationNode(LifecycleNode):
             estimator = DepthEstimator(engine, parameters.estimator_settings())
             estimator.warm_up()
             logger.info(f"model ready: {engine.description}")
-            model_info = ModelInfo(opened, resolve_model(parameters.model))
+            model_info = ModelInfo(opened)
             yield {
                 camera.name: FrameProcessor(
                     estimator,
@@ -327,6 +355,35 @@ class DepthEstimationNode(LifecycleNode):
 
         self.create_service(SetBool, "~/enable", enable)
 
+    def _ease_set_parameters(self) -> None:
+        """Make ~/set_parameters take whole numbers for doubles, and limits in any order.
+
+        It sets one parameter after the other, and the first of two limits may contradict the
+        present value of the second; so refused parameters are tried once more.
+        """
+        services = (each for each in self.services if each.srv_name.endswith("/set_parameters"))
+        service = next(services, None)
+        if service is None:  # start_parameter_services is false
+            return
+        set_parameters = service.callback
+
+        def set_and_retry(request: Any, response: Any) -> Any:
+            for parameter in request.parameters:
+                value = parameter.value
+                is_double = isinstance(DEFAULTS.get(parameter.name), float)
+                if is_double and value.type == ParameterType.PARAMETER_INTEGER:
+                    value.type = ParameterType.PARAMETER_DOUBLE
+                    value.double_value = float(value.integer_value)
+            response = set_parameters(request, response)
+            for index, result in enumerate(response.results):
+                if not result.successful:
+                    again = SetParameters.Request(parameters=[request.parameters[index]])
+                    retried = set_parameters(again, SetParameters.Response())
+                    response.results[index] = retried.results[0]
+            return response
+
+        service.callback = set_and_retry
+
     def _publish_diagnostics(self) -> None:
         processors = [self._processor(camera) for camera in self._cameras]
         model_info = next((p.model_info for p in processors if p is not None), None)
@@ -364,11 +421,20 @@ def declare_parameters(node: Node) -> dict[str, str]:
     where it is read-only.
     """
     refused = {}
+    given: Mapping[str, Parameter] = node._parameter_overrides  # rclpy has no public name for it
+    for name in given:
+        if name not in SPECS and (near := difflib.get_close_matches(name, SPECS, 1, 0.75)):
+            node.get_logger().warning(f"parameter {name} is unknown: did you mean {near[0]}?")
     for name, default in DEFAULTS.items():
-        value = list(default) if isinstance(default, tuple) else default
+        value: Any = list(default) if isinstance(default, tuple) else default
+        # 8 in YAML, for 8.0
+        whole = name in given and isinstance(value, float) and type(given[name].value) is int
+        if whole:
+            value = float(given[name].value)
         try:
-            node.declare_parameter(name, value, describe_parameter(name))
+            node.declare_parameter(name, value, describe_parameter(name), ignore_override=whole)
         except (InvalidParameterTypeException, InvalidParameterValueException) as error:
+            value = list(default) if isinstance(default, tuple) else default
             node.declare_parameter(name, value, describe_parameter(name), ignore_override=True)
             fix = "Set it, then configure again"
             if SPECS[name].changes == READ_ONLY:

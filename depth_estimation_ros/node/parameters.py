@@ -53,16 +53,15 @@ class Parameters:
 
     model: str = _parameter(
         "compact",
-        "Network to run: the name of a bundled model (compact, nano; compact_int8 and nano_int8 "
-        "are quicker on ONNX Runtime), or the path of an ONNX file or of a TensorRT engine "
-        "(.engine, .plan) with its sidecar.",
+        "Network to run: the name of a bundled model (compact, nano), or the path of an ONNX file "
+        "or of a TensorRT engine (.engine, .plan) with its sidecar.",
         changes=UNCONFIGURED,
     )
     backend: str = _parameter(
         "auto",
         "What runs the network. auto takes TensorRT where it is installed and has an engine of "
         "this model for this GPU, else ONNX Runtime; the log says which and why. openvino is "
-        "the quickest on some processors (docs/speed.md), and never chosen unasked.",
+        "the fastest on some processors (docs/speed.md), and never chosen unasked.",
         changes=UNCONFIGURED,
         choices=BACKENDS,
     )
@@ -70,10 +69,11 @@ class Parameters:
         0, "Index of the GPU, where one is used.", changes=UNCONFIGURED, limits=(0, 63)
     )
     precision: str = _parameter(
-        "fp16",
-        "Of the TensorRT engine that is looked for or built; int8 engines come from the command "
-        "build_engine, which calibrates with your images. With openvino, fp16 is 16 bits of the "
-        "kind that the processor has, if any. ONNX Runtime takes what is in the file.",
+        "auto",
+        "Precision of the network's arithmetic. auto takes the fastest that costs at most 0.01 of "
+        "delta1: fp16 on TensorRT, on processors int8 for a bundled model whose card allows it. "
+        "fp16 on openvino is 16 bits where the processor has them; onnxruntime has fp32 and int8. "
+        "int8 of other models needs a file or engine made with images of yours (docs/engines.md).",
         changes=UNCONFIGURED,
         choices=PRECISIONS,
     )
@@ -151,6 +151,13 @@ class Parameters:
         False,
         "True if `image` is rectified (image_rect): the camera is then P of the CameraInfo, "
         "otherwise K and the distortion.",
+    )
+    rectify: bool = _parameter(
+        False,
+        "Rectify raw images by P of the CameraInfo before their depth is estimated: depth, its "
+        "camera_info, points and colours are then those of the rectified image, as "
+        "depth_image_proc, depthimage_to_laserscan and RTAB-Map expect. Pixels that the raw image "
+        "does not show are NaN. Ignored with image_is_rectified.",
     )
     camera_info_timeout: float = _parameter(
         2.0,

@@ -47,6 +47,7 @@ class WatchedEngine:
         self._thread = threading.Thread(target=self._watch, name="depth_watchdog", daemon=True)
         self._thread.start()
         self.card = engine.card
+        self.path = engine.path
 
     @property
     def max_batch(self) -> int | None:

@@ -1,7 +1,8 @@
-"""Files that appear under their name only when they are whole."""
+"""Files: written whole or not at all, and their SHA-256."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from pathlib import Path
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Gives a hidden name beside `path` to write to, which becomes `path` if nothing was raised.
+    """Give a hidden name next to `path` to write to, which becomes `path` if nothing was raised.
 
     An earlier file at `path` is replaced; if something was raised, it stays and the hidden one
     goes.
@@ -24,5 +25,19 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def partial_name(path: Path) -> Path:
-    """A hidden name of this process beside `path`, with its suffix, by which OpenCV goes."""
+    """Return a hidden name of this process next to `path`, with the suffix that OpenCV needs."""
     return path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+
+
+def sha256(*paths: Path) -> str:
+    """Return the SHA-256 of the files' contents, one after the other, as 64 hexadecimal digits.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()

@@ -41,7 +41,7 @@ Floats = npt.NDArray[np.float64]
 
 INK, FAINT = "#22262e", "#5f6773"
 COLORS = ("#14589c", "#d1603d", "#3f9b6c", "#8e5ea8", "#b58900", "#3aa6b9", "#8c6d4f")
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "font.size": 12,
     "text.color": INK,
     "axes.titlesize": 12,

@@ -128,7 +128,7 @@ def test_a_missing_file_says_where_it_was_looked_for_and_what_is_bundled(tmp_pat
 def test_a_name_that_is_not_bundled_says_which_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engines, "MODELS_DIR", tmp_path)
+    monkeypatch.setattr(engines.factory, "MODELS_DIR", tmp_path)
     constant_depth(tmp_path / "compact.onnx")
     constant_depth(tmp_path / "large.onnx")
     assert bundled_models() == ["compact", "large"]
@@ -154,14 +154,14 @@ def test_the_home_folder_may_be_written_as_a_tilde(
 def test_a_file_that_is_not_onnx(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.onnx"
     path.write_bytes(content)
-    assert error_of(path).startswith(f"{path}: not an ONNX file, or cut off")
+    assert error_of(path).startswith(f"{path}: ONNX Runtime cannot load this file")
 
 
 def test_half_a_file_is_not_onnx(tmp_path: Path) -> None:
     path = constant_depth(tmp_path / "a.onnx")
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
-    assert "not an ONNX file, or cut off" in error_of(path)
+    assert "ONNX Runtime cannot load this file" in error_of(path)
 
 
 def test_a_network_without_a_card_says_how_to_write_one(tmp_path: Path) -> None:

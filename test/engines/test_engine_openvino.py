@@ -41,12 +41,12 @@ def picture_of_a_slope(height: int, width: int) -> np.ndarray:
 @pytest.mark.parametrize("shape", [(192, 256), (160, 288)])
 def test_depth_is_that_of_onnx_runtime(name: str, shape: tuple[int, int]) -> None:
     batch = picture_of_a_slope(*shape)
-    expected = open_engine(name, EngineOptions(backend="onnxruntime")).infer(batch)
+    expected = open_engine(name, EngineOptions("onnxruntime", precision="fp32")).infer(batch)
     np.testing.assert_allclose(open_exact(name).infer(batch), expected, rtol=1e-4)
 
 
 def test_sixteen_bits_cost_a_percent_where_the_processor_has_them() -> None:
-    engine = open_engine("compact", EngineOptions(backend="openvino"))
+    engine = open_engine("compact", EngineOptions("openvino", precision="fp16"))
     if engine.description.endswith("f32)"):
         pytest.skip("this processor has no bfloat16 or float16")
     assert engine.description.endswith(("(CPU, bf16)", "(CPU, f16)"))
@@ -66,7 +66,7 @@ def test_the_description_says_in_what_it_computes(tmp_path: Path) -> None:
 
 
 def test_a_run_that_is_broken_off_ends_early_and_later_ones_do_not_begin() -> None:
-    engine = open_engine("compact", EngineOptions(backend="openvino", threads=1))
+    engine = open_engine("compact", EngineOptions("openvino", precision="fp16", threads=1))
     assert isinstance(engine, Cancellable)
     batch = np.repeat(picture_of_a_slope(192, 256), 64, axis=0)
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from demo_recordings import START_NS, STEP_NS, camera_info, picture, raw_image, stamps, write_bag
 
-from depth_estimation_ros.apps.replay.fleet import Fleet
 from depth_estimation_ros.bags import open_recording
 
 TIMES = ("engine_ms", "total_ms")
@@ -58,14 +57,13 @@ def frames(output: Path) -> list[dict[str, str]]:
 
 
 class KillsWorker:
-    """A tick that kills the worker of a job once it has done so many images."""
+    """An `on_progress` that kills the first process of a job once it has done so many images."""
 
-    def __init__(self, fleet: Fleet, job: str, after: int = 1) -> None:
-        self._fleet, self._job, self._after = fleet, job, after
+    def __init__(self, job: str, after: int = 1, always: bool = False) -> None:
+        self._job, self._after, self._always = job, after, always
         self.killed: list[int] = []
 
-    def __call__(self) -> None:
-        told = self._fleet.board.progress(self._job)
-        if told.get("frames_done", 0) >= self._after and not self.killed:
-            self.killed.append(int(told["by"].split()[-1]))
-            os.kill(self.killed[0], signal.SIGKILL)
+    def __call__(self, job: str, done: int, pid: int) -> None:
+        if job == self._job and done >= self._after and (self._always or not self.killed):
+            self.killed.append(pid)
+            os.kill(pid, signal.SIGKILL)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html.parser import HTMLParser
 from pathlib import Path
 
-VOID = {"br", "circle", "img", "line", "meta", "path", "rect"}
+VOID = {"br", "img", "meta"}
 
 
 class Element:
@@ -58,8 +58,9 @@ class Page(HTMLParser):
             self._open.append(element)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        assert tag in VOID, f"<{tag}/> is not empty to a browser"
         self.handle_starttag(tag, attrs)
+        if tag not in VOID:  # of an SVG, where any element may be empty
+            self._open.pop()
 
     def handle_endtag(self, tag: str) -> None:
         assert self._open.pop().name == tag, f"</{tag}> closes another element"

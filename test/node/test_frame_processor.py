@@ -16,8 +16,7 @@ import numpy as np
 import pytest
 import tiny_models
 
-from depth_estimation_ros.engines import open_engine
-from depth_estimation_ros.engines.model_info import ModelInfo
+from depth_estimation_ros.engines import ModelInfo, open_engine
 from depth_estimation_ros.errors import CalibrationError, ImageError
 from depth_estimation_ros.estimation import DepthEstimator, DepthResult
 from depth_estimation_ros.geometry.camera_model import CameraModel, deproject
@@ -242,7 +241,7 @@ class Node:
             lambda: self.parameters,
             self.statistics,
             FakeLogger("node"),
-            ModelInfo(engine, model),
+            ModelInfo(engine),
         )
 
     def run(self, image: Any) -> None:

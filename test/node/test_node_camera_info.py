@@ -95,6 +95,53 @@ def test_rectified_image_takes_its_camera_from_p(
     np.testing.assert_array_equal(info.d, np.zeros(5))
 
 
+WIDE = CameraModel(
+    64, 48, [30.0, 0, 31.5, 0, 30.0, 23.5, 0, 0, 1], [-0.25, 0.05, 0, 0, 0], "plumb_bob",
+    P=[16.0, 0, 31.5, 0, 0, 16.0, 23.5, 0, 0, 0, 1, 0],
+)  # fmt: skip
+WALL, DISTANCE = np.array([0.3, -0.1, 0.95]), 2.0  # points X with WALL . X = DISTANCE
+
+
+def seen_by(camera: CameraModel) -> np.ndarray:
+    """Depth of the wall in each pixel; NaN where it is not between 1 and 9 m."""
+    rays = camera.rays().astype(float)
+    depth = DISTANCE / (np.dstack([rays, np.ones((48, 64))]) @ WALL)
+    return np.where((depth > 1.0) & (depth < 9.0), depth, np.nan)
+
+
+@pytest.mark.parametrize("rectify", [False, True])
+def test_wide_lens_rectified_is_right_by_p_alone(
+    node: NodeProcess, tester: Tester, red_model: str, rectify: bool
+) -> None:
+    tester.bring(node, "active", model=red_model, rectify=rectify)
+    depths = tester.collect(node, Image, "~/depth/image")
+    infos = tester.collect(node, CameraInfo, "~/depth/camera_info")
+    truth = seen_by(WIDE)
+    image = red_image(np.nan_to_num((truth - 1) * 255 / 8).round().astype(np.uint8))
+    info = tester.result_of(node, image, infos, info_of(WIDE))
+    depth = decode_depth(tester.result_of(node, image, depths, info_of(WIDE)))
+    # As depth_image_proc: K of P, D ignored. Where it puts each pixel, and where that really is.
+    by_p = replace(WIDE, K=np.reshape(info.p, (3, 4))[:, :3], D=np.zeros(0), distortion_model="")
+    rays = np.dstack([by_p.rays(), np.ones((48, 64))])
+    true_depth, true_rays = truth, np.dstack([WIDE.rays(), np.ones((48, 64))])
+    if rectify:
+        true_depth, true_rays = seen_by(by_p), rays
+        np.testing.assert_allclose(info.k, WIDE.P[:, :3].ravel())
+        assert not np.any(info.d)
+        assert np.isnan(depth[0, 0])  # the raw image does not reach that far
+        assert np.isfinite(depth).mean() > 0.5
+    errors = np.linalg.norm(rays * depth[..., None] - true_rays * true_depth[..., None], axis=2)
+    inner = np.isfinite(errors)
+    inner[[0, -1]] = inner[:, [0, -1]] = False
+    assert inner.sum() > 1000
+    median = np.median(errors[inner])
+    if rectify:
+        assert median < 0.02  # half of 1 / 255 of 8 m, and its slant
+        assert np.percentile(errors[inner], 99) < 0.1
+    else:
+        assert median > 0.2
+
+
 def test_rectified_image_without_p_is_a_bad_frame(
     node: NodeProcess, tester: Tester, red_model: str
 ) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, ClassVar
 
 import pytest
 
@@ -126,3 +128,42 @@ def test_shutdown_from_every_state_a_hundred_times(
     assert [alive for alive in nodes if alive() is not None] == []
     # Of every plain rclpy node, too, something stays: 0.06 MB with Kilted.
     assert after.mb - settled.mb < 0.3 * (ROUNDS - SETTLED)
+
+
+class FakeBond:
+    """Stands for bondpy's Bond, which has no wheel: notes its life."""
+
+    bonds: ClassVar[list[FakeBond]] = []
+
+    def __init__(self, node: DepthEstimationNode, topic: str, name: str) -> None:
+        self.life = [(topic, name)]
+        self.bonds.append(self)
+
+    def set_heartbeat_period(self, seconds: float) -> None:
+        self.life.append(seconds)
+
+    def set_heartbeat_timeout(self, seconds: float) -> None:
+        self.life.append(seconds)
+
+    def start(self) -> None:
+        self.life.append("start")
+
+    def shutdown(self) -> None:
+        self.life.append("shutdown")
+
+
+def test_active_node_has_a_bond(
+    tester: Tester, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = ModuleType("bondpy.bondpy")
+    module.Bond = FakeBond  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "bondpy", ModuleType("bondpy"))
+    monkeypatch.setitem(sys.modules, "bondpy.bondpy", module)
+    formed = [("bond", "depth_estimation"), 0.1, 4.0, "start"]
+    with opened(tiny_models.red_depth(tmp_path / "red.onnx")) as node:
+        for transition in ("configure", "activate"):
+            assert try_transition(node, transition)
+        assert [bond.life for bond in FakeBond.bonds] == [formed]
+        for transition in ("deactivate", "activate", "shutdown"):
+            assert try_transition(node, transition)
+    assert [bond.life for bond in FakeBond.bonds] == [[*formed, "shutdown"]] * 2

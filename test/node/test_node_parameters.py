@@ -74,11 +74,10 @@ def test_each_parameter_is_described_with_its_type_and_range(
         ("inference_threads", -1),
         ("device", -1),
         ("diagnostics_period", 0.0),
-        ("max_depth", 5),  # an integer where a double belongs
         ("autostart", False),
     ],
 )
-def test_value_out_of_range_or_of_another_type_is_refused(
+def test_value_out_of_range_or_type_is_refused(
     node: NodeProcess, tester: Tester, name: str, value: object
 ) -> None:
     tester.bring(node, "unconfigured")
@@ -99,7 +98,7 @@ def test_value_out_of_range_or_of_another_type_is_refused(
         ("precision", "fp8"),
     ],
 )
-def test_refusal_of_an_unknown_choice_lists_the_known_ones(
+def test_unknown_choice_is_refused_with_the_known(
     node: NodeProcess, tester: Tester, name: str, value: str
 ) -> None:
     tester.bring(node, "unconfigured")
@@ -109,16 +108,19 @@ def test_refusal_of_an_unknown_choice_lists_the_known_ones(
     assert all(choice in result.reason for choice in SPECS[name].choices)
 
 
-def test_depth_limits_must_be_in_order_and_may_change_together(
+def test_depth_limits_may_change_together(
     node: NodeProcess, tester: Tester, red_model: str
 ) -> None:
     tester.bring(node, "unconfigured", model=red_model, min_depth=2.0, max_depth=5.0)
     result = tester.set_parameter(node, "max_depth", 1.0)
     assert not result.successful
     assert "min_depth 2.0 and max_depth 1.0" in result.reason
-    assert tester.set_parameters(node, {"min_depth": 0.5, "max_depth": 1.0}, atomically=True)[
-        0
-    ].successful
+    for limits in ((0.5, 1.0), (6.0, 8.0), (1.0, 2.0)):  # up and down, whatever comes first
+        for names in (("min_depth", "max_depth"), ("max_depth", "min_depth")):
+            changes = {name: limits[name == "max_depth"] for name in names}
+            results = tester.set_parameters(node, changes)
+            assert [result.reason for result in results] == ["", ""]
+    assert tester.set_parameter(node, "max_depth", 3).successful  # a whole number
     assert tester.set_parameter(node, "max_depth", 0.0).successful
 
     assert tester.change(node, "configure")
@@ -141,7 +143,7 @@ def test_depth_limits_must_be_in_order_and_may_change_together(
         ("diagnostics_period", 2.0),
     ],
 )
-def test_what_is_read_at_configure_is_refused_later_with_the_way_to_change_it(
+def test_parameters_of_configure_are_refused_later(
     node: NodeProcess, tester: Tester, red_model: str, name: str, value: object
 ) -> None:
     tester.bring(node, "active", model=red_model)
@@ -157,7 +159,7 @@ def test_what_is_read_at_configure_is_refused_later_with_the_way_to_change_it(
     assert tester.set_parameter(node, name, value).successful
 
 
-def test_setting_every_parameter_to_what_it_is_succeeds_in_any_state(
+def test_every_parameter_can_be_set_unchanged(
     node: NodeProcess, tester: Tester, red_model: str
 ) -> None:
     present = {**DEFAULTS, "diagnostics_period": 0.1, "model": red_model}
@@ -180,7 +182,7 @@ def test_unknown_provider_keeps_the_node_unconfigured(
 
 
 @pytest.mark.skipif(find_spec("pycuda") is not None, reason="pycuda is installed here")
-def test_tensorrt_asked_for_where_it_is_not_keeps_the_node_unconfigured_and_auto_goes_on(
+def test_missing_tensorrt_keeps_the_node_unconfigured(
     node: NodeProcess, tester: Tester, red_model: str
 ) -> None:
     tester.bring(node, "unconfigured", model=red_model, backend="tensorrt")
@@ -194,11 +196,12 @@ def test_tensorrt_asked_for_where_it_is_not_keeps_the_node_unconfigured_and_auto
     assert "Traceback" not in node.log
 
 
-def test_bad_values_at_start_keep_the_node_alive_and_unconfigured_until_set_right(
+def test_bad_start_values_keep_the_node_unconfigured(
     tester: Tester, tmp_path: Path, red_model: str
 ) -> None:
-    bad = {"max_depth": 8, "cloud_stride": 0, "color_map": "plaid"}
-    with NodeProcess(tmp_path, model=red_model, **bad) as process:
+    bad = {"max_depth": 1001, "cloud_stride": 0, "color_map": "plaid"}
+    odd = {"min_depth": 1, "edge_filtr": 0.1, "modle": "nano"}
+    with NodeProcess(tmp_path, model=red_model, **bad, **odd) as process:
         for name, good in [("cloud_stride", 2), ("max_depth", 8.0), ("color_map", "turbo")]:
             log_before = len(process.log)
             assert tester.change(process, "configure") is False
@@ -207,9 +210,12 @@ def test_bad_values_at_start_keep_the_node_alive_and_unconfigured_until_set_righ
         assert tester.change(process, "configure")
         assert "Set it, then configure again" in process.log
         assert "restart" not in process.log
+        for wrong, right in (("edge_filtr", "edge_filter"), ("modle", "model")):
+            assert f"parameter {wrong} is unknown: did you mean {right}?" in process.log
+        assert "parameter min_depth" not in process.log  # a whole number is taken
 
 
-def test_bad_start_value_of_a_read_only_parameter_asks_for_a_restart(
+def test_bad_read_only_start_value_asks_for_restart(
     tester: Tester, tmp_path: Path, red_model: str
 ) -> None:
     with NodeProcess(tmp_path, model=red_model, autostart="yes") as process:
@@ -220,7 +226,7 @@ def test_bad_start_value_of_a_read_only_parameter_asks_for_a_restart(
         assert tester.change(process, "configure") is False
 
 
-def test_runtime_parameters_take_effect_on_the_next_frame(
+def test_parameters_take_effect_on_the_next_frame(
     node: NodeProcess, tester: Tester, red_model: str
 ) -> None:
     tester.bring(node, "active", model=red_model)
@@ -285,9 +291,7 @@ def test_runtime_parameters_take_effect_on_the_next_frame(
     assert np.isfinite(seen[:, 34:]).all()
 
 
-def test_colour_limits_must_be_in_order_and_may_change_together(
-    node: NodeProcess, tester: Tester
-) -> None:
+def test_colour_limits_must_be_in_order(node: NodeProcess, tester: Tester) -> None:
     tester.bring(node, "unconfigured", color_min_depth=2.0, color_max_depth=5.0)
     result = tester.set_parameter(node, "color_max_depth", 1.0)
     assert not result.successful
@@ -319,13 +323,13 @@ def test_network_size_shrinks_depth_and_its_camera_info(
     np.testing.assert_allclose(info.k, CAMERA.K.ravel())
 
 
-def test_colour_maps_on_offer_are_those_that_can_be_drawn() -> None:
+def test_colour_map_choices_can_be_drawn() -> None:
     assert SPECS["color_map"].choices == COLOR_MAPS
     assert Parameters().color_settings() == ColorSettings()
     Parameters().check()
 
 
-def test_table_for_the_readme_names_every_parameter_with_its_default() -> None:
+def test_parameter_table_has_every_default() -> None:
     command = [sys.executable, "-m", "depth_estimation_ros.node.parameters"]
     repository = Path(__file__).resolve().parents[2]
     printed = subprocess.run(

@@ -16,7 +16,7 @@ pytest.importorskip("rclpy", reason="needs ROS 2 (rclpy)")
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from depth_estimation_ros.engines.model_info import ModelInfo
+from depth_estimation_ros.engines import ModelInfo
 from depth_estimation_ros.node.diagnostics.image_monitor import (
     ClockReading,
     ImageIssue,
@@ -274,6 +274,7 @@ class FakeEngine:
     card = SimpleNamespace(name="compact", model_version="1.0")
     description = "compact 1.0 on a fake"
     plan_sha256 = "ab" * 32
+    path = Path()
     asked = 0
 
     def gpu_memory(self) -> tuple[int, int]:
@@ -286,7 +287,8 @@ def test_network_status_has_hashes_and_gpu_memory(
 ) -> None:
     at, engine, path = At(monkeypatch), FakeEngine(), tmp_path / "compact.onnx"
     path.write_bytes(b"abc")
-    facts = ModelInfo(engine, path)  # type: ignore[arg-type]
+    engine.path = path
+    facts = ModelInfo(engine)  # type: ignore[arg-type]
     assert "gpu_memory_used_mb" not in facts.values()
     for _ in range(3):
         facts.refresh()

@@ -202,7 +202,7 @@ def test_of_a_set_with_holdout_no_frame_that_was_trained_on_is_scored(
             r"found openvino for a checkpoint\. Leave",
         ),
         (["--model", "a.ckpt", "--precision", "fp32"], r"found fp32 for a checkpoint\. Leave"),
-        (["--backend", "onnxruntime", "--precision", "int8"], r"--precision: found int8 on ONNX"),
+        (["--backend", "onnxruntime", "--precision", "int8"], r"precision: found int8 for"),
         (["--config", "x.yaml", "--layout", "folder"], r"--config with --layout or --option"),
         (["--config", "x.yaml"], r"no training config x\.yaml"),
     ],

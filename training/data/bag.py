@@ -12,14 +12,15 @@ import numpy.typing as npt
 
 from depth_estimation_ros import messages
 from depth_estimation_ros.bags import Recording, Topic, nearest
-from depth_estimation_ros.bags.cameras import (
+from depth_estimation_ros.bags.topics import (
     IMAGE_TYPES,
     OWN_DEPTH,
     camera_info_beside,
     find_topics,
     first_message,
+    listed,
+    named_topic,
 )
-from depth_estimation_ros.bags.topic import listed, named_topic
 from depth_estimation_ros.errors import CalibrationError, DatasetError, ImageError
 from depth_estimation_ros.estimation.metrics import (
     PAIR_TOLERANCE_NS,

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from depth_estimation_ros.engines import Engine, EngineOptions, open_engine, resolve_model
+from depth_estimation_ros.engines import Engine, EngineOptions, bundled_models, open_engine
 from depth_estimation_ros.engines.factory import BACKENDS, PRECISIONS
-from depth_estimation_ros.engines.onnxruntime import OnnxRuntimeEngine
 from depth_estimation_ros.errors import ParameterError
 from training.config import load_config
 from training.data.layouts import open_dataset
@@ -53,8 +51,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--precision",
         choices=PRECISIONS,
-        help="as the node's parameter: of TensorRT's engine, of OpenVINO (default: fp16). ONNX "
-        "Runtime computes in what the file says",
+        help="as the node's parameter (default: fp32 of a bundled model, else that of the file)",
     )
 
 
@@ -71,15 +68,10 @@ def open_model(args: argparse.Namespace) -> Engine:
             or a backend that cannot run this file.
     """
     if Path(args.model).suffix != ".ckpt":
-        precision = args.precision or EngineOptions.precision
-        engine = open_engine(args.model, EngineOptions(args.backend, precision=precision))
-        if args.precision and isinstance(engine, OnnxRuntimeEngine):
-            raise ParameterError(
-                "--precision",
-                found=f"{args.precision} on ONNX Runtime, which computes in what the file says",
-                fix="Leave it out, or export the network with `--precision`",
-            )
-        return engine
+        fp32 = "fp32" if args.model in bundled_models() else "auto"
+        return open_engine(
+            args.model, EngineOptions(args.backend, precision=args.precision or fp32)
+        )
     for name, value in (("--backend", args.backend), ("--precision", args.precision)):
         if value not in (None, "auto"):
             raise ParameterError(
@@ -90,11 +82,6 @@ def open_model(args: argparse.Namespace) -> Engine:
     from training.torch_engine import TorchEngine
 
     return TorchEngine.from_checkpoint(Path(args.model))
-
-
-def model_sha256(model: str) -> str:
-    """Of the model's file, hexadecimal."""
-    return hashlib.sha256(resolve_model(model).read_bytes()).hexdigest()
 
 
 def subjects_of_paths(

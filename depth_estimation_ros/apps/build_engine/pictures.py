@@ -78,8 +78,7 @@ def _from_bag(path: Path, image_topic: str, count: int) -> list[Rgb]:
             fix=f"Run: pip install {' '.join(missing)}",
         )
     from depth_estimation_ros.bags import find_cameras, open_recording
-    from depth_estimation_ros.bags.cameras import IMAGE_TYPES
-    from depth_estimation_ros.bags.topic import listed
+    from depth_estimation_ros.bags.topics import IMAGE_TYPES, listed
 
     pictures: list[Rgb] = []
     with open_recording(path) as recording:

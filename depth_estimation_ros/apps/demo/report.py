@@ -20,7 +20,8 @@ from depth_estimation_ros.apps.demo import graph
 from depth_estimation_ros.apps.demo.session import DemoOptions, Outcome, ros_name
 from depth_estimation_ros.apps.demo.sources import Source
 from depth_estimation_ros.bags import stamp_of
-from depth_estimation_ros.engines import open_engine, resolve_model
+from depth_estimation_ros.engines import resolve_model
+from depth_estimation_ros.engines.factory import card_of_file
 from depth_estimation_ros.engines.model_card import ModelCard
 from depth_estimation_ros.estimation import metrics
 from depth_estimation_ros.estimation.metrics import (
@@ -100,16 +101,10 @@ class Recording:
 
 ROWS = 5  # of the preview
 
-Depth = npt.NDArray[np.float32]
-
 
 def model_card(model: str) -> ModelCard:
     """Return the card of a bundled model or an ONNX file."""
-    engine = open_engine(resolve_model(model))
-    try:
-        return engine.card
-    finally:
-        engine.close()
+    return card_of_file(resolve_model(model))
 
 
 def summarize(

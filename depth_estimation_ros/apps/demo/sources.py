@@ -19,14 +19,15 @@ from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import Header
 
 from depth_estimation_ros.bags import Recording, Topic, nearest, open_recording, stamp_of
-from depth_estimation_ros.bags.cameras import (
+from depth_estimation_ros.bags.topics import (
     IMAGE_TYPES,
     OWN_DEPTH,
     camera_info_beside,
     find_topics,
     first_message,
+    listed,
+    named_topic,
 )
-from depth_estimation_ros.bags.topic import listed, named_topic
 from depth_estimation_ros.errors import BagError, ImageError
 from depth_estimation_ros.geometry.camera_model import CameraModel
 from depth_estimation_ros.media.images import IMAGE_SUFFIXES, Media, MediaFrame

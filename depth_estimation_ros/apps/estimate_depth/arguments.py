@@ -12,8 +12,8 @@ from depth_estimation_ros.apps.arguments import (
     add_scale_argument,
     number,
 )
-from depth_estimation_ros.apps.estimate_depth.lens import Lens
-from depth_estimation_ros.apps.estimate_depth.outputs import SAVED
+from depth_estimation_ros.apps.estimate_depth.files import SAVED
+from depth_estimation_ros.apps.estimate_depth.inputs import Lens
 from depth_estimation_ros.errors import ParameterError
 from depth_estimation_ros.estimation.temporal_filter import MAX_WEIGHT
 from depth_estimation_ros.geometry.calibration_file import read_calibration
@@ -25,23 +25,23 @@ what --save writes of kitchen.jpg (of each frame of a video, in a folder of its 
   depth16       kitchen_depth_mm.png     16-bit PNG, millimetres; 0 = unknown, too near or too far
   npz           kitchen_depth_m.npz      depth: float32 metres, NaN = unknown, +inf = too far,
                                          -inf = too near (REP 117); K, D: the camera; unit, stamp_ns
-  color         kitchen_depth_color.png  colours with a legend in metres; black = unknown
-  side-by-side  kitchen_side_by_side.png picture and colours; of a video kitchen_side_by_side.mp4
-  ply           kitchen_cloud_m.ply      coloured points, metres: x right, y down, z forward
+  color         kitchen_depth_color.png  colors with a legend in metres; black = unknown
+  side-by-side  kitchen_side_by_side.png image and colors; of a video kitchen_side_by_side.mp4
+  ply           kitchen_cloud_m.ply      colored points, metres: x right, y down, z forward
 and always summary.json: what was done, with which model, in which units.
 
 examples:
   estimate_depth kitchen.jpg --out depth --hfov 70
-  estimate_depth pictures/ --out depth --save color npz ply --focal-px 615
+  estimate_depth images/ --out depth --save color npz ply --focal-px 615
   estimate_depth drive.mp4 --out depth --hfov 90 --range 1 40
   estimate_depth 0 --out depth --frames 300        camera 0 of this machine; without --frames until
-                                                   Ctrl-C, which leaves everything whole
+                                                   Ctrl-C, which leaves complete files
   estimate_depth rtsp://robot/front --out depth    a stream, if this OpenCV can open it
 
-How far a thing is can only be told with the focal length of the lens: give --hfov, --focal-px or
---calibration. Without, all depths may be wrong by one common factor. JPEG pictures as phones and
-cameras make them have it in their EXIF, which is used if none is given; give it for pictures that
-were cropped. The data sheet of a camera tells its field of view.
+Distances need the focal length of the lens: give --hfov, --focal-px or --calibration. Without, all
+depths may be wrong by one common factor. JPEG images of phones and cameras have it in their EXIF,
+which is used if none is given; give it for images that were cropped. The data sheet of a camera
+tells its field of view.
 
 exit status: 0 everything was done; 1 an error; 2 done, but some inputs could not be read;
 130 interrupted.
@@ -49,10 +49,10 @@ exit status: 0 everything was done; 1 an error; 2 done, but some inputs could no
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Reads the command line; ends the process for --help and for what cannot be."""
+    """Parse the command line; exit for --help and for what cannot be."""
     parser = CommandParser(
         prog="estimate_depth",
-        description="Depth in metres of pictures, folders of pictures, videos, cameras of this "
+        description="Depth in metres of images, folders of images, videos, cameras of this "
         "machine and streams. Needs no ROS.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -61,18 +61,16 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "inputs",
         nargs="+",
         metavar="INPUT",
-        help="picture, folder, video, number or device of a camera, or address of a stream",
+        help="image, folder, video, number or device of a camera, or address of a stream",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where files go")
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace files that are there already"
-    )
+    parser.add_argument("--overwrite", action="store_true", help="replace existing files")
     parser.add_argument(
         "--save",
         nargs="+",
         choices=SAVED,
         metavar="KIND",
-        help=f"some of {', '.join(SAVED)} (default: color and depth16 of pictures, side-by-side of "
+        help=f"some of {', '.join(SAVED)} (default: color and depth16 of images, side-by-side of "
         "videos and cameras)",
     )
     _add_lens(parser)
@@ -86,19 +84,19 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _add_lens(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("the camera that took the pictures")
+    group = parser.add_argument_group("the camera that took the images")
     one = group.add_mutually_exclusive_group()
     one.add_argument(
         "--hfov",
         type=number(float, 1, 179),
         metavar="DEG",
-        help="horizontal field of view of the pictures as they are, degrees",
+        help="horizontal field of view of the images as they are, degrees",
     )
     one.add_argument(
         "--focal-px",
         type=number(float, 1e-3),
         metavar="PX",
-        help="focal length in pixels, for pictures as they are",
+        help="focal length in pixels, for images as they are",
     )
     one.add_argument(
         "--calibration",
@@ -114,7 +112,7 @@ def _add_frames(parser: argparse.ArgumentParser) -> None:
         "--frames",
         type=number(int, 1),
         metavar="N",
-        help="at most so many of each input (default: all; of a camera, until Ctrl-C)",
+        help="at most that many of each input (default: all; of a camera, until Ctrl-C)",
     )
     group.add_argument(
         "--every",
@@ -144,7 +142,7 @@ def _add_frames(parser: argparse.ArgumentParser) -> None:
         type=number(float, 0, MAX_WEIGHT),
         default=0.0,
         metavar="WEIGHT",
-        help="of the frames before in each pixel's depth, in videos and cameras: less flicker; 0.5 "
+        help="of earlier frames in each pixel's depth, in videos and cameras: less flicker; 0.5 "
         "is a good start (default: 0, off)",
     )
     add_scale_argument(group)
@@ -179,7 +177,7 @@ def _add_looks(parser: argparse.ArgumentParser) -> None:
         type=number(float, 0),
         nargs=2,
         metavar=("NEAR", "FAR"),
-        help="metres at the two ends of the colours (default: fixed too, from frames all over the "
+        help="metres at the two ends of the colors (default: fixed too, from frames all over the "
         "inputs; of cameras and streams alone, it follows what is seen)",
     )
     group.add_argument(
@@ -199,7 +197,7 @@ def _add_looks(parser: argparse.ArgumentParser) -> None:
 
 
 def lens_of(options: argparse.Namespace) -> Lens:
-    """What the user says of the camera.
+    """Return what the user says of the camera.
 
     Raises:
         CalibrationError: the calibration cannot be read.

@@ -1,33 +1,36 @@
-"""The work: every frame of every input through the network and into its files."""
+"""A run: every frame of every input through the network and into its files, and its summary."""
 
 from __future__ import annotations
 
+import json
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from depth_estimation_ros.apps.estimate_depth.looks import side_by_side
-from depth_estimation_ros.apps.estimate_depth.names import Place
-from depth_estimation_ros.apps.estimate_depth.outputs import FrameFiles, OutputSettings
-from depth_estimation_ros.errors import MediaError
+from depth_estimation_ros import __version__
+from depth_estimation_ros.apps.estimate_depth.files import (
+    SUMMARY,
+    FrameWriter,
+    OutputSettings,
+    side_by_side,
+    units,
+)
+from depth_estimation_ros.apps.estimate_depth.inputs import Lens, Task
 from depth_estimation_ros.estimation import DepthEstimator
 from depth_estimation_ros.estimation.temporal_filter import TemporalFilter
-from depth_estimation_ros.media.images import Media, MediaFrame
-from depth_estimation_ros.media.video import VideoWriter, write_video
-
-PICTURE_KINDS = ("color", "depth16")
-VIDEO_KINDS = ("side-by-side",)
+from depth_estimation_ros.media.images import MediaFrame
+from depth_estimation_ros.media.video import DEFAULT_RATE, VideoWriter, write_video
+from depth_estimation_ros.utils.files import atomic_write
 
 
 @dataclass
 class InputResult:
-    """What became of one input.
+    """The result of one input.
 
     Attributes:
         frames: that gave depth.
@@ -50,7 +53,7 @@ class InputResult:
     focal_lengths: dict[str, None] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """For summary.json."""
+        """Return the entry of summary.json."""
         median = round(float(np.median(self.engine_ms)), 2) if self.engine_ms else None
         return {
             "input": self.name,
@@ -65,138 +68,169 @@ class InputResult:
         }
 
 
-@dataclass(frozen=True)
-class Task:
-    """One input on its way.
+@dataclass
+class Outcome:
+    """What is known of a run when it ends, however it ends.
 
     Attributes:
-        kinds: of files to write; see `outputs.SAVED`.
-        frames: at most so many; None = all.
-        every: only every n-th frame.
+        results: of the inputs that were begun; the last one may be unfinished.
+        skipped: inputs that could not be opened, and why.
+        notes: shown to the user.
+        problem: the error that ended the run; empty if none did.
+        interrupted: the user stopped it.
+        seconds: duration without opening the model.
     """
 
-    media: Media
-    place: Place
-    kinds: Sequence[str]
-    frames: int | None
-    every: int
+    results: list[InputResult] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    problem: str = ""
+    interrupted: bool = False
+    seconds: float = 0.0
 
     @property
-    def count(self) -> int | None:
-        """How many frames it will be, as far as is known."""
-        if self.media.count is None:
-            return self.frames
-        count = -(-self.media.count // self.every)
-        return count if self.frames is None else min(count, self.frames)
+    def frames(self) -> int:
+        """Frames that gave depth."""
+        return sum(result.frames for result in self.results)
 
-    def chosen(self) -> Iterator[MediaFrame]:
-        """The frames to work on."""
-        stop = None if self.frames is None else self.frames * self.every
-        return islice(self.media.frames(), 0, stop, self.every)
+    @property
+    def files(self) -> list[str]:
+        """All files written, relative to the output folder."""
+        return [name for result in self.results for name in result.files]
 
+    @property
+    def unreadable(self) -> list[str]:
+        """Everything that could not be read, one line each."""
+        broken = [line for result in self.results for line in result.unreadable]
+        return [*self.skipped.values(), *broken]
 
-def kinds_for(media: Media, wanted: Sequence[str] | None) -> Sequence[str]:
-    """What is written of an input: what the user asked for, or what suits it."""
-    if wanted:
-        return list(dict.fromkeys(wanted))
-    return PICTURE_KINDS if media.kind in ("image", "folder") else VIDEO_KINDS
+    @property
+    def lost_pixels(self) -> int:
+        """Finite depths that did not fit into depth16."""
+        return sum(result.lost_pixels for result in self.results)
 
 
 class Estimation:
-    """Takes inputs through one network.
+    """Runs inputs through one network.
 
-    Attributes:
-        results: of the inputs so far, in their order; the last one may be unfinished.
+    Args:
+        estimator: with an open engine.
+        lens: of the cameras.
+        settings: of the files.
+        out: folder of the files.
+        codec: of videos; None takes the best there is.
     """
 
     def __init__(
         self,
-        pipeline: DepthEstimator,
+        estimator: DepthEstimator,
+        lens: Lens,
         settings: OutputSettings,
         out: Path,
         codec: str | None,
     ) -> None:
-        self._pipeline, self._settings = pipeline, settings
+        self._estimator, self._lens, self._settings = estimator, lens, settings
         self._out, self._codec = out, codec
-        self.results: list[InputResult] = []
 
-    def run(self, task: Task, stop: threading.Event, on_frame: Callable[[], None]) -> None:
-        """Works off one input, until its end or until `stop`; all files are then whole.
-
-        What cannot be read is noted in its result.
+    def run(
+        self,
+        task: Task,
+        result: InputResult,
+        stop: threading.Event,
+        on_frame: Callable[[], None],
+    ) -> None:
+        """Process one input, until its end or until `stop`; all files are then complete.
 
         Raises:
-            CalibrationError: a picture is of another shape than the calibration.
+            CalibrationError: an image is of another shape than the calibration.
             EngineError: the network failed.
             MediaError: a video cannot be written.
             OSError: a file cannot be written.
         """
-        result = InputResult(task.media.name, task.media.kind)
-        self.results.append(result)
-        files = FrameFiles(self._settings)
-        # Pictures that lie in one folder need not follow one another.
-        past = TemporalFilter() if task.media.kind in ("video", "camera") else None
+        writer = FrameWriter(self._settings)
+        # Images of a folder need not follow one another in time.
+        history = TemporalFilter() if task.media.kind in ("video", "camera") else None
         video: VideoWriter | None = None
         try:
             with ExitStack() as stack:
-                video = self._open_video(task, stack)
-                for frame in _readable(task, result):
-                    self._estimate(task, frame, past, files, video, result)
+                if task.destination.video is not None and "side-by-side" in task.kinds:
+                    rate = getattr(task.media, "rate", DEFAULT_RATE) / task.every
+                    writing = write_video(task.destination.video, rate, self._codec)
+                    video = stack.enter_context(writing)
+                for frame in task.frames(result.unreadable):
+                    self._process(task, frame, history, writer, video, result)
                     on_frame()
                     if stop.is_set():
                         break
         finally:
-            if video is not None and task.place.video is not None and video.frames:
+            if video is not None and task.destination.video is not None and video.frames:
                 result.codec = video.codec
-                result.files.append(str(task.place.video.relative_to(self._out)))
+                result.files.append(str(task.destination.video.relative_to(self._out)))
             result.unreadable += task.media.unreadable
-            result.lost_pixels = files.lost
+            result.lost_pixels = writer.lost
 
-    def _open_video(self, task: Task, stack: ExitStack) -> VideoWriter | None:
-        if task.place.video is None or "side-by-side" not in task.kinds:
-            return None
-        rate = getattr(task.media, "rate", 30.0) / task.every
-        return stack.enter_context(write_video(task.place.video, rate, self._codec))
-
-    def _estimate(
+    def _process(
         self,
         task: Task,
         frame: MediaFrame,
-        past: TemporalFilter | None,
-        files: FrameFiles,
+        history: TemporalFilter | None,
+        writer: FrameWriter,
         video: VideoWriter | None,
         result: InputResult,
     ) -> None:
-        lens = self._settings.lens
-        view = self._pipeline.prepare(frame.rgb, lens.camera(frame))
-        (answer,) = self._pipeline.infer([view])
-        depth = self._pipeline.finish(answer, past, frame.stamp_ns)
+        model_input = self._estimator.prepare(frame.rgb, self._lens.camera(frame))
+        (prediction,) = self._estimator.infer([model_input])
+        depth = self._estimator.finish(prediction, history, frame.stamp_ns)
+        focal_source = self._lens.source(frame)
         result.engine_ms.append(depth.engine_ms)
-        result.focal_lengths.setdefault(lens.source(frame))
+        result.focal_lengths.setdefault(focal_source)
         if video is not None:
-            looks = self._settings.looks
-            assert looks is not None
-            colors, *_ = looks.colors(depth.depth, frame.stamp_ns)
+            coloring = self._settings.coloring
+            assert coloring is not None
+            colors, *_ = coloring.draw(depth.depth, frame.stamp_ns)
             video.write(side_by_side(frame.rgb, colors), frame.stamp_ns)
         for kind in task.kinds:
             if kind == "side-by-side" and video is not None:
                 continue
-            path = task.place.path(frame.name, kind, self._settings.png_scale)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            files.write(kind, path, frame, depth)
+            path = task.destination.path(frame.name, kind, self._settings.png_scale)
+            writer.write(kind, path, frame, depth, focal_source)
             result.files.append(str(path.relative_to(self._out)))
         result.frames += 1
 
 
-def _readable(task: Task, result: InputResult) -> Iterator[MediaFrame]:
-    """The frames; an input that ends with an error is noted, and the others go on."""
-    frames = task.chosen()
-    while True:
-        try:
-            frame = next(frames, None)
-        except MediaError as error:
-            result.unreadable.append(str(error))
-            return
-        if frame is None:
-            return
-        yield frame
+def write_summary(
+    out: Path, outcome: Outcome, settings: OutputSettings, kinds: Iterable[str], engine: str
+) -> None:
+    """Write summary.json into the output folder.
+
+    Args:
+        out: the folder.
+        outcome: of the run.
+        settings: of its files.
+        kinds: of files that were to be written.
+        engine: one line about what ran the network.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    coloring = settings.coloring
+    contents: dict[str, Any] = {
+        "complete": not (outcome.interrupted or outcome.problem),
+        "interrupted": outcome.interrupted,
+        "problem": outcome.problem,
+        "frames": outcome.frames,
+        "unreadable": len(outcome.unreadable),
+        "seconds": round(outcome.seconds, 3),
+        "frames_per_second": round(outcome.frames / max(outcome.seconds, 1e-9), 2),
+        "units": {kind: units(kind, settings.png_scale) for kind in dict.fromkeys(kinds)},
+        "colors": coloring
+        and {"map": coloring.color_map, "near_far_m": coloring.limits, "from": coloring.origin},
+        "model": settings.model,
+        "engine": engine,
+        "software": f"depth_estimation_ros {__version__}",
+        "notes": outcome.notes,
+        "left_out": outcome.skipped,
+        "inputs": [result.as_dict() for result in outcome.results],
+    }
+    with atomic_write(out / SUMMARY) as unfinished:
+        unfinished.write_text(json.dumps(contents, indent=2) + "\n", encoding="utf-8")

@@ -16,7 +16,7 @@ from depth_estimation_ros.bags import (
     nearest,
     stamp_in,
 )
-from depth_estimation_ros.bags.cameras import CAMERA_INFO_TYPE
+from depth_estimation_ros.bags.topics import CAMERA_INFO_TYPE
 from depth_estimation_ros.errors import CalibrationError, ParameterError
 from depth_estimation_ros.geometry.calibration_file import read_calibration
 from depth_estimation_ros.geometry.camera_model import CameraModel
@@ -53,7 +53,7 @@ class CameraInfos:
             self._missing -= 1
 
     def knows(self, stamp_ns: int) -> bool:
-        """Whether no later one can be nearer to this stamp, as far as can be told."""
+        """Whether no later one can be nearer to this stamp, as far as is known."""
         if self._first is None or (self._missing is not None and self._missing <= 0):
             return True
         return self._newest is not None and self._newest >= stamp_ns
@@ -112,7 +112,7 @@ class CameraSource:
 
 
 def decode_image(image: Any, camera: ImageCamera, hfov_deg: float) -> tuple[DecodedImage, str]:
-    """The picture with its camera, and the state of the camera, which may be "assumed".
+    """Decode an image with its camera, and the state of the camera, which may be "assumed".
 
     Args:
         image: sensor_msgs/Image or CompressedImage.

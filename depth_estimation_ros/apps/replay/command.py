@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
 import shlex
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -16,35 +17,38 @@ from types import FrameType
 from rich.console import Console
 from rich.markup import escape
 
-from depth_estimation_ros.apps.replay import fleet_command
 from depth_estimation_ros.apps.replay.arguments import parse, replay_options
 from depth_estimation_ros.apps.replay.display import (
+    FleetDisplay,
     Log,
     ProgressDisplay,
     show_accuracy,
+    show_fleet,
     show_result,
 )
+from depth_estimation_ros.apps.replay.fleet import Fleet
 from depth_estimation_ros.apps.replay.options import ReplayOptions
 from depth_estimation_ros.apps.replay.report import REPORT, Comparison, write_report
 from depth_estimation_ros.apps.replay.run import replay
 from depth_estimation_ros.apps.replay.summary import CameraSummary, ReplaySummary
+from depth_estimation_ros.apps.replay.workers import FLEET_FILE, INTERRUPTED, RayOptions
 from depth_estimation_ros.errors import DepthEstimationError
 from depth_estimation_ros.utils.memory import keep_freed_memory
 
 console = Console(highlight=False)
-INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Replays; returns the exit code, see `ReplaySummary.exit_code`."""
+    """Run the command; returns the exit code, see `ReplaySummary.exit_code`."""
     argv = list(sys.argv[1:] if argv is None else argv)
     arguments = parse(argv)
     keep_freed_memory()  # of all threads of this process, for its whole life
     try:
         with _logged(arguments.quiet):
             options = replay_options(arguments)
-            if fleet_command.is_fleet(arguments, arguments.inputs):
-                return fleet_command.run(arguments, arguments.inputs, options)
+            several = len(arguments.inputs) > 1 or arguments.workers or arguments.ray
+            if several or arguments.chunk is not None:
+                return _replay_several(options, arguments)
             return _replay(options, argv, arguments.quiet, not arguments.no_report)
     except DepthEstimationError as error:
         return _failed(str(error))
@@ -53,7 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _replay(options: ReplayOptions, argv: list[str], quiet: bool, report: bool) -> int:
-    with _stop_on_signals() as stop, ProgressDisplay(console, quiet) as display:
+    stop = threading.Event()
+    with _on_signals(stop.set), ProgressDisplay(console, quiet) as display:
         summary = replay(options, display.update, stop)
     written: list[str] = []
     compared: list[tuple[CameraSummary, Comparison]] = []
@@ -66,6 +71,30 @@ def _replay(options: ReplayOptions, argv: list[str], quiet: bool, report: bool) 
         show_accuracy(console, camera, found)
     if not summary.complete:
         _say_how_to_go_on(summary, argv)
+    return summary.exit_code
+
+
+def _replay_several(options: ReplayOptions, arguments: argparse.Namespace) -> int:
+    ray = None
+    if arguments.ray:
+        cpus = options.threads or 1
+        ray = RayOptions(arguments.ray, cpus, arguments.gpus_per_task, arguments.workers)
+    with FleetDisplay(console, arguments.quiet) as display:
+        fleet = Fleet(
+            arguments.inputs,
+            options.output,
+            options,
+            workers=arguments.workers,
+            chunk_s=arguments.chunk,
+            ray=ray,
+            retries=arguments.retries,
+            report=not arguments.no_report,
+            on_progress=display.update,
+        )
+        display.total(len(fleet.bags))
+        with _on_signals(fleet.stop):
+            summary = fleet.run(display.done)
+    show_fleet(console, summary, Path(options.output) / FLEET_FILE)
     return summary.exit_code
 
 
@@ -104,26 +133,28 @@ def _logged(quiet: bool) -> Iterator[None]:
 
 
 @contextmanager
-def _stop_on_signals() -> Iterator[threading.Event]:
-    """Set by the first Ctrl-C or SIGTERM; the second ends the process as it is."""
-    stop = threading.Event()
+def _on_signals(stop: Callable[[], object]) -> Iterator[None]:
+    """Call `stop` at the first Ctrl-C or SIGTERM; the second ends the process as it is."""
+    stopping = False
 
     def handle(number: int, frame: FrameType | None) -> None:
-        if stop.is_set():
-            # What is in the files by now is kept by --resume; nothing is waited for.
+        nonlocal stopping
+        if stopping:
+            # Finished files are kept by --resume; nothing is waited for.
             with suppress(RuntimeError):
                 console.show_cursor(True)  # which the bar hides
             os._exit(INTERRUPTED)
-        stop.set()
+        stopping = True
+        stop()
         with suppress(RuntimeError):  # it came in the midst of another print
             console.print("[yellow]stopping:[/] finishing the recording; once more to end at once")
 
     if threading.current_thread() is not threading.main_thread():
-        yield stop
+        yield
         return
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield stop
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

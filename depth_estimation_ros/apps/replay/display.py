@@ -1,4 +1,4 @@
-"""What the user sees of a replay: how far it is, and what became of it."""
+"""What the user sees of a replay: its progress and its result."""
 
 from __future__ import annotations
 
@@ -23,11 +23,20 @@ from depth_estimation_ros.apps.replay.summary import CameraSummary, Progress, Re
 from depth_estimation_ros.bags import Damage
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from depth_estimation_ros.apps.replay.fleet import BagResult, FleetSummary
     from depth_estimation_ros.apps.replay.report import Comparison
 
 LINE_S = 10.0
 """Seconds between two lines where there is no terminal."""
 BAR_S = 0.1
+STATES = {
+    0: "[green]done[/]",
+    1: "[bold red]failed[/]",
+    2: "[yellow]with loss[/]",
+    130: "[yellow]interrupted[/]",
+}
 
 
 class Log(logging.Handler):
@@ -113,8 +122,93 @@ class ProgressDisplay:
         )
 
 
+class FleetDisplay:
+    """One bar for all recordings; a line for each that ended where there is no terminal.
+
+    Args:
+        console: to print to.
+        quiet: show only what went wrong.
+    """
+
+    def __init__(self, console: Console, quiet: bool = False) -> None:
+        self._console = console
+        self._lines = not console.is_terminal and not quiet
+        self._bar = Bar(
+            TextColumn("recordings"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[images]} images"),
+            TimeElapsedColumn(),
+            console=console,
+            disable=quiet or not console.is_terminal,
+        )
+        self._task = self._bar.add_task("", total=None, images=0)
+        self._images: dict[str, int] = {}
+
+    def __enter__(self) -> FleetDisplay:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def total(self, recordings: int) -> None:
+        """Say how many recordings there are."""
+        self._bar.update(self._task, total=recordings)
+
+    def update(self, job: str, images: int, pid: int) -> None:
+        """Show the progress of a job; from any thread."""
+        self._images[job] = images
+        self._bar.update(self._task, images=sum(self._images.values()))
+
+    def done(self, result: BagResult) -> None:
+        """Show a recording that ended."""
+        self._bar.advance(self._task)
+        if result.exit_code or self._lines:
+            self._console.print(f"{_state(result)} {escape(result.name)}")
+
+
+def show_fleet(console: Console, summary: FleetSummary, file: Path) -> None:
+    """Print how each recording ended.
+
+    Args:
+        console: to print to.
+        summary: of all recordings.
+        file: where it was written.
+    """
+    table = Table(box=None, padding=(0, 2), pad_edge=False)
+    table.add_column("recording", overflow="fold")
+    for name in ("images", "depth", "bad", "chunks"):
+        table.add_column(name, justify="right")
+    table.add_column("result")
+    for bag in summary.bags:
+        numbers = (bag.frames_in, bag.frames_out, bag.frames_bad, bag.chunks)
+        table.add_row(escape(bag.name), *map(str, numbers), _state(bag))
+    console.print(table)
+    for bag in summary.bags:
+        if bag.problem:
+            console.print(f"{escape(bag.name)}: {escape(bag.problem)}", soft_wrap=True)
+    frames = sum(bag.frames_out for bag in summary.bags if not bag.before)
+    rate = f", {frames / summary.seconds:.1f} images/s" if frames and summary.seconds else ""
+    plural = "" if len(summary.bags) == 1 else "s"
+    console.print(
+        f"{len(summary.bags)} recording{plural} in {summary.seconds:.1f} s{rate}; "
+        f"numbers: {escape(str(file))}",
+        soft_wrap=True,
+    )
+    if any(bag.exit_code in (1, 130) for bag in summary.bags):
+        console.print("Go on with what is missing: the same command with --resume")
+
+
+def _state(bag: BagResult) -> str:
+    words = STATES[bag.exit_code]
+    if bag.exit_code == 0 and bag.guessed_scale:
+        words = "[yellow]done, scale is a guess[/]"
+    return words.replace("[/]", " before[/]") if bag.before else words
+
+
 def show_result(console: Console, summary: ReplaySummary, written: list[str]) -> None:
-    """Prints the numbers, the losses and where to look.
+    """Print the numbers, the losses and where to look.
 
     Args:
         console: to print to.
@@ -136,12 +230,19 @@ def show_result(console: Console, summary: ReplaySummary, written: list[str]) ->
     table.add_row("memory, written", megabytes)
     console.print(table)
     for camera in summary.cameras:
-        topics = [camera.depth_topic, camera.depth_camera_info_topic]
-        topics += [camera.points_topic, camera.color_topic]
         state = f"camera {camera.camera_state}" if camera.camera_state else "no images"
         # Not in the table, which cuts on a narrow screen what is to be copied.
-        lines = [f"  {camera.image_topic} ({state}):", *(f"    {name}" for name in topics if name)]
+        lines = [
+            f"  {camera.image_topic} ({state}):",
+            *(f"    {topic}" for topic in camera.topics.values()),
+        ]
         console.print("\n".join(lines), markup=False, soft_wrap=True)
+        if camera.has_guessed_scale:
+            console.print(
+                f"[yellow]note:[/] the scale of {escape(camera.image_topic)} is a guess: the field "
+                "of view of its camera is not known. Give --hfov or --calibration",
+                soft_wrap=True,
+            )
     for frame in summary.bad_frames[:3]:
         console.print(
             f"[red]bad image[/] {escape(frame.topic)} at {frame.stamp_ns} ns: {escape(frame.why)}",
@@ -164,7 +265,7 @@ def show_result(console: Console, summary: ReplaySummary, written: list[str]) ->
 
 
 def show_accuracy(console: Console, camera: CameraSummary, found: Comparison) -> None:
-    """Prints the errors of a camera against the truth that the recording holds.
+    """Print the errors of a camera against the truth that the recording holds.
 
     Args:
         console: to print to.
@@ -177,6 +278,15 @@ def show_accuracy(console: Console, camera: CameraSummary, found: Comparison) ->
         ("median-scaled", scores.median_scaled),
         (f"{scores.constant_m:.2f} m everywhere", scores.one_constant),
     ]
+    if scores.as_predicted["abs_rel"] >= scores.one_constant["abs_rel"]:
+        note = "the depth is no better than one constant for all pixels"
+        if scores.constant_m > scores.max_depth / 2:
+            note += f"; the model is made for depths to {scores.max_depth:g} m"
+        console.print(
+            f"[yellow]note:[/] {escape(camera.image_topic)}: {note}. Use a model that was trained "
+            "for such places",
+            soft_wrap=True,
+        )
     errors = "; ".join(f"{kind} {one['abs_rel']:.3f}, {one['delta1']:.3f}" for kind, one in kinds)
     console.print(
         f"AbsRel, delta1 of {escape(camera.image_topic)} against {escape(found.topic)} "

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from depth_estimation_ros.bags import DiskFullError
-from depth_estimation_ros.bags.disk import is_full
+from depth_estimation_ros.bags.writer import is_full
 
 FRAMES = "frames.csv"
 SAMPLE_STRIDE = 4  # rows and columns; percentiles of 20,000 pixels are within 1 % of those of all
@@ -28,7 +28,7 @@ SAMPLE_STRIDE = 4  # rows and columns; percentiles of 20,000 pixels are within 1
 
 @dataclass(frozen=True)
 class FrameRow:
-    """What became of one image; empty text where there is nothing.
+    """One image; empty text where there is nothing.
 
     Attributes:
         image_topic: of the camera.
@@ -39,6 +39,7 @@ class FrameRow:
         total_ms: for decoding, depth and making the messages; without waiting and writing.
         depth_p5, depth_median, depth_p95: metres, of the finite depth.
         valid_share: of pixels with finite depth.
+        scale: of the depth, where --scale-from or --camera-height measured one.
         outputs: which messages came of it, with + between them: depth+camera_info.
         why: there is no depth.
     """
@@ -53,6 +54,7 @@ class FrameRow:
     depth_median: float | str = ""
     depth_p95: float | str = ""
     valid_share: float | str = ""
+    scale: float | str = ""
     outputs: str = ""
     why: str = ""
 
@@ -85,7 +87,7 @@ class FrameTable:
         self._file.close()
 
     def append(self, row: FrameRow) -> None:
-        """Raises DiskFullError or OSError."""
+        """Raise DiskFullError or OSError."""
         text = io.StringIO()
         # One line a row, also where an error has several.
         values = [" ".join(str(value).splitlines()) for value in asdict(row).values()]
@@ -111,7 +113,7 @@ def read_rows(output: Path) -> Iterator[FrameRow]:
 def keep_finished(
     output: Path, written: Mapping[str, int], topics: Mapping[str, Mapping[str, str]]
 ) -> tuple[int, Counter[str]]:
-    """Shortens the table to the images of which every message is in the recording.
+    """Shorten the table to the images of which every message is in the recording.
 
     Args:
         output: directory of the result.

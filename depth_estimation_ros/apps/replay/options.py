@@ -14,9 +14,8 @@ from depth_estimation_ros.visualization.depth_colors import COLOR_RANGES, ColorS
 OUTPUTS = ("depth", "camera_info", "points", "color")
 STORAGES = ("mcap", "sqlite3")
 COMPRESSIONS = ("none", "zstd")
-NOT_IN_RESULT = ("output", "threads", "resume", "overwrite")
-"""Fields that say nothing about what comes out; a result may be moved, or go on with other
-workers, which share the processors otherwise."""
+NOT_IN_RESULT = ("output", "threads", "resume", "overwrite", "run_id")
+"""Fields on which the result does not depend; it may be moved, and resumed by other workers."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +30,12 @@ class ReplayOptions:
             `EngineOptions`.
         min_depth, max_depth, output_size, edge_filter, temporal_filter, assumed_hfov_deg,
         scale_correction: see `EstimatorSettings`.
+        scale_from: topic of a range sensor (LaserScan, PointCloud2, Range) that gives the scale.
+        range_sensor_pose: x y z roll pitch yaw of it: metres ahead of the camera, to its left and
+            above it, radians about these axes; empty: by /tf_static of the recording.
+        camera_height: metres above the floor, which then gives the scale; 0 is unknown.
         image_topics: of colour images; empty for all cameras of the recording.
-        camera_info_topics: one for each of them, in their order; empty for those beside them.
+        camera_info_topics: one for each of them, in their order; empty for those next to them.
         calibration: a YAML file of camera_calibration, in place of any CameraInfo; or empty.
         hfov_deg: horizontal field of view, degrees, of cameras without CameraInfo; 0 is unknown.
         image_is_rectified: the camera is P of the CameraInfo, otherwise K and the distortion.
@@ -55,6 +58,7 @@ class ReplayOptions:
             one elsewhere.
         resume: go on with an unfinished output.
         overwrite: replace an earlier result.
+        run_id: of the run of several workers that this replay belongs to; or empty.
     """
 
     inputs: tuple[str, ...] = ()
@@ -63,7 +67,7 @@ class ReplayOptions:
     backend: str = "auto"
     device: int = 0
     build_engine: bool = False
-    precision: str = "fp16"
+    precision: str = "auto"
     engine_cache: str = ""
     providers: tuple[str, ...] = AUTO
     threads: int = 0
@@ -74,6 +78,9 @@ class ReplayOptions:
     temporal_filter: float = 0.0
     assumed_hfov_deg: float = 60.0
     scale_correction: float = 1.0
+    scale_from: str = ""
+    range_sensor_pose: tuple[float, ...] = ()
+    camera_height: float = 0.0
     image_topics: tuple[str, ...] = ()
     camera_info_topics: tuple[str, ...] = ()
     calibration: str = ""
@@ -100,9 +107,10 @@ class ReplayOptions:
     batch: int = 0
     resume: bool = False
     overwrite: bool = False
+    run_id: str = ""
 
     def check(self) -> None:
-        """Raises ParameterError for a value that no recording could suit."""
+        """Raise ParameterError for a value that no recording could suit."""
         for name, choices in (
             ("backend", BACKENDS),
             ("precision", PRECISIONS),
@@ -119,7 +127,7 @@ class ReplayOptions:
             raise ParameterError("outputs", found="none", expected=f"some of {', '.join(OUTPUTS)}")
         for name, least in (("every", 1), ("cloud_stride", 1), ("batch", 0), ("threads", 0)):
             _at_least(name, getattr(self, name), least)
-        for name in ("rate_hz", "start_s", "end_s", "voxel_size", "hfov_deg"):
+        for name in ("rate_hz", "start_s", "end_s", "voxel_size", "hfov_deg", "camera_height"):
             _at_least(name, getattr(self, name), 0)
         if 0 < self.end_s <= self.start_s:
             raise ParameterError(
@@ -127,10 +135,26 @@ class ReplayOptions:
                 found=f"from {self.start_s:g} s to {self.end_s:g} s",
                 expected="start < end, both in seconds from the beginning",
             )
+        if self.scale_from and self.camera_height:
+            raise ParameterError(
+                "The scale comes from one source",
+                found=f"scale_from {self.scale_from} and a camera_height of "
+                f"{self.camera_height:g} m",
+                expected="one of them",
+            )
+        if self.range_sensor_pose and len(self.range_sensor_pose) != 6:
+            raise ParameterError(
+                "range_sensor_pose", found=self.range_sensor_pose, expected="x y z roll pitch yaw"
+            )
         self.color_settings().check()
 
+    @property
+    def is_anchored(self) -> bool:
+        """Whether the scale comes from something metric."""
+        return bool(self.scale_from or self.camera_height)
+
     def engine_options(self) -> EngineOptions:
-        """The part that opening the model needs."""
+        """The part that opens the model."""
         return EngineOptions(
             backend=self.backend,
             device=self.device,
@@ -141,14 +165,14 @@ class ReplayOptions:
             threads=self.threads,
         )
 
-    def pipeline_settings(self) -> EstimatorSettings:
-        """The part that the pipeline needs."""
-        return EstimatorSettings(
-            **{f.name: getattr(self, f.name) for f in fields(EstimatorSettings)}
-        )
+    def estimator_settings(self) -> EstimatorSettings:
+        """The part that the estimator needs."""
+        names = {field.name for field in fields(self)}
+        shared = [field.name for field in fields(EstimatorSettings) if field.name in names]
+        return EstimatorSettings(**{name: getattr(self, name) for name in shared})
 
     def color_settings(self) -> ColorSettings:
-        """The part that colouring needs."""
+        """The part that colours the depth."""
         return ColorSettings(
             self.color_map,
             self.color_range,

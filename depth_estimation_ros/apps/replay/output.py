@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
+from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,14 +11,24 @@ from pathlib import Path
 
 from depth_estimation_ros.apps.replay.frames_csv import FRAMES, keep_finished, read_rows
 from depth_estimation_ros.apps.replay.options import ReplayOptions
-from depth_estimation_ros.apps.replay.summary import REPORT, SUMMARY, CameraSummary, ReplaySummary
-from depth_estimation_ros.apps.replay.topics import output_topics
+from depth_estimation_ros.apps.replay.plan import Plan
+from depth_estimation_ros.apps.replay.summary import (
+    MAX_BAD_FRAMES,
+    REPORT,
+    SUMMARY,
+    TOPIC_FIELDS,
+    BadFrame,
+    CameraSummary,
+    ReplaySummary,
+    percentile,
+)
 from depth_estimation_ros.bags import RecordingWriter, open_recording
-from depth_estimation_ros.bags.bag_files import METADATA, storage_files
-from depth_estimation_ros.bags.split import check_path
-from depth_estimation_ros.bags.writer import UNFINISHED
+from depth_estimation_ros.bags.metadata import METADATA, storage_files
+from depth_estimation_ros.bags.writer import PARTIAL, check_path
 from depth_estimation_ros.engines import resolve_model
 from depth_estimation_ros.errors import BagError, ParameterError
+from depth_estimation_ros.utils.files import sha256
+from depth_estimation_ros.utils.memory import peak_memory_mb
 
 
 def earlier_result(options: ReplayOptions) -> ReplaySummary | None:
@@ -78,7 +88,7 @@ def check_same(earlier: ReplaySummary, now: ReplaySummary, options: ReplayOption
             f"The result in {options.output} was begun with other settings",
             found="; ".join(f"{line} now" for line in differences),
             expected="the same settings, recording and model",
-            fix="Give the same ones to go on, or begin anew with --overwrite",
+            fix="Give the same ones to go on, or start over with --overwrite",
         )
 
 
@@ -98,8 +108,7 @@ def open_result(options: ReplayOptions, summary: ReplaySummary) -> Iterator[Reco
         summary.write(output)  # first: without it this is no result that can be gone on with
     except OSError as error:
         raise BagError(f"The output {output} cannot be written", found=str(error)) from error
-    make = RecordingWriter.resume if options.resume else RecordingWriter
-    with make(output, *settings) as writer:  # type: ignore[arg-type]
+    with RecordingWriter(output, *settings, resume=options.resume) as writer:  # type: ignore[arg-type]
         yield writer
 
 
@@ -118,20 +127,74 @@ def finished_part(
         with open_recording(output) as recording:
             for topic in recording.topics:  # of one name there may be several types
                 written[topic.name] += topic.count or 0
-    topics = {camera.image_topic: output_topics(camera) for camera in cameras}
+    topics = {camera.image_topic: camera.topics for camera in cameras}
     return keep_finished(output, written, topics)
 
 
+def new_summary(plan: Plan) -> ReplaySummary:
+    """A summary of what is known before the first image.
+
+    Raises:
+        ModelError: there is no such model.
+    """
+    options = plan.options
+    return ReplaySummary(
+        inputs=list(options.inputs),
+        output=options.output,
+        notes=list(plan.notes),
+        model=options.model,
+        cameras=plan.cameras,
+        model_sha256=fingerprint(options.model),
+        input_bytes=sizes(options.inputs),
+        options=options.to_json(),
+    )
+
+
+def add_up(summary: ReplaySummary, output: Path) -> None:
+    """Count the images of the summary and of its cameras, the bad ones, times, memory and topics.
+
+    Args:
+        summary: whose cameras are known.
+        output: directory of the result.
+    """
+    cameras = {camera.image_topic: camera for camera in summary.cameras}
+    for camera in summary.cameras:
+        camera.frames_in = camera.frames_out = camera.frames_bad = 0
+    summary.bad_frames = []
+    engine_ms = array("d")
+    written: dict[str, set[str]] = {topic: set() for topic in cameras}
+    for row in read_rows(output):
+        camera = cameras[row.image_topic]
+        camera.frames_in += 1
+        if row.status == "ok":
+            camera.frames_out += 1
+            written[row.image_topic].update(row.outputs.split("+"))
+            engine_ms.append(float(row.engine_ms))
+        else:
+            camera.frames_bad += 1
+            if len(summary.bad_frames) < MAX_BAD_FRAMES:  # a broken camera must not fill the memory
+                summary.bad_frames.append(BadFrame(row.image_topic, row.stamp_ns, row.why))
+    for topic, camera in cameras.items():
+        for name in TOPIC_FIELDS.keys() - written[topic]:
+            setattr(camera, TOPIC_FIELDS[name], "")  # a camera without calibration has no cloud
+    summary.frames_in = sum(camera.frames_in for camera in summary.cameras)
+    summary.frames_out = sum(camera.frames_out for camera in summary.cameras)
+    summary.frames_bad = sum(camera.frames_bad for camera in summary.cameras)
+    summary.engine_ms_p50 = percentile(engine_ms, 50)
+    summary.engine_ms_p99 = percentile(engine_ms, 99)
+    summary.peak_rss_mb = round(peak_memory_mb(), 1)
+
+
 def remove_result(output: Path) -> None:
-    """Removes the files of an earlier result; the directory, and what others put in it, stays.
+    """Remove the files of an earlier result; the directory, and what others put in it, stays.
 
     Its replay.json goes last, as it says that this is a result.
     """
     if not (output / SUMMARY).exists():
         return
-    shutil.rmtree(output / UNFINISHED, ignore_errors=True)
-    beside = [output / name for name in (METADATA, FRAMES, REPORT, SUMMARY)]
-    for path in [*storage_files(output), *beside]:
+    shutil.rmtree(output / PARTIAL, ignore_errors=True)
+    others = [output / name for name in (METADATA, FRAMES, REPORT, SUMMARY)]
+    for path in [*storage_files(output), *others]:
         path.unlink(missing_ok=True)
 
 
@@ -153,11 +216,7 @@ def fingerprint(model: str) -> str:
     Raises:
         ModelError: there is no such model.
     """
-    with resolve_model(model).open("rb") as file:
-        digest = hashlib.sha256()
-        while block := file.read(1 << 20):
-            digest.update(block)
-        return digest.hexdigest()
+    return sha256(resolve_model(model))
 
 
 def _visible(folder: Path) -> list[str]:

@@ -12,19 +12,19 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from depth_estimation_ros.apps.replay.cameras import decode_image
-from depth_estimation_ros.apps.replay.plan import Plan
-from depth_estimation_ros.apps.replay.selection import SECOND, Selection
+from depth_estimation_ros.apps.replay.plan import SECOND, Plan, Selection
 from depth_estimation_ros.bags import RecordedMessage, Recording, Topic, stamp_in
-from depth_estimation_ros.bags.cameras import CAMERA_INFO_TYPE, IMAGE_TYPES
+from depth_estimation_ros.bags.topics import CAMERA_INFO_TYPE, IMAGE_TYPES
 from depth_estimation_ros.errors import DepthEstimationError
 from depth_estimation_ros.estimation import DepthEstimator, ModelInput
+from depth_estimation_ros.estimation.scale import ScaleSource
 from depth_estimation_ros.node.frame_processor import DecodedImage, ImageCamera
 
 LOOK_AHEAD_NS = SECOND
 """Recording time that an image waits for a CameraInfo nearer to it."""
 LOOK_BACK_NS = 10 * SECOND
 """Recording time before what is wanted from which on every CameraInfo is read."""
-MOST_WAITING, MOST_WAITING_BYTES = 256, 64 << 20
+MAX_WAITING, MAX_WAITING_BYTES = 256, 64 << 20
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,20 @@ class CopiedMessage:
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """A picture, what of it goes to the network, the state of its camera, and how long both took
-    (milliseconds).
+    """An image on its way to the network.
+
+    Attributes:
+        frame: the image.
+        view: what of it goes to the network.
+        camera_state: see `FrameResult`.
+        scale_source: what gives its scale; None if nothing does.
+        milliseconds: that all this took.
     """
 
     frame: DecodedImage
     view: ModelInput
     camera_state: str
+    scale_source: ScaleSource | None
     milliseconds: float
 
 
@@ -69,19 +76,22 @@ class Reader:
 
     Args:
         plan: of the replay.
-        pipeline: makes the pictures ready for its network.
+        estimator: makes the images ready for its network.
         skip: images of those that are wanted that an earlier run has done.
         stop: ends the reading between two messages.
     """
 
     def __init__(
-        self, plan: Plan, pipeline: DepthEstimator, skip: int, stop: threading.Event
+        self, plan: Plan, estimator: DepthEstimator, skip: int, stop: threading.Event
     ) -> None:
         self._plan = plan
-        self._pipeline = pipeline
+        self._estimator = estimator
         self._skip = skip
         self._stop = stop
         self._selection = Selection(plan.options, plan.recording.start_ns)
+        self._measurements = plan.measurements
+        topic = plan.measurements.topic if plan.measurements else None
+        self._scale_topic = topic.name if topic else ""
         self.finished = False
         """Whether all that is wanted was read."""
 
@@ -114,6 +124,8 @@ class Reader:
             if message.msgtype == CAMERA_INFO_TYPE:
                 for index in self._plan.infos.get(message.topic, ()):
                     self._plan.sources[index].infos.add(message)
+            if message.topic == self._scale_topic:
+                self._measurements.add(message)  # type: ignore[union-attr]
             camera = None
             if message.msgtype in IMAGE_TYPES:
                 camera = self._plan.images.get(message.topic)
@@ -127,8 +139,8 @@ class Reader:
                 size += len(message.cdr)
             while waiting and (
                 self._is_ready(waiting[0], message.time_ns)
-                or len(waiting) > MOST_WAITING
-                or size > MOST_WAITING_BYTES
+                or len(waiting) > MAX_WAITING
+                or size > MAX_WAITING_BYTES
             ):
                 size -= len(waiting[0].message.cdr)
                 yield waiting.popleft()
@@ -153,7 +165,8 @@ class Reader:
 
     def _topics(self) -> list[str]:
         copied = {topic for topic, _ in self._plan.copied}
-        return list({*self._plan.images, *self._plan.infos, *copied})
+        scale = {self._scale_topic} - {""}
+        return list({*self._plan.images, *self._plan.infos, *scale, *copied})
 
     def _first_ns(self) -> int | None:
         first = self._selection.start_ns
@@ -172,15 +185,23 @@ class Reader:
             decoded = Future()
             decoded.set_exception(error)
         else:
-            decoded = pool.submit(self._decode, message, seen_by)
+            measured = self._measurements.nearest(stamp_ns) if self._measurements else None
+            decoded = pool.submit(self._decode, message, seen_by, camera, measured)
         return ReadFrame(camera, stamp_ns, message.time_ns, decoded)
 
-    def _decode(self, message: RecordedMessage, camera: ImageCamera) -> Decoded:
+    def _decode(
+        self,
+        message: RecordedMessage,
+        camera: ImageCamera,
+        index: int,
+        measured: tuple[int, RecordedMessage] | None,
+    ) -> Decoded:
         start = time.perf_counter()
         image = self._plan.recording.deserialize(message)
         frame, state = decode_image(image, camera, self._plan.options.hfov_deg)
-        view = self._pipeline.prepare(frame.rgb, frame.camera.model)
-        return Decoded(frame, view, state, 1e3 * (time.perf_counter() - start))
+        view = self._estimator.prepare(frame.rgb, frame.camera.model)
+        scale = self._measurements.source(index, measured) if self._measurements else None
+        return Decoded(frame, view, state, scale, 1e3 * (time.perf_counter() - start))
 
 
 class _Waiting(NamedTuple):
@@ -189,7 +210,7 @@ class _Waiting(NamedTuple):
 
 
 def _last_before(recording: Recording, topic: str, time_ns: int) -> RecordedMessage | None:
-    """Looks back farther and farther, as most often there is one close by."""
+    """Look back farther and farther, as most often there is one close by."""
     end_ns, span_ns = time_ns, LOOK_BACK_NS
     while end_ns > recording.start_ns:
         found = deque(recording.messages([topic], end_ns - span_ns, end_ns), maxlen=1)

@@ -16,27 +16,23 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
-from depth_estimation_ros.apps.replay.channel import Channel, filling
-from depth_estimation_ros.apps.replay.estimating import FrameResult
 from depth_estimation_ros.apps.replay.frames_csv import FrameTable
-from depth_estimation_ros.apps.replay.network import network
+from depth_estimation_ros.apps.replay.network import Stage, open_network
 from depth_estimation_ros.apps.replay.options import ReplayOptions
 from depth_estimation_ros.apps.replay.output import (
+    add_up,
     check_same,
     earlier_result,
     finished_part,
+    new_summary,
     open_result,
 )
 from depth_estimation_ros.apps.replay.plan import Plan, make_plan
 from depth_estimation_ros.apps.replay.reading import CopiedMessage, Reader, ReadFrame
 from depth_estimation_ros.apps.replay.summary import SUMMARY, Progress, ReplaySummary
-from depth_estimation_ros.apps.replay.totals import add_up, new_summary
 from depth_estimation_ros.apps.replay.writing import ResultWriter
 from depth_estimation_ros.bags import open_recording
 from depth_estimation_ros.errors import DepthEstimationError
-
-WAITING = 4
-"""Items between two stages: enough to even out the times of single images."""
 
 OnProgress = Callable[[Progress], None]
 logger = logging.getLogger(__name__)
@@ -47,7 +43,7 @@ def replay(
     on_progress: OnProgress | None = None,
     stop: threading.Event | None = None,
 ) -> ReplaySummary:
-    """Depth of every image of a recording, into a new recording.
+    """Estimate the depth of every image of a recording, into a new recording.
 
     Whatever ends it early, a full disk or `stop` say, the result is a valid recording of what was
     done until then, and `options.resume` goes on from there.
@@ -58,7 +54,7 @@ def replay(
         stop: set by another thread or a signal handler to end early.
 
     Returns:
-        What became of it, as in OUT/replay.json.
+        The numbers of OUT/replay.json.
 
     Raises:
         DepthEstimationError: nothing could be done: the recording, the model, the options or what
@@ -77,13 +73,18 @@ def replay(
                 return earlier
             if "color" in options.outputs and options.color_range == "percentile":
                 summary.notes.append(
-                    "colours by percentile find their range anew where this run goes on: for some "
-                    "seconds they are not those of an unbroken run"
+                    "colours by percentile search their range again where this run goes on: for "
+                    "some seconds they are not those of an unbroken run"
                 )
             if options.temporal_filter > 0:
                 summary.notes.append(
-                    "the temporal filter begins anew where this run goes on: the first depth is as "
-                    "the network gives it, and some that follow are not those of an unbroken run"
+                    "the temporal filter begins again where this run goes on: the first depth is "
+                    "as the network gives it, and some that follow are not those of an unbroken run"
+                )
+            if options.is_anchored:
+                summary.notes.append(
+                    "the scale is measured again where this run goes on: some frames are not those "
+                    "of an unbroken run"
                 )
         for note in summary.notes:
             logger.warning(note)
@@ -100,23 +101,25 @@ def replay(
 def _run(
     plan: Plan, summary: ReplaySummary, on_progress: OnProgress, stop: threading.Event
 ) -> None:
-    """Until all is written, or something ends it: the summary says what."""
+    """Replay until all is written or something ends it; the summary says what."""
     options, output = plan.options, Path(plan.options.output)
-    read: Channel[CopiedMessage | ReadFrame] = Channel(WAITING)
-    done: Channel[CopiedMessage | FrameResult] = Channel(WAITING)
+    cancelled = threading.Event()
     frames = bad = 0
     start = None
     try:
         with ExitStack() as stack:
-            pipeline = stack.enter_context(network(read, done, options))
-            summary.engine = pipeline.engine.description
+            # The reader needs the network's size, and the network reads what the reader gives.
+            read = Stage[CopiedMessage | ReadFrame](cancelled, lambda: reader.items(), "reading")
+            network = open_network(read, options, cancelled)
+            estimator, done = stack.enter_context(network)
+            summary.engine = estimator.engine.description
             writer = stack.enter_context(open_result(options, summary))
             start = time.perf_counter()
             before, written = finished_part(options, plan.cameras)
             table = stack.enter_context(FrameTable(output))
-            reader = Reader(plan, pipeline, before, stop)
-            stack.enter_context(filling(read, reader.items, "reading"))
-            results = ResultWriter(pipeline, writer, table, plan.cameras, options, written)
+            reader = Reader(plan, estimator, before, stop)
+            stack.enter_context(read)
+            results = ResultWriter(estimator, writer, table, plan.cameras, options, written)
             for item in done:
                 if isinstance(item, CopiedMessage):
                     results.copy(item)

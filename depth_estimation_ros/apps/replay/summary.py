@@ -1,4 +1,4 @@
-"""What became of a replay: replay.json beside the recording."""
+"""The result of a replay: replay.json next to the recording."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ from depth_estimation_ros.utils.files import atomic_write
 
 SUMMARY = "replay.json"
 REPORT = "report.html"
-MOST_BAD_FRAMES = 100
+MAX_BAD_FRAMES = 100
+TOPIC_FIELDS = {
+    "depth": "depth_topic",
+    "camera_info": "depth_camera_info_topic",
+    "points": "points_topic",
+    "color": "color_topic",
+}
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,7 @@ class BadFrame:
 
 @dataclass
 class CameraSummary:
-    """One camera: its topics, empty where there are none, and its images."""
+    """One camera: its topics, empty where nothing is written, and its images."""
 
     image_topic: str
     camera_info_topic: str = ""
@@ -63,6 +69,17 @@ class CameraSummary:
     frames_in: int = 0
     frames_out: int = 0
     frames_bad: int = 0
+
+    @property
+    def topics(self) -> dict[str, str]:
+        """The topics of its results by the names of `options.OUTPUTS`."""
+        topics = {name: str(getattr(self, field)) for name, field in TOPIC_FIELDS.items()}
+        return {name: topic for name, topic in topics.items() if topic}
+
+    @property
+    def has_guessed_scale(self) -> bool:
+        """Whether its depth is for an assumed field of view."""
+        return self.frames_out > 0 and self.camera_state in ("missing", "uncalibrated")
 
 
 @dataclass
@@ -121,7 +138,7 @@ class ReplaySummary:
         return 2 if self.frames_bad or self.damage or self.problem or not self.complete else 0
 
     def write(self, output: Path) -> Path:
-        """Writes replay.json into the directory, all of it or nothing; returns its path."""
+        """Write replay.json into the directory, all of it or nothing; returns its path."""
         path = output / SUMMARY
         with atomic_write(path) as unfinished:
             unfinished.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
@@ -142,12 +159,6 @@ class ReplaySummary:
         summary.cameras = [CameraSummary(**camera) for camera in values.get("cameras", [])]
         summary.bad_frames = [BadFrame(**frame) for frame in values.get("bad_frames", [])]
         return summary
-
-
-def add_bad_frame(bad_frames: list[BadFrame], frame: BadFrame) -> None:
-    """Keeps the first of them; a broken camera must not fill the memory."""
-    if len(bad_frames) < MOST_BAD_FRAMES:
-        bad_frames.append(frame)
 
 
 def percentile(values: Sequence[float], share: float) -> float | None:

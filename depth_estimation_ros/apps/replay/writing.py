@@ -7,14 +7,14 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 
-from depth_estimation_ros.apps.replay.estimating import FrameResult
 from depth_estimation_ros.apps.replay.frames_csv import FrameRow, FrameTable, depth_columns
+from depth_estimation_ros.apps.replay.network import FrameResult
 from depth_estimation_ros.apps.replay.options import ReplayOptions
 from depth_estimation_ros.apps.replay.reading import CopiedMessage
 from depth_estimation_ros.apps.replay.summary import CameraSummary
-from depth_estimation_ros.apps.replay.topics import output_topics
 from depth_estimation_ros.bags import STORE, RecordingWriter
 from depth_estimation_ros.estimation import DepthEstimator
+from depth_estimation_ros.estimation.scale import ScaleAnchor
 from depth_estimation_ros.estimation.temporal_filter import TemporalFilter
 from depth_estimation_ros.messages import ROSBAGS
 from depth_estimation_ros.node.frame_processor import DepthFrame
@@ -27,7 +27,7 @@ class ResultWriter:
     """Writes results in the order in which they are given.
 
     Args:
-        pipeline: finishes what the network answered.
+        estimator: finishes what the network answered.
         writer: of the recording.
         table: of the images.
         cameras: of the plan.
@@ -37,23 +37,25 @@ class ResultWriter:
 
     def __init__(
         self,
-        pipeline: DepthEstimator,
+        estimator: DepthEstimator,
         writer: RecordingWriter,
         table: FrameTable,
         cameras: list[CameraSummary],
         options: ReplayOptions,
         written: Counter[str],
     ) -> None:
-        self._pipeline = pipeline
+        self._estimator = estimator
         self._writer = writer
         self._table = table
         self._cameras = cameras
-        self._topics = [output_topics(camera) for camera in cameras]
+        self._topics = [camera.topics for camera in cameras]
         self._pasts = [TemporalFilter() for _ in cameras]
+        output, anchored = estimator.engine.card.output, options.is_anchored
+        self._anchors = [ScaleAnchor(output) if anchored else None for _ in cameras]
         self._colors = [DepthColors(options.color_settings()) for _ in cameras]
         self._options = options
         self._written = written
-        self._told: set[tuple[str, str]] = set()
+        self._logged: set[tuple[str, str]] = set()
 
     def copy(self, copied: CopiedMessage) -> None:
         """A message as it came in.
@@ -76,8 +78,10 @@ class ResultWriter:
         start = time.perf_counter()
         estimated = None
         if result.frame is not None and result.answer is not None:
-            past = self._pasts[result.camera]
-            depth = self._pipeline.finish(result.answer, past, result.stamp_ns)
+            past, anchor = self._pasts[result.camera], self._anchors[result.camera]
+            if anchor is not None:
+                anchor.source = result.scale_source
+            depth = self._estimator.finish(result.answer, past, result.stamp_ns, anchor)
             estimated = DepthFrame(result.frame, depth)
         messages = [] if estimated is None else list(self._messages(result, estimated))
         row = self._row(result, estimated, [name for name, _, _ in messages], start)
@@ -96,15 +100,15 @@ class ResultWriter:
         return True
 
     def _note_state(self, result: FrameResult) -> None:
-        """Keeps the state of the camera; the log says once why there is no cloud."""
+        """Keep the state of the camera; the log says once why there is no cloud."""
         if result.frame is None:
             return
         camera = self._cameras[result.camera]
         camera.camera_state = result.camera_state
         this = (camera.image_topic, result.camera_state)
-        if this in self._told or not camera.camera_info_topic:
+        if this in self._logged or not camera.camera_info_topic:
             return
-        self._told.add(this)
+        self._logged.add(this)
         if result.camera_state == "uncalibrated":
             logger.warning(
                 f"{camera.image_topic}: CameraInfo says that the camera is not calibrated; depth "
@@ -152,5 +156,6 @@ class ResultWriter:
             engine_ms=round(estimated.result.engine_ms, 3),
             total_ms=round(result.own_ms + own_ms, 3),
             **depth_columns(estimated.result.depth),
+            scale=round(estimated.result.scale.scale, 4) if estimated.result.scale else "",
             outputs="+".join(outputs),
         )

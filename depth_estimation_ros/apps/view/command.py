@@ -17,7 +17,7 @@ import rerun as rr
 from depth_estimation_ros.apps.arguments import CommandParser, number
 from depth_estimation_ros.apps.view.scene import CLOUD_TYPE, DIAGNOSTICS_TYPE, SceneLog
 from depth_estimation_ros.bags import Recording, open_recording, stamp_in
-from depth_estimation_ros.bags.cameras import find_topics
+from depth_estimation_ros.bags.topics import find_topics
 from depth_estimation_ros.errors import DepthEstimationError
 
 WINDOW_SIZE = "800x500"  # points; an image has twice as many pixels

@@ -16,7 +16,7 @@ from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 
 from depth_estimation_ros.apps.view.scene import CLOUD_TYPE, DIAGNOSTICS_TYPE, SceneLog
-from depth_estimation_ros.bags.cameras import IMAGE_TYPES
+from depth_estimation_ros.bags.topics import IMAGE_TYPES
 from depth_estimation_ros.errors import DepthEstimationError
 from depth_estimation_ros.node.environment import fastdds_environment
 

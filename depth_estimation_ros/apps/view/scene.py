@@ -9,7 +9,7 @@ import numpy as np
 import rerun as rr
 import rerun.blueprint as rrb
 
-from depth_estimation_ros.bags.cameras import IMAGE_TYPES
+from depth_estimation_ros.bags.topics import IMAGE_TYPES
 from depth_estimation_ros.messages import (
     decode_compressed,
     decode_depth,

@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from depth_estimation_ros.engines.model_card import METADATA_KEY, ModelCard
-from depth_estimation_ros.engines.onnx_file import read_onnx_file
+from depth_estimation_ros.engines.onnxruntime import read_metadata
 from depth_estimation_ros.errors import EngineError, ModelError
 
 if TYPE_CHECKING:
@@ -35,14 +35,14 @@ def import_onnx() -> ModuleType:
 
 
 def load(path: Path) -> onnx.ModelProto:
-    """Reads an ONNX file.
+    """Read an ONNX file.
 
     Raises:
-        ModelError: as `read_onnx_file`.
+        ModelError: as `read_metadata`, or the package `onnx` cannot read it.
         EngineError: the package `onnx` is missing.
     """
     onnx = import_onnx()
-    read_onnx_file(path)
+    read_metadata(path)
     try:
         return onnx.load(path)
     except Exception as error:  # protobuf's DecodeError, OSError, and onnx's own
@@ -50,6 +50,27 @@ def load(path: Path) -> onnx.ModelProto:
             f"{path} cannot be read as ONNX ({error})",
             fix="Check that the file is complete and was exported as .onnx",
         ) from error
+
+
+def side_files(path: Path) -> tuple[Path, ...]:
+    """Return the files next to an ONNX file that hold its weights, in the order of their names.
+
+    Raises:
+        ModelError: the file cannot be read.
+        EngineError: the package `onnx` is missing.
+    """
+    onnx = import_onnx()
+    try:
+        graph = onnx.load(path, load_external_data=False).graph
+    except Exception as error:  # as in `load`
+        raise ModelError(f"{path} cannot be read as ONNX ({error})") from error
+    helper = onnx.external_data_helper
+    names = {
+        helper.ExternalDataInfo(tensor).location
+        for tensor in graph.initializer
+        if helper.uses_external_data(tensor)
+    }
+    return tuple(path.parent / name for name in sorted(names))
 
 
 def fold(model: onnx.ModelProto, *, batch_norm: bool) -> onnx.ModelProto:

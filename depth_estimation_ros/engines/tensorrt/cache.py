@@ -6,7 +6,6 @@ What counts when one is looked for is its sidecar; a name is only a place.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import logging
@@ -199,6 +198,10 @@ def timing_cache_path(directory: Path, here: Environment) -> Path:
 
 
 def _lock(descriptor: int) -> bool:
+    try:
+        import fcntl
+    except ImportError:  # Windows: two processes that build the same engine do the work twice
+        return True
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -5,16 +5,14 @@ Reading those must be quick, because a robot does it at every start to find the 
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from depth_estimation_ros.engines.model_card import METADATA_KEY, ModelCard, card_of_model
-from depth_estimation_ros.engines.onnx_file import read_onnx_file
+from depth_estimation_ros.engines.onnxruntime import read_metadata
+from depth_estimation_ros.engines.precision.graph import side_files
 from depth_estimation_ros.errors import ModelError
-
-_CHUNK = 1 << 20
+from depth_estimation_ros.utils.files import sha256
 
 
 @dataclass(frozen=True)
@@ -35,27 +33,18 @@ class ModelFile:
 
 
 def read_model_file(path: Path, name: str | None = None) -> ModelFile:
-    """Reads card and hash of an ONNX file.
+    """Read card and hash of an ONNX file.
 
     Args:
         path: of the file.
         name: what the user calls it; default: the path.
 
     Raises:
-        ModelError: as `read_onnx_file`, or the file has no sound card.
+        ModelError: as `read_metadata`, or the file has no sound card.
+        EngineError: the package `onnx` is missing.
     """
-    file = read_onnx_file(path)
-    card = card_of_model(file.metadata.get(METADATA_KEY), path)
+    card = card_of_model(read_metadata(path).get(METADATA_KEY), path)
     try:
-        return ModelFile(name or str(path), path, card, _sha256((path, *file.weights)))
+        return ModelFile(name or str(path), path, card, sha256(path, *side_files(path)))
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror or error})") from error
-
-
-def _sha256(parts: Iterable[Path]) -> str:
-    digest = hashlib.sha256()
-    for part in parts:
-        with part.open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                digest.update(chunk)
-    return digest.hexdigest()

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from depth_estimation_ros.engines.batches import check_batch, to_maps
+from depth_estimation_ros.engines.base import check_batch, to_maps
 from depth_estimation_ros.engines.model_card import ModelCard
 from depth_estimation_ros.engines.tensorrt.api import TensorRT
 from depth_estimation_ros.engines.tensorrt.cuda import Gpu
@@ -45,9 +45,10 @@ class TensorRtEngine:
     """
 
     def __init__(self, path: Path, plan: bytes, sidecar: Sidecar, api: TensorRT, gpu: Gpu) -> None:
+        self.path = path
         self._name = path.name
         self._precision = sidecar.precision
-        self.plan_sha256 = sidecar.plan_sha256
+        self.plan_sha256, self.onnx_sha256 = sidecar.plan_sha256, sidecar.onnx_sha256
         self._api = api
         self._gpu = gpu
         self._logger = api.logger()

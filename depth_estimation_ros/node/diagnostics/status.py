@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
-from depth_estimation_ros.engines.model_info import ModelInfo
+from depth_estimation_ros.engines import ModelInfo
 from depth_estimation_ros.node.diagnostics.image_monitor import ImageIssue, ImageMonitor
 from depth_estimation_ros.node.diagnostics.statistics import SILENCE_S, Statistics, rss_mb
 from depth_estimation_ros.node.parameters import Parameters

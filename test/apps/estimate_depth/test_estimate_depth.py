@@ -8,7 +8,7 @@ import pytest
 from estimate_depth_cases import HEIGHT, WIDTH, depth_of, names, png_texts, steps, summary
 from media_files import read_ply, write
 
-from depth_estimation_ros.apps.estimate_depth.png import to_units
+from depth_estimation_ros.apps.estimate_depth.files import to_units
 
 
 def test_a_picture_becomes_colours_and_millimetres(run, out, tmp_path):
@@ -37,7 +37,7 @@ def test_every_file_says_its_unit(run, out, tmp_path):
     assert "millimetres; 0 is unknown" in png_texts(out / "k_depth_mm.png")["Description"]
     color = png_texts(out / "k_depth_color.png")
     assert "legend in metres" in color["Description"]
-    assert color["Colours"] == "1 m to 9 m, spectral"
+    assert color["Colors"] == "1 m to 9 m, spectral"
     assert "legend in metres" in png_texts(out / "k_side_by_side.png")["Description"]
     assert str(np.load(out / "k_depth_m.npz")["unit"]) == "metres"
     assert (

@@ -14,7 +14,7 @@ import tiny_models
 from estimate_depth_cases import WIDTH, names, png_texts, steps, summary, video_frames
 from media_files import write_video
 
-from depth_estimation_ros.apps.estimate_depth import outputs
+from depth_estimation_ros.apps.estimate_depth import files
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_the_colours_of_a_video_do_not_move(run, out, tmp_path):
     # The picture gets farther with each frame; one range holds for all of them.
     clip = write_video(tmp_path / "clip.avi", 8)
     run(clip, "--hfov", "70", "--save", "color")
-    texts = {png_texts(path)["Colours"] for path in (out / "clip").glob("*.png")}
+    texts = {png_texts(path)["Colors"] for path in (out / "clip").glob("*.png")}
     assert len(texts) == 1
     near, far = summary(out)["colors"]["near_far_m"]
     assert near == pytest.approx(1.0, rel=0.05)
@@ -84,7 +84,7 @@ def test_the_colours_of_a_video_do_not_move(run, out, tmp_path):
 
 def test_a_video_that_fails_halfway_leaves_what_it_has(run, out, tmp_path, monkeypatch):
     clip = write_video(tmp_path / "clip.avi", 8)
-    original = outputs.encode_png
+    original = files.encode_png
     written = []
 
     def disk_full(*arguments):
@@ -93,7 +93,7 @@ def test_a_video_that_fails_halfway_leaves_what_it_has(run, out, tmp_path, monke
             raise OSError(28, "No space left on device")
         return original(*arguments)
 
-    monkeypatch.setattr(outputs, "encode_png", disk_full)
+    monkeypatch.setattr(files, "encode_png", disk_full)
     code, text = run(clip, "--hfov", "70", "--save", "side-by-side", "depth16")
     assert code == 1
     assert "No space left on device" in text
@@ -109,7 +109,7 @@ def test_a_camera_is_watched_for_so_many_frames(run, out, fake_camera):
     assert code == 0, text
     told = summary(out)
     assert (told["frames"], told["inputs"][0]["kind"]) == (5, "camera")
-    assert told["colors"]["from"] == "follows what is seen, within seconds"
+    assert told["colors"]["from"] == "follows the depth in view"
     assert told["colors"]["near_far_m"] is None
     assert "camera_0_side_by_side.mp4" in names(out)
     assert [name for name in names(out) if name.endswith("mm.png")] == [

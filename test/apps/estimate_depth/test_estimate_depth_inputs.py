@@ -36,7 +36,7 @@ def test_colours_mean_the_same_in_all_pictures_of_a_run(run, out, tmp_path):
     near = write(tmp_path / "near.png", steps((0, 0)))
     far = write(tmp_path / "far.png", steps((128, 255)))
     run(near, far, "--hfov", "70")
-    texts = [png_texts(out / f"{name}_depth_color.png")["Colours"] for name in ("near", "far")]
+    texts = [png_texts(out / f"{name}_depth_color.png")["Colors"] for name in ("near", "far")]
     assert texts == ["1 m to 9 m, spectral"] * 2
 
 

@@ -36,7 +36,7 @@ def test_a_picture_of_a_phone_knows_its_lens(run, out, tmp_path):
     focal = 26 * 80 / math.hypot(36, 24)  # 80 is the diagonal of 64 x 48
     assert stored["K"][0, 0] == pytest.approx(focal)
     np.testing.assert_allclose(stored["depth"], 2.0 * focal / 100.0, rtol=1e-5)
-    assert summary(out)["inputs"][0]["focal_length"] == ["EXIF of the picture, 26 mm of 35 mm film"]
+    assert summary(out)["inputs"][0]["focal_length"] == ["EXIF of the image, 26 mm of 35 mm film"]
     run(picture, "--focal-px", "50", "--save", "npz", "--overwrite")  # the user knows better
     assert np.load(out / "k_depth_m.npz")["K"][0, 0] == 50.0
 

@@ -14,15 +14,19 @@ from typing import Any
 import pytest
 from demo_recordings import standard_bag
 from fleet_cases import frames, messages, zooming_bag
-from tiny_models import red_depth, slow_depth
+from tiny_models import slow_depth
 
 from depth_estimation_ros import __version__
-from depth_estimation_ros.apps.replay.fleet import Fleet, FleetOptions
-from depth_estimation_ros.apps.replay.fleet_job import JobResult
-from depth_estimation_ros.apps.replay.fleet_ray import RayOptions, connected, portable_task
-from depth_estimation_ros.apps.replay.fleet_task import do_remote_job
+from depth_estimation_ros.apps.replay.fleet import Fleet
+from depth_estimation_ros.apps.replay.jobs import JobResult
 from depth_estimation_ros.apps.replay.options import ReplayOptions
 from depth_estimation_ros.apps.replay.run import replay
+from depth_estimation_ros.apps.replay.workers import (
+    RayOptions,
+    connected,
+    portable_task,
+    remote_job,
+)
 from depth_estimation_ros.errors import ParameterError
 
 pytest.importorskip("ray", reason="needs Ray: pip install ray")
@@ -64,73 +68,76 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("ray")
 
 
-def test_the_work_of_a_killed_node_is_finished_by_the_other(cluster, room):
+def test_work_of_a_killed_node_is_finished(cluster, room):
     drive = zooming_bag(room / "drive", FRAMES)
     walk = zooming_bag(room / "walk", FRAMES)
     model = str(slow_depth(room / "slow.onnx", SLOW_MS))
     slow = ReplayOptions(model=model, threads=1, outputs=("depth", "camera_info"))
     replay(replace(slow, inputs=(str(drive),), output=str(room / "whole")))
     second = cluster.add_node(num_cpus=1, object_store_memory=STORE)
-    options = FleetOptions(
-        (str(drive), str(walk)),
-        str(room / "out"),
-        slow,
-        ray=RayOptions(cluster.address, cpus=1),
+    out = room / "out"
+    fleet = Fleet([drive, walk], out, slow, ray=RayOptions(cluster.address, cpus=1))
+    killer = threading.Thread(
+        target=_kill_when_busy, args=(cluster, second, [out / "drive", out / "walk"])
     )
-    fleet = Fleet(options)
-    killer = threading.Thread(target=_kill_when_busy, args=(cluster, second, fleet))
     killer.start()
     summary = fleet.run()
     killer.join()
     found = [(bag.name, bag.exit_code, bag.problem, bag.frames_out) for bag in summary.bags]
     assert found == [("drive", 0, "", FRAMES), ("walk", 0, "", FRAMES)]
-    assert sum(bag.attempts for bag in summary.bags) == 3  # one of two was begun twice
+    assert len({by for bag in summary.bags for by in bag.by}) <= 2  # the first node's
     for name in ("drive", "walk"):
         assert messages(room / "out" / name) == messages(room / "whole")
         assert frames(room / "out" / name) == frames(room / "whole")
     assert sorted(path.name for path in (room / "out").iterdir()) == ["drive", "fleet.json", "walk"]
 
 
-def _kill_when_busy(cluster: Any, node: Any, fleet: Fleet) -> None:
-    """Kills a node once both recordings are being worked on, which takes both nodes."""
+def _kill_when_busy(cluster: Any, node: Any, outputs: list[Path]) -> None:
+    """Kill a node once both recordings are being worked on, which takes both nodes."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        done = [fleet.board.progress(bag.name).get("frames_done", 0) for bag in fleet.bags]
-        if min(done) >= 3:
+        tables = [path / "frames.csv" for path in outputs]
+        if all(path.exists() and path.read_bytes().count(b"\n") > 3 for path in tables):
             cluster.remove_node(node, allow_graceful=False)
             return
         time.sleep(0.05)
 
 
-def test_stop_ends_tasks_in_order_and_resume_goes_on(cluster, room):
+def test_stop_ends_tasks_and_resume_goes_on(cluster, room):
     bag = standard_bag(room / "short", 8)
-    options = ReplayOptions(model=str(red_depth(room / "red.onnx")), threads=1, outputs=("depth",))
-    many = {"chunk_s": 0.2, "ray": RayOptions(cluster.address, workers=1)}
-    fleet = Fleet(FleetOptions((str(bag),), str(room / "stopped"), options, **many))
+    model = str(slow_depth(room / "slow2.onnx", SLOW_MS))
+    options = ReplayOptions(model=model, threads=1, outputs=("depth",))
+    ray = RayOptions(cluster.address, workers=1)
+    fleet = Fleet([bag], room / "stopped", options, chunk_s=0.2, ray=ray)
+    table = room / "stopped" / ".chunks" / "short" / "short_0001" / "frames.csv"
 
-    def stop_after_the_first() -> None:
-        if fleet.board.progress("short/0000").get("frames_done"):
-            fleet.board.stop()
+    def stop_at_the_second() -> None:
+        while not table.exists():
+            time.sleep(0.02)
+        fleet.stop()
 
-    stopped = fleet.run(tick=stop_after_the_first)
+    stopper = threading.Thread(target=stop_at_the_second)
+    stopper.start()
+    stopped = fleet.run()
+    stopper.join()
     assert (stopped.exit_code, stopped.bags[0].problem) == (130, "")
     resumed = Fleet(
-        FleetOptions((str(bag),), str(room / "stopped"), replace(options, resume=True), **many)
+        [bag], room / "stopped", replace(options, resume=True), chunk_s=0.2, ray=ray
     ).run()
     (result,) = resumed.bags
-    assert (result.exit_code, result.chunks, result.attempts, result.frames_out) == (0, 5, 5, 8)
+    assert (result.exit_code, result.chunks, result.frames_out) == (0, 5, 8)
 
 
-def test_a_task_larger_than_the_cluster_is_refused_at_once(cluster, room):
+def test_task_larger_than_the_cluster_is_refused(cluster, room):
     bag = standard_bag(room / "one", 1)
     for ray in (RayOptions(cluster.address, cpus=64), RayOptions(cluster.address, gpus=1.0)):
-        options = FleetOptions((str(bag),), str(room / "none"), ReplayOptions(), ray=ray)
+        fleet = Fleet([bag], room / "none", ReplayOptions(), ray=ray)
         with pytest.raises(ParameterError, match=r"no room for a task.*1 processors and 0 GPUs"):
-            Fleet(options).run()
+            fleet.run()
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "head"])
-def test_a_cluster_that_does_not_answer_is_named_at_once(address):
+def test_silent_cluster_is_named_at_once(address):
     with (
         pytest.raises(ParameterError, match=rf"{address}, which does not answer.*ray start --head"),
         connected(RayOptions(address)),
@@ -138,16 +145,15 @@ def test_a_cluster_that_does_not_answer_is_named_at_once(address):
         pass
 
 
-def test_a_missing_ray_is_told_with_what_to_install(tmp_path, monkeypatch):
-    monkeypatch.setattr("depth_estimation_ros.apps.replay.fleet_ray.find_spec", lambda name: None)
-    options = FleetOptions(("bag",), str(tmp_path), ReplayOptions(), ray=RayOptions("local"))
+def test_missing_ray_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setattr("depth_estimation_ros.apps.replay.workers.find_spec", lambda name: None)
     with pytest.raises(ParameterError, match="pip install ray"):
-        Fleet(options)
+        Fleet(["bag"], tmp_path, ReplayOptions(), ray=RayOptions("local"))
 
 
-def test_a_machine_without_the_package_says_so(monkeypatch):
-    monkeypatch.setitem(sys.modules, "depth_estimation_ros.apps.replay.fleet_task", None)
-    answer = JobResult(**portable_task()({"name": "drive"}, "/out/.fleet", "token", "1.2.3"))
+def test_machine_without_the_package_says_so(monkeypatch):
+    monkeypatch.setitem(sys.modules, "depth_estimation_ros.apps.replay.workers", None)
+    answer = JobResult(**portable_task()({"name": "drive"}, "/out", "1.2.3"))
     assert (answer.job, answer.exit_code) == ("drive", 1)
     assert "expected depth_estimation_ros 1.2.3 in the environment of its Ray" in answer.problem
 
@@ -156,8 +162,8 @@ def test_a_machine_without_the_package_says_so(monkeypatch):
     ("version", "problem"),
     [("0.0.0", "expected version 0.0.0"), (__version__, "filesystem that all its machines share")],
 )
-def test_a_machine_of_another_version_or_with_other_disks_says_so(tmp_path, version, problem):
-    job = {"name": "drive", "options": ReplayOptions().to_json(), "report": False}
-    answer = JobResult(**do_remote_job(job, str(tmp_path / ".fleet"), "token", version))
+def test_machine_with_other_version_or_disks_says_so(tmp_path, version, problem):
+    job = {"name": "drive", "options": ReplayOptions(run_id="1").to_json(), "report": False}
+    answer = JobResult(**remote_job(job, str(tmp_path), version))
     assert answer.exit_code == 1
     assert problem in answer.problem

@@ -23,7 +23,7 @@ POINTS = "/camera/depth_estimation/points"
 COLOR = "/camera/depth_estimation/depth/color"
 
 
-def test_every_image_gives_depth_camera_and_cloud_at_its_own_time(tmp_path: Path) -> None:
+def test_every_image_gives_depth_camera_and_cloud(tmp_path: Path) -> None:
     bag = recordings.standard_bag(tmp_path / "bag", 5)
 
     summary = run(bag, tmp_path / "out")
@@ -40,7 +40,7 @@ def test_every_image_gives_depth_camera_and_cloud_at_its_own_time(tmp_path: Path
         np.testing.assert_allclose(decode_depth(message), recordings.depth(index), rtol=1e-6)
 
 
-def test_the_result_is_a_rosbag2_directory_with_numbers_beside_it(tmp_path: Path) -> None:
+def test_result_is_a_rosbag2_directory_with_numbers(tmp_path: Path) -> None:
     bag = recordings.standard_bag(tmp_path / "bag", 3)
 
     summary = run(bag, tmp_path / "out")
@@ -118,7 +118,7 @@ def test_copied_messages_keep_time_bytes_and_order(tmp_path: Path, copy: str) ->
     assert times == sorted(times)
 
 
-def test_a_topic_to_copy_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_missing_topic_to_copy_is_named(tmp_path: Path) -> None:
     bag = recordings.standard_bag(tmp_path / "bag", 1)
 
     with pytest.raises(BagError, match=r"found /imu, expected some of: .*/camera/camera_info"):

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from replay_runs import image_bag, messages, run, summary_file, written
 
-from depth_estimation_ros.apps.replay.topics import name_outputs
+from depth_estimation_ros.apps.replay.plan import name_outputs
 from depth_estimation_ros.bags import CameraTopics, Topic
 from depth_estimation_ros.errors import ParameterError
 
@@ -38,7 +38,7 @@ def focal_lengths(output: Path) -> list[float]:
     return [float(message.k[0]) for _, message in messages(output, INFO)]
 
 
-def test_each_image_gets_the_camera_info_nearest_to_it(tmp_path: Path) -> None:
+def test_each_image_gets_the_nearest_camera_info(tmp_path: Path) -> None:
     times = recordings.stamps(4)
     infos = [info(times[0], 60), info(times[1] + 10, 61), info(times[2] - 10, 62)]
     bag = recordings.write_bag(
@@ -51,9 +51,7 @@ def test_each_image_gets_the_camera_info_nearest_to_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("late_s", [-5.0, 0.3, 20.0])
-def test_a_single_camera_info_serves_all_images_wherever_it_is(
-    tmp_path: Path, late_s: float
-) -> None:
+def test_single_camera_info_serves_all_images(tmp_path: Path, late_s: float) -> None:
     times = recordings.stamps(4)
     single = [info(times[0] + round(late_s * 1e9), 60)]
     bag = recordings.write_bag(
@@ -66,7 +64,7 @@ def test_a_single_camera_info_serves_all_images_wherever_it_is(
     assert summary.cameras[0].camera_state == "calibrated"
 
 
-def test_without_camera_info_there_is_depth_and_a_note_but_no_cloud(tmp_path: Path) -> None:
+def test_without_camera_info_there_is_no_cloud(tmp_path: Path) -> None:
     bag = recordings.write_bag(tmp_path / "bag", {"/camera/image": images(2)})
 
     summary = run(bag, tmp_path / "out")
@@ -77,7 +75,7 @@ def test_without_camera_info_there_is_depth_and_a_note_but_no_cloud(tmp_path: Pa
     assert "60 degrees, no cloud. Give --hfov or --calibration" in summary.notes[0]
 
 
-def test_a_field_of_view_gives_a_camera_that_is_said_to_be_assumed(tmp_path: Path) -> None:
+def test_field_of_view_gives_an_assumed_camera(tmp_path: Path) -> None:
     bag = recordings.write_bag(tmp_path / "bag", {"/camera/image": images(2)})
 
     summary = run(bag, tmp_path / "out", hfov_deg=90.0)
@@ -88,7 +86,7 @@ def test_a_field_of_view_gives_a_camera_that_is_said_to_be_assumed(tmp_path: Pat
     assert "assumed to have a horizontal field of view of 90 degrees" in summary.notes[0]
 
 
-def test_the_recordings_own_camera_wins_over_a_field_of_view(tmp_path: Path) -> None:
+def test_camera_info_wins_over_a_field_of_view(tmp_path: Path) -> None:
     summary = run(image_bag(tmp_path / "bag", 2), tmp_path / "out", hfov_deg=90.0)
 
     assert focal_lengths(tmp_path / "out") == [recordings.FOCAL] * 2
@@ -112,7 +110,7 @@ def test_an_uncalibrated_camera_gets_the_field_of_view(tmp_path: Path) -> None:
     assert focal_lengths(tmp_path / "out") == pytest.approx([recordings.WIDTH / 2] * 2)
 
 
-def test_a_calibration_file_is_used_and_the_notes_say_instead_of_what(tmp_path: Path) -> None:
+def test_calibration_file_replaces_the_camera_info(tmp_path: Path) -> None:
     calibration = tmp_path / "camera.yaml"
     matrix = {"rows": 3, "cols": 3, "data": [50.0, 0, 31.5, 0, 50.0, 23.5, 0, 0, 1]}
     numbers = {"image_width": 64, "image_height": 48, "camera_matrix": matrix}
@@ -125,7 +123,7 @@ def test_a_calibration_file_is_used_and_the_notes_say_instead_of_what(tmp_path: 
     assert summary.notes == [f"/camera/image: {calibration} is used, not /camera/camera_info"]
 
 
-def test_a_camera_info_of_another_size_makes_bad_frames_with_the_reason(tmp_path: Path) -> None:
+def test_camera_info_of_another_size_makes_bad_frames(tmp_path: Path) -> None:
     infos = [recordings.camera_info(t) for t in recordings.stamps(2)]
     for message in infos:
         message.width = 640
@@ -185,9 +183,7 @@ def test_one_calibration_does_not_fit_two_cameras(tmp_path: Path) -> None:
     ],
     ids=str,
 )
-def test_results_lie_beside_the_images_and_never_on_each_other(
-    topics: list[str], expected: list[str]
-) -> None:
+def test_results_lie_next_to_the_images(topics: list[str], expected: list[str]) -> None:
     cameras = [CameraTopics(Topic(name, "sensor_msgs/msg/Image"), None) for name in topics]
 
     named = name_outputs(cameras, ("depth", "points"))

@@ -21,13 +21,17 @@ from depth_estimation_ros.apps.replay.options import ReplayOptions
 from depth_estimation_ros.apps.replay.summary import ReplaySummary
 
 DEPTH = "/camera/depth_estimation/depth/image"
-WITHOUT_ROS = """
-import sys
+WITHOUT_ROS_AND_LINUX = """
+import os, sys
 class Blocked:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] == "rclpy" or name.split(".")[0].endswith("_msgs"):
+        if name.split(".")[0] in ("rclpy", "fcntl", "resource") or name.endswith("_msgs"):
             raise ImportError(name)
 sys.meta_path.insert(0, Blocked())
+for name in ("fcntl", "resource"):
+    sys.modules.pop(name, None)
+del os.posix_fallocate
+from depth_estimation_ros.apps.build_engine.command import main as build_engine
 from depth_estimation_ros.apps.replay.command import main
 sys.exit(main(sys.argv[1:]))
 """
@@ -43,7 +47,7 @@ def words(capsys: pytest.CaptureFixture[str]) -> str:
     return " ".join(capsys.readouterr().out.split())
 
 
-def test_it_says_what_it_did_and_where_to_look(
+def test_result_names_numbers_and_topics(
     tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bag = recordings.standard_bag(tmp_path / "bag", 3)
@@ -58,6 +62,28 @@ def test_it_says_what_it_did_and_where_to_look(
     assert "camera calibrated" in printed
     assert f"Recording: {tmp_path / 'out'}" in printed
     assert (tmp_path / "out" / "report.html").stat().st_size > 1000
+
+
+def test_topics_that_were_not_written_are_not_printed(
+    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = [recordings.raw_image(recordings.picture(i), t) for i, t in enumerate((1, 2))]
+    bag = recordings.write_bag(tmp_path / "bag", {"/camera/image": images})
+    command = [str(bag), "--output", str(tmp_path / "out"), "--model", model, "--no-report"]
+
+    assert main(command) == 0
+
+    printed = words(capsys)
+    assert DEPTH in printed
+    assert "/camera/depth_estimation/points" not in printed
+    assert "the scale of /camera/image is a guess" in printed
+    (camera,) = ReplaySummary.read(tmp_path / "out").cameras
+    assert (camera.points_topic, camera.depth_camera_info_topic) == ("", "")
+
+    assert main([*command, "--overwrite", "--hfov", "70"]) == 0
+    printed = words(capsys)
+    assert "is a guess" not in printed
+    assert "/camera/depth_estimation/points" in printed
 
 
 def test_loss_is_said_and_gives_exit_code_2(
@@ -75,7 +101,7 @@ def test_loss_is_said_and_gives_exit_code_2(
     assert not (tmp_path / "out" / "report.html").exists()
 
 
-def test_errors_against_the_truth_of_the_recording_are_printed(
+def test_errors_against_ground_truth_are_printed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bag = recordings.standard_bag(tmp_path / "bag", 3)
@@ -90,13 +116,15 @@ def test_errors_against_the_truth_of_the_recording_are_printed(
 
     main([str(bag), "--output", str(tmp_path / "out"), "--model", model])
 
+    printed = words(capsys)
     median = float(np.median(truths))
+    assert "/camera/image/compressed: the depth is no better than one constant" in printed
     assert (
         "AbsRel, delta1 of /camera/image/compressed against /ground_truth/depth/compressed (3 "
         f"frames, to 10 m): as predicted {scores([2.0] * 3)}; median-scaled "
         f"{scores([float(np.median(t)) for t in truths])}; {median:.2f} m everywhere "
         f"{scores([median] * 3)}"
-    ) in words(capsys)
+    ) in printed
 
 
 @pytest.mark.parametrize(
@@ -112,7 +140,7 @@ def test_errors_against_the_truth_of_the_recording_are_printed(
     ],
     ids=str,
 )
-def test_errors_name_the_next_step_and_give_exit_code_1(
+def test_errors_name_the_next_step(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
     bag = image_bag(tmp_path / "bag", 2)
@@ -127,7 +155,7 @@ def test_errors_name_the_next_step_and_give_exit_code_1(
     assert not (tmp_path / "out").exists()
 
 
-def test_defaults_of_the_command_line_are_those_of_the_options() -> None:
+def test_defaults_are_those_of_the_options() -> None:
     assert replay_options(parse(["bag", "--output", "out"])) == ReplayOptions(("bag",), "out")
 
 
@@ -136,7 +164,7 @@ def test_every_option_arrives() -> None:
         "a.mcap -o out --image-topic /l /r --camera-info-topic /li /ri --hfov 70 --rectified "
         "--start 1 --end 9 --rate 5 --every 2 --outputs color depth --copy /imu /tf "
         "--encoding 16UC1 --output-size network --cloud-stride 4 --voxel 0.1 --min-depth 1 "
-        "--scale-correction 0.7 "
+        "--scale-correction 0.7 --scale-from /scan --range-sensor-pose 0.1 0 -0.3 0 0 1.57 "
         "--max-depth 20 --edge-filter 0.1 --temporal-filter 0.5 --color-map viridis "
         "--color-range percentile --color-min-depth 0.5 --color-max-depth 8 --color-legend "
         "--storage sqlite3 --compression zstd --split-mb 100 --batch 4 --model x.onnx "
@@ -155,6 +183,8 @@ def test_every_option_arrives() -> None:
         edge_filter=0.1,
         temporal_filter=0.5,
         scale_correction=0.7,
+        scale_from="/scan",
+        range_sensor_pose=(0.1, 0.0, -0.3, 0.0, 0.0, 1.57),
         image_topics=("/l", "/r"),
         camera_info_topics=("/li", "/ri"),
         calibration="c.yaml",
@@ -200,7 +230,7 @@ def start(arguments: list[Any], code: str | None = None) -> subprocess.Popen[str
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_it_leaves_a_valid_recording_and_says_how_to_go_on(
+def test_interrupted_replay_leaves_a_valid_recording(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     bag = recordings.standard_bag(tmp_path / "bag", 30)
@@ -225,12 +255,14 @@ def test_interrupted_it_leaves_a_valid_recording_and_says_how_to_go_on(
     assert f"replay {bag} -o {out} --model {model} --resume" in words_printed
 
 
-def test_it_works_without_ros(tmp_path: Path, model: str) -> None:
+def test_it_works_without_ros_and_linux(tmp_path: Path, model: str) -> None:
     bag = recordings.standard_bag(tmp_path / "bag", 2)
     out = tmp_path / "out"
     outputs = ["depth", "camera_info", "points", "color"]
 
-    process = start([bag, "-o", out, "--model", model, "--outputs", *outputs], WITHOUT_ROS)
+    process = start(
+        [bag, "-o", out, "--model", model, "--outputs", *outputs], WITHOUT_ROS_AND_LINUX
+    )
     printed, _ = process.communicate(timeout=60)
 
     assert process.returncode == 0, printed
@@ -245,7 +277,7 @@ def test_it_works_without_ros(tmp_path: Path, model: str) -> None:
         (["--resume", "--overwrite"], "not allowed with argument"),
     ],
 )
-def test_a_wrong_argument_is_an_error_of_two_lines(
+def test_wrong_argument_is_an_error_of_two_lines(
     capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
     with pytest.raises(SystemExit, match=r"^1$"):
@@ -256,17 +288,15 @@ def test_a_wrong_argument_is_an_error_of_two_lines(
     assert second == "replay --help shows all arguments and examples"
 
 
-def test_a_picture_is_sent_to_the_other_command(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_image_is_for_the_other_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     picture = tmp_path / "kitchen.jpg"
     picture.write_bytes(b"picture")
 
     assert main([str(picture), "--output", str(tmp_path / "out")]) == 1
-    assert "Pictures and videos are for the command estimate_depth" in words(capsys)
+    assert "Images and videos are for the command estimate_depth" in words(capsys)
 
 
-def test_a_span_without_an_image_is_noted(
+def test_span_without_an_image_is_noted(
     tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bag = recordings.standard_bag(tmp_path / "bag", 3)
@@ -277,7 +307,7 @@ def test_a_span_without_an_image_is_noted(
     assert "no image was taken; check --start, --end, --rate and --every" in words(capsys)
 
 
-def test_a_finished_result_is_shown_again_and_said_to_be_finished(
+def test_finished_result_is_shown_again(
     tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bag = recordings.standard_bag(tmp_path / "bag", 3)
@@ -291,7 +321,7 @@ def test_a_finished_result_is_shown_again_and_said_to_be_finished(
     assert "images in, with depth, bad 3, 3, 0" in printed
 
 
-def test_names_of_topics_are_whole_on_a_narrow_screen(
+def test_topics_are_whole_on_a_narrow_screen(
     tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "40")

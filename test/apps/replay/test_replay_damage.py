@@ -26,24 +26,30 @@ def cut(bag: Path, share: float) -> Path:
     return bag
 
 
-@pytest.mark.parametrize(("storage", "name"), [("mcap", "bag"), ("ros1", "old.bag")])
-def test_a_recording_that_was_cut_off_is_processed_up_to_there(
-    tmp_path: Path, storage: str, name: str
-) -> None:
-    bag = cut(image_bag(tmp_path / name, FRAMES, storage), 0.7)
+def test_cut_off_mcap_is_processed_up_to_there(tmp_path: Path) -> None:
+    bag = cut(image_bag(tmp_path / "bag", FRAMES), 0.7)
 
     summary = run(bag, tmp_path / "out", outputs=("depth",))
 
     assert summary.complete
     assert summary.exit_code == 2
-    assert 0.6 * FRAMES < summary.frames_out == summary.frames_in <= 0.71 * FRAMES
+    assert 0.5 * FRAMES < summary.frames_out == summary.frames_in <= 0.71 * FRAMES
     times = [time for _, _, time, _ in written(tmp_path / "out", DEPTH)]
     assert times == recordings.stamps(FRAMES)[: len(times)]
     (damage,) = summary_file(tmp_path / "out")["damage"]
-    assert str(name) in Damage(**damage).where
+    assert "bag" in Damage(**damage).where
 
 
-def test_the_loss_is_counted_in_messages_where_the_metadata_tell(tmp_path: Path) -> None:
+def test_cut_off_ros1_bag_names_its_repair(tmp_path: Path) -> None:
+    bag = cut(image_bag(tmp_path / "old.bag", 20, "ros1"), 0.7)
+
+    with pytest.raises(BagError, match=r"Repair it with: rosbag reindex .*old\.bag"):
+        run(bag, tmp_path / "out", outputs=("depth",))
+
+    assert not (tmp_path / "out").exists()
+
+
+def test_loss_is_counted_in_messages(tmp_path: Path) -> None:
     bag = cut(image_bag(tmp_path / "bag", FRAMES), 0.7)
 
     summary = run(bag, tmp_path / "out", outputs=("depth",), copy="all")
@@ -52,7 +58,7 @@ def test_the_loss_is_counted_in_messages_where_the_metadata_tell(tmp_path: Path)
     assert summary.damage[0]["lost_messages"] == 2 * FRAMES - read
 
 
-def test_images_after_a_corrupt_file_are_not_lost(tmp_path: Path) -> None:
+def test_images_next_to_a_corrupt_file_are_not_lost(tmp_path: Path) -> None:
     bag = recordings.broken_off_bag(tmp_path / "bag", 5)
 
     summary = run(bag, tmp_path / "out")
@@ -61,7 +67,7 @@ def test_images_after_a_corrupt_file_are_not_lost(tmp_path: Path) -> None:
     assert summary.damage[0]["lost_messages"] == 10
 
 
-def test_a_recording_without_images_is_refused_with_its_topics(tmp_path: Path) -> None:
+def test_recording_without_images_lists_its_topics(tmp_path: Path) -> None:
     infos = [recordings.camera_info(t) for t in recordings.stamps(2)]
     bag = recordings.write_bag(tmp_path / "bag", {"/camera/camera_info": infos})
 
@@ -73,7 +79,7 @@ def test_a_recording_without_images_is_refused_with_its_topics(tmp_path: Path) -
     assert not (tmp_path / "out").exists()
 
 
-def test_pictures_that_cannot_be_decoded_are_counted_and_listed(tmp_path: Path) -> None:
+def test_undecodable_images_are_counted_and_listed(tmp_path: Path) -> None:
     times = recordings.stamps(4)
     images = [recordings.png_image(recordings.picture(i), t) for i, t in enumerate(times)]
     images[1].data = images[1].data[:30]
@@ -89,14 +95,14 @@ def test_pictures_that_cannot_be_decoded_are_counted_and_listed(tmp_path: Path) 
         ("/camera/image/compressed", times[1]),
         ("/camera/image/compressed", times[2]),
     ]
-    assert "expected a whole JPEG or PNG" in summary.bad_frames[0].why
+    assert "cannot be decoded" in summary.bad_frames[0].why
     assert [time for _, _, time, _ in written(tmp_path / "out", DEPTH)] == [times[0], times[3]]
     assert len(written(tmp_path / "out", "/camera/image/compressed")) == 4
     states = [line.split(",")[3] for line in (tmp_path / "out" / "frames.csv").open()]
     assert states == ["status", "ok", "bad", "bad", "ok"]
 
 
-def test_an_image_whose_bytes_are_no_message_is_a_bad_frame(tmp_path: Path) -> None:
+def test_image_with_bytes_of_no_message_is_bad(tmp_path: Path) -> None:
     images = [recordings.raw_image(recordings.picture(i), t) for i, t in enumerate((1, 2, 3))]
     images[1].data = images[1].data[:100]
     bag = recordings.write_bag(tmp_path / "bag", {"/camera/image": images})
@@ -107,7 +113,7 @@ def test_an_image_whose_bytes_are_no_message_is_a_bad_frame(tmp_path: Path) -> N
     assert "len(data) = 100" in summary.bad_frames[0].why
 
 
-def test_a_network_that_fails_midway_leaves_what_was_done(
+def test_network_that_fails_midway_leaves_what_was_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bag = image_bag(tmp_path / "bag", 10)
@@ -140,13 +146,13 @@ class Usage(NamedTuple):
     free: int
 
 
-def test_a_disk_that_fills_leaves_what_was_done_and_resume_does_the_rest(
+def test_full_disk_leaves_what_was_done_for_resume(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bag = recordings.standard_bag(tmp_path / "bag", 48)
     more: dict[str, Any] = {"outputs": ("depth", "points"), "cloud_stride": 1, "copy": "all"}
     run(bag, tmp_path / "whole", **more)
-    real, room = shutil.disk_usage, 7_500_000
+    real, room = shutil.disk_usage, 5_500_000
 
     def limited(path: Any) -> Usage:
         files = [file for file in (tmp_path / "out").rglob("*") if file.is_file()]

@@ -25,8 +25,9 @@ from depth_estimation_ros.bags import Recording
 def test_the_page_needs_nothing_but_itself(tmp_path: Path) -> None:
     page = report(tmp_path, camera(truths=[recordings.depth(i) for i in range(8)]))
     assert page.root.all("script") == page.root.all("link") == []
-    for word in ("http:", "https:", "url(", "@import"):
+    for word in ("http:", "https:", "@import"):
         assert word not in page.source
+    assert set(re.findall(r"url\((.)", page.source)) <= {"#"}
     links = [e.attributes["src"] for e in page.root.all("img")]
     assert all(link.startswith("data:image/jpeg;base64,") for link in links)
     ids = re.findall(r' id="[^"]*"', page.source)
@@ -40,11 +41,12 @@ def test_what_is_drawn_is_also_said(tmp_path: Path) -> None:
     assert all(svg.attributes["aria-label"] for svg in page.root.all("svg"))
     assert all(table.all("caption")[0].text for table in page.root.all("table"))
     assert page.headings() == [
+        "Sample frames",
+        "Against ground truth",
         "Frames in time",
         "Time per frame",
         "Depth over time",
-        "Sample frames",
-        "Against the truth",
+        "Settings",
     ]
 
 
@@ -71,11 +73,10 @@ def test_frames_in_out_and_bad(tmp_path: Path) -> None:
     assert figures["of recording"] == "0.7 s"
     assert figures["frames/s"] == "4.0"
     assert page.table("Frames without depth") == [
-        ["camera", "second", "why"],
+        ["camera", "second", "cause"],
         ["/front/image", "0.300", "step is 3, expected 192"],
     ]
     assert page.root.all("p", "status")[0].text == "Complete, with loss: 1 frame gave no depth."
-    assert "7 of" not in page.table("Topics and frames")[5][1]
     assert ["frames in, out, bad", "8, 7, 1"] in page.table("Topics and frames")
 
 
@@ -94,7 +95,7 @@ def test_damage_of_the_recording(tmp_path: Path) -> None:
     damage = {"what": "ends in a chunk", "where": "a.mcap", "lost_messages": None, "lost_bytes": 7}
     page = report(tmp_path, camera(), damage=[damage], complete=True)
     assert page.table("Damage of the recording")[1] == ["a.mcap", "ends in a chunk", "unknown", "7"]
-    assert "What was lost" in page.headings()
+    assert "Losses" in page.headings()
     words = page.root.all("p", "status")[0].text
     assert words == "Complete, with loss: the recording is damaged."
 
@@ -154,8 +155,8 @@ def test_several_cameras(tmp_path: Path) -> None:
     left, right = camera("left", points=True), camera("right", engine_ms=[50.0] * 8)
     page = report(tmp_path, left, right)
     names = [heading.text for heading in page.root.all("h3")]
-    assert names == ["/left/image", "/right/image"] * 2  # frames in time, sample frames
-    assert len(page.root.all("svg", "strip")) == 2
+    assert names == ["/left/image", "/right/image"] * 2  # sample frames, frames in time
+    assert len(page.root.all("figure", "strip")) == 2
     assert page.table("Time per frame")[1][0:2] == ["engine", "33.50"]  # 10 to 17, and 50
     assert [row[0] for row in page.table("Time per frame")][3:] == [
         "engine, /left/image",
@@ -177,10 +178,10 @@ def test_names_are_text_and_not_markup(tmp_path: Path) -> None:
 def test_settings_that_are_not_the_default_come_first(tmp_path: Path) -> None:
     options = ReplayOptions(inputs=("a.mcap",), model="big.onnx", every=3, max_depth=4.0)
     page = report(tmp_path, camera(frames=2), options=options.to_json(), model="big 2.0")
-    settings = page.table("What was played with what")
+    settings = page.table("What was replayed, and how")
     assert settings[-2:] == [["max_depth", "4.0"], ["every", "3"]]
     assert ["model", "big 2.0 (big.onnx)"] in settings
-    defaults = page.table("Settings with their defaults")
+    defaults = page.table("Settings at their defaults")
     assert ["cloud_stride", "2"] in defaults
     assert "every" not in [row[0] for row in defaults]
 

@@ -24,9 +24,10 @@ from rich.table import Table
 from depth_estimation_ros.errors import CalibrationError, ParameterError
 from depth_estimation_ros.estimation import DepthEstimator, EstimatorSettings
 from depth_estimation_ros.geometry.camera_model import deproject
+from depth_estimation_ros.utils.files import sha256
 from depth_estimation_ros.visualization.figures import render_cloud
 from training.data.layouts import LAYOUTS, open_dataset
-from training.evaluation.inputs import add_model_arguments, model_sha256, open_model, parse_options
+from training.evaluation.inputs import add_model_arguments, open_model, parse_options
 from training.evaluation.tables import (
     as_json,
     known,
@@ -331,11 +332,11 @@ def run(args: argparse.Namespace) -> int:
         results.append(measure_set(pipeline, views, values, candidates=args.candidates))
         print_tables(as_tables(results[-1]), width=170)
     model = f"{engine.card.name} {engine.card.model_version}".strip()
-    sha256 = model_sha256(args.model)
-    text = as_markdown(results, f"{model}, SHA-256 {sha256[:12]}")
+    digest = sha256(engine.path)
+    text = as_markdown(results, f"{model}, SHA-256 {digest[:12]}")
     if args.json:
         entries = [as_entries(result) for result in results]
-        write_file(args.json, as_json({"model": model, "sha256": sha256, "sets": entries}))
+        write_file(args.json, as_json({"model": model, "sha256": digest, "sets": entries}))
     if args.report:
         write_file(args.report, text)
     if args.docs:

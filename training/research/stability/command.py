@@ -20,7 +20,8 @@ from rich.table import Table
 
 from depth_estimation_ros.errors import ParameterError
 from depth_estimation_ros.estimation import DepthEstimator, EstimatorSettings
-from training.evaluation.inputs import add_model_arguments, model_sha256, open_model
+from depth_estimation_ros.utils.files import sha256
+from training.evaluation.inputs import add_model_arguments, open_model
 from training.evaluation.tables import (
     as_json,
     known,
@@ -226,11 +227,11 @@ def run(args: argparse.Namespace) -> int:
     measured = [measure_sequence(pipeline, one, makers, args.step) for one in _sequences(args)]
     print_tables(as_tables(measured), width=150)
     model = f"{engine.card.name} {engine.card.model_version}".strip()
-    sha256 = model_sha256(args.model)
-    text = as_markdown(measured, f"{model}, SHA-256 {sha256[:12]}")
+    digest = sha256(engine.path)
+    text = as_markdown(measured, f"{model}, SHA-256 {digest[:12]}")
     if args.json:
         sequences = as_entries(measured)
-        write_file(args.json, as_json({"model": model, "sha256": sha256, "sequences": sequences}))
+        write_file(args.json, as_json({"model": model, "sha256": digest, "sequences": sequences}))
     if args.report:
         write_file(args.report, text)
     if args.docs:

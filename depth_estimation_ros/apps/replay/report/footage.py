@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from depth_estimation_ros import messages
-from depth_estimation_ros.apps.replay.report.camera_frames import Frames
+from depth_estimation_ros.apps.replay.report.frames import Frames
 from depth_estimation_ros.apps.replay.summary import CameraSummary
 from depth_estimation_ros.bags import RecordedMessage, Recording, open_recording, stamp_in
 from depth_estimation_ros.errors import DepthEstimationError
 
 Depth = npt.NDArray[np.float32]
-Picture = npt.NDArray[np.uint8]
+Rgb = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,9 @@ class Sample:
         cloud: points in metres and their colours; None if none were written.
     """
 
-    rgb: Picture | None
+    rgb: Rgb | None
     depth: Depth | None
-    cloud: tuple[Depth, Picture] | None
+    cloud: tuple[Depth, Rgb] | None
 
 
 def read_sample(footage: Footage, camera: CameraSummary, frames: Frames, index: int) -> Sample:
@@ -102,9 +102,9 @@ def read_depth(recording: Recording | None, topic: str, time_ns: int, stamp: int
     return depth
 
 
-def read_image(recording: Recording | None, topic: str, time_ns: int, stamp: int) -> Picture | None:
+def read_image(recording: Recording | None, topic: str, time_ns: int, stamp: int) -> Rgb | None:
     """The camera's image (H, W, 3) uint8 RGB of this moment; None if there is none."""
-    rgb: Picture | None = _at(recording, topic, time_ns, stamp, _decode_any)
+    rgb: Rgb | None = _at(recording, topic, time_ns, stamp, _decode_any)
     return rgb
 
 
@@ -130,6 +130,6 @@ def _at(
     return None
 
 
-def _decode_any(message: Any) -> Picture:
+def _decode_any(message: Any) -> Rgb:
     compressed = hasattr(message, "format")
     return messages.decode_compressed(message) if compressed else messages.decode_image(message)

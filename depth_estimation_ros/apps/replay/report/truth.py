@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -9,19 +10,18 @@ from typing import Any
 import numpy as np
 
 from depth_estimation_ros.apps.replay.options import ReplayOptions
-from depth_estimation_ros.apps.replay.report.camera_frames import Frames
 from depth_estimation_ros.apps.replay.report.footage import (
     Footage,
     decoded,
     read_depth,
     spread,
 )
+from depth_estimation_ros.apps.replay.report.frames import Frames
 from depth_estimation_ros.apps.replay.summary import CameraSummary
 from depth_estimation_ros.bags import RecordedMessage, Recording, stamp_in
-from depth_estimation_ros.bags.cameras import OWN_OUTPUTS, find_topics, first_message
+from depth_estimation_ros.bags.topics import OWN_OUTPUTS, find_topics, first_message
 from depth_estimation_ros.engines import resolve_model
-from depth_estimation_ros.engines.tensorrt.model_file import read_model_file
-from depth_estimation_ros.engines.tensorrt.sidecar import read_sidecar
+from depth_estimation_ros.engines.factory import card_of_file
 from depth_estimation_ros.errors import BagError, DepthEstimationError
 from depth_estimation_ros.estimation.metrics import (
     PAIR_TOLERANCE_NS,
@@ -104,13 +104,8 @@ def compare(
 def cap(options: ReplayOptions) -> float:
     """Metres beyond which truth is not scored: the limit of the settings or of the model."""
     limits = [options.max_depth]
-    try:
-        path = resolve_model(options.model)
-        is_onnx = path.suffix == ".onnx"
-        card = read_model_file(path).card if is_onnx else read_sidecar(path).card
-        limits.append(card.output.max_depth)
-    except DepthEstimationError:
-        pass  # the model has gone since
+    with contextlib.suppress(DepthEstimationError):  # the model has gone since
+        limits.append(card_of_file(resolve_model(options.model)).output.max_depth)
     return min((limit for limit in limits if limit > 0), default=UNKNOWN_CAP)
 
 
