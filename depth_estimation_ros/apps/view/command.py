@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,10 +17,11 @@ import rerun as rr
 
 from depth_estimation_ros.apps.arguments import CommandParser, number
 from depth_estimation_ros.apps.view.scene import CLOUD_TYPE, DIAGNOSTICS_TYPE, SceneLog
-from depth_estimation_ros.bags import Recording, open_recording, stamp_in
-from depth_estimation_ros.bags.topics import find_topics
-from depth_estimation_ros.errors import DepthEstimationError
+from depth_estimation_ros.bags import open_recording, stamp_in
+from depth_estimation_ros.bags.cameras import IMAGE_TYPES
+from depth_estimation_ros.errors import BagError, DepthEstimationError
 
+SHOWN_TYPES = (*IMAGE_TYPES, CLOUD_TYPE, DIAGNOSTICS_TYPE)
 WINDOW_SIZE = "800x500"  # points; an image has twice as many pixels
 SCREENSHOT_TIMEOUT_S = 300.0
 
@@ -35,11 +37,10 @@ def main(argv: list[str] | None = None) -> int:
                 recording.spawn(memory_limit=options.memory_limit)
             else:
                 recording.save(file)
-            if options.recording is None:
-                _log_live(SceneLog(recording), options.frames)
+            if options.recordings:
+                _log_recordings(SceneLog(recording), options.recordings, options.frames)
             else:
-                with open_recording(options.recording) as bag:
-                    _log_recording(SceneLog(recording), bag, options.frames)
+                _log_live(SceneLog(recording), options.frames)
             recording.disconnect()
             if options.screenshot_to:
                 _take_screenshot(Path(file), options.screenshot_to)
@@ -59,11 +60,11 @@ def _parser() -> CommandParser:
         epilog="exit status: 0 shown; 1 an error; 130 interrupted.",
     )
     parser.add_argument(
-        "recording",
-        nargs="?",
+        "recordings",
+        nargs="*",
         type=Path,
-        help="rosbag2 directory, .mcap, .db3 or .bag, such as a result of demo or replay "
-        "(default: the depth nodes of this ROS graph)",
+        help="bags (rosbag2 directory, .mcap, .db3, .bag), such as a recording and the result of "
+        "its replay (default: the depth nodes of this ROS graph)",
     )
     parser.add_argument(
         "--frames",
@@ -89,27 +90,27 @@ def _parser() -> CommandParser:
     return parser
 
 
-def _log_recording(scene: SceneLog, bag: Recording, frames: int) -> None:
-    """Log the images, depths, clouds and diagnostics of a recording."""
-    found = find_topics(bag)
-    for topic in found.images:
-        scene.add(topic.name, topic.msgtype)
-    for topic in found.depths:
-        scene.add(topic.name, topic.msgtype, is_depth=True)
-    others = [topic for topic in bag.topics if topic.msgtype in (CLOUD_TYPE, DIAGNOSTICS_TYPE)]
-    for topic in others:
-        scene.add(topic.name, topic.msgtype)
-    shown = [topic.name for topic in (*found.images, *found.depths, *others)]
-    count = 0
-    for message in bag.messages(shown):
-        count += message.topic in scene.depths
-        if frames and count > frames:
-            break
-        stamp = stamp_in(message)
-        if stamp is None:
-            continue
-        with suppress(DepthEstimationError):  # a damaged message is left out
-            scene.log(message.topic, message.msgtype, stamp, bag.deserialize(message))
+def _log_recordings(scene: SceneLog, paths: Sequence[Path], frames: int) -> None:
+    """Log the images, depths, clouds and diagnostics of recordings, merged by time.
+
+    Raises:
+        BagError: a recording cannot be read, or none has such topics.
+    """
+    with open_recording(paths) as bag:
+        shown = [topic.name for topic in bag.topics if topic.msgtype in SHOWN_TYPES]
+        if not shown:
+            raise BagError(
+                f"Nothing to view in {bag.name}",
+                found=", ".join(map(str, bag.topics)) or "no topics",
+                expected="topics of images, depth images or point clouds",
+            )
+        for message in bag.messages(shown):
+            if frames and scene.depth_images >= frames:
+                break
+            stamp = stamp_in(message)
+            if stamp is not None:
+                with suppress(DepthEstimationError):  # a damaged message is left out
+                    scene.log(message.topic, message.msgtype, stamp, bag.deserialize(message))
 
 
 def _log_live(scene: SceneLog, frames: int) -> None:

@@ -33,7 +33,7 @@ def log_live(scene: SceneLog, frames: int) -> None:
     try:
         node = ViewNode(scene)
         with suppress(ExternalShutdownException):
-            while not frames or node.depth_images < frames:
+            while not frames or scene.depth_images < frames:
                 rclpy.spin_once(node, timeout_sec=0.5)
     finally:
         rclpy.try_shutdown()
@@ -51,7 +51,6 @@ class ViewNode(Node):
 
     def __init__(self, scene: SceneLog) -> None:
         super().__init__("depth_estimation_view")
-        self.depth_images = 0
         self._scene = scene
         self._topics: set[str] = set()
         self._subscribe("/diagnostics", DIAGNOSTICS_TYPE)
@@ -71,15 +70,14 @@ class ViewNode(Node):
                 for topic, (msgtype, *_) in images:
                     if msgtype in IMAGE_TYPES:
                         self._subscribe(topic, msgtype)
-                self._subscribe(depth, IMAGE_TYPE, is_depth=True)
+                self._subscribe(depth, IMAGE_TYPE)
                 if f"{root}/points" in published:
                     self._subscribe(f"{root}/points", CLOUD_TYPE)
 
-    def _subscribe(self, topic: str, msgtype: str, *, is_depth: bool = False) -> None:
+    def _subscribe(self, topic: str, msgtype: str) -> None:
         if topic in self._topics:
             return
         self._topics.add(topic)
-        self._scene.add(topic, msgtype, is_depth=is_depth)
         self.get_logger().info(f"subscribed to {topic}")
         package, _, name = msgtype.split("/")
         message_class = getattr(import_module(f"{package}.msg"), name)
@@ -88,7 +86,6 @@ class ViewNode(Node):
 
     def _log(self, topic: str, msgtype: str, message: Any) -> None:
         stamp = message.header.stamp
-        self.depth_images += topic in self._scene.depths
         try:
             self._scene.log(topic, msgtype, stamp.sec * 10**9 + stamp.nanosec, message)
         except DepthEstimationError as error:

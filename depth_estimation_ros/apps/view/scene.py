@@ -6,10 +6,11 @@ from contextlib import suppress
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import rerun as rr
 import rerun.blueprint as rrb
 
-from depth_estimation_ros.bags.topics import IMAGE_TYPES
+from depth_estimation_ros.bags.topics import DEPTH_ENCODINGS, IMAGE_TYPES
 from depth_estimation_ros.messages import (
     decode_compressed,
     decode_depth,
@@ -42,20 +43,11 @@ class SceneLog:
         self.depths: list[str] = []
         self.clouds: list[str] = []
         self.has_latency = False
+        self.depth_images = 0
         recording.log("/", rr.ViewCoordinates.RDF, static=True)
 
-    def add(self, topic: str, msgtype: str, *, is_depth: bool = False) -> None:
-        """Give a topic its place in the layout."""
-        if msgtype == DIAGNOSTICS_TYPE:
-            self.has_latency = True
-        elif msgtype == CLOUD_TYPE:
-            self.clouds.append(topic)
-        else:
-            (self.depths if is_depth else self.images).append(topic)
-        self._recording.send_blueprint(self.blueprint())
-
     def log(self, topic: str, msgtype: str, stamp_ns: int, message: Any) -> None:
-        """Log one message of a topic that was added.
+        """Log one message; the first one of a topic gives the topic its place in the layout.
 
         Raises:
             ImageError: it does not hold the image or the cloud that it claims to hold.
@@ -65,27 +57,45 @@ class SceneLog:
             return
         self._recording.set_time(TIMELINE, timestamp=np.datetime64(stamp_ns, "ns"))
         if msgtype == CLOUD_TYPE:
+            self._place(topic, self.clouds)
             points, rgb = read_points(message)
             finite = np.isfinite(points).all(axis=-1)
             cloud = rr.Points3D(points[finite], colors=rgb[finite], radii=rr.Radius.ui_points(1.5))
             self._recording.log(topic, cloud)
-        elif topic in self.depths:
-            depth = decode_depth(message)
-            near, far = np.nanpercentile(np.where(np.isfinite(depth), depth, np.nan), (1, 99))
-            image = rr.DepthImage(
-                depth, meter=1.0, colormap="spectral", depth_range=(float(near), float(far))
-            )
-            self._recording.log(topic, image)
+            return
+        compressed = IMAGE_TYPES[msgtype] == "compressed"
+        encoding = str(message.format if compressed else message.encoding)
+        if encoding.startswith(DEPTH_ENCODINGS):
+            self._place(topic, self.depths)
+            self.depth_images += 1
+            self._log_depth(topic, decode_depth(message))
         else:
-            compressed = IMAGE_TYPES[msgtype] == "compressed"
+            self._place(topic, self.images)
             rgb = decode_compressed(message) if compressed else decode_image(message)
             self._recording.log(topic, rr.Image(rgb).compress(jpeg_quality=JPEG_QUALITY))
+
+    def _place(self, topic: str, topics: list[str]) -> None:
+        if topic not in topics:
+            topics.append(topic)
+            self._recording.send_blueprint(self.blueprint())
+
+    def _log_depth(self, topic: str, depth: npt.NDArray[np.float32]) -> None:
+        """Log metres, which the viewer shows under the mouse, in the colours of this frame."""
+        finite = depth[np.isfinite(depth)]
+        near, far = np.percentile(finite, (1, 99)) if finite.size else (0.0, 1.0)
+        image = rr.DepthImage(
+            depth, meter=1.0, colormap="spectral", depth_range=(float(near), float(far))
+        )
+        self._recording.log(topic, image)
 
     def _log_latency(self, message: Any) -> None:
         """Log the latencies that the nodes report, at the time of the last image."""
         for status in message.status:
             if not status.name.endswith(": depth"):
                 continue
+            if not self.has_latency:
+                self.has_latency = True
+                self._recording.send_blueprint(self.blueprint())
             values = {pair.key: pair.value for pair in status.values}
             for key, label in LATENCY_VALUES.items():
                 with suppress(KeyError, ValueError):
