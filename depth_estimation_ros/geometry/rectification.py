@@ -29,7 +29,7 @@ class Rectification:
 
     camera: CameraModel
     visible: NDArray[np.bool_]
-    maps: tuple[NDArray[np.int16], NDArray[np.uint16]] | None
+    maps: tuple[NDArray[np.generic], NDArray[np.generic]] | None
 
     def apply(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return the rectified image of a raw one (H, W, 3)."""
@@ -78,4 +78,5 @@ def rectification(camera: CameraModel) -> Rectification:
         visible = (z > 0) & (np.hypot(x / z, y / z) <= max_radius(model, D))
     visible &= (columns >= -0.5) & (columns <= camera.width - 0.5)
     visible &= (rows >= -0.5) & (rows <= camera.height - 0.5)
-    return Rectification(rectified, visible, cv2.convertMaps(columns, rows, cv2.CV_16SC2))
+    first, second = cv2.convertMaps(columns, rows, cv2.CV_16SC2)
+    return Rectification(rectified, visible, (np.asarray(first), np.asarray(second)))
