@@ -29,7 +29,7 @@ def read_calibration(path: str | Path) -> CameraModel:
     https://docs.ros.org/en/rolling/p/camera_calibration_parsers.
 
     Raises:
-        CalibrationError: no such file, not YAML, a missing field, or numbers that no camera can have.
+        CalibrationError: no such file, not YAML, a missing field, or invalid numbers.
     """
     path = Path(path)
     try:
