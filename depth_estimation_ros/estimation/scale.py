@@ -23,7 +23,7 @@ from depth_estimation_ros.geometry.camera_model import CameraModel
 Values = npt.NDArray[np.floating]
 
 MIN_PAIRS = 5  # fewer say too little about a whole image
-MAX_SPREAD = 0.5  # robust standard deviation of the log ratios; more is a contradiction
+MAX_SPREAD = math.log(2.0)  # robust standard deviation of log ratios; more is a contradiction
 GATE = math.log(2.0)  # a larger change of scale must persist before it is believed
 PERSISTENCE_S = 1.5  # how long
 WINDOW_S = 1.0  # the scale is the median of this time
@@ -31,8 +31,8 @@ SYNC_S = 0.3  # between an image and the measurement that it is compared with
 MAX_AGE_S = 2.0  # an older anchor is stale: still applied, reported, replaced by the next at once
 
 FIELD_MIN_PAIRS = 12
-FIELD_COVERAGE = 0.5  # of height and width, between the 10th and 90th percentile of the pairs
-FIELD_RADIUS = 0.15  # of the image's diagonal: standard deviation of a pair's influence
+FIELD_COVERAGE = 0.25  # of height and width, between the 10th and 90th percentile of the pairs
+FIELD_RADIUS = 0.1  # of the image's diagonal: standard deviation of a pair's influence
 FIELD_PRIOR = 1.0  # weight of "no local deviation", in pairs at no distance
 _FIELD_GRID = (12, 16)
 _FIELD_MAX_PAIRS = 256

@@ -125,7 +125,9 @@ def pose_matrix(
     )
 
 
-def project_ranges(points: Points, camera: CameraModel, size: tuple[int, int]) -> Pairs:
+def project_ranges(
+    points: Points, camera: CameraModel, size: tuple[int, int], limit: int = MAX_POINTS
+) -> Pairs:
     """Return the pixels at which the camera sees measured points.
 
     Points outside the image, hidden behind another point, or where the distortion model has no
@@ -135,6 +137,7 @@ def project_ranges(points: Points, camera: CameraModel, size: tuple[int, int]) -
         points: (N, 3) metres in the camera's optical frame.
         camera: calibrated, of any image size.
         size: height and width of the prediction.
+        limit: how many pairs to return at most.
 
     Raises:
         CalibrationError: a distortion model that is not known.
@@ -142,7 +145,7 @@ def project_ranges(points: Points, camera: CameraModel, size: tuple[int, int]) -
     height, width = size
     points = points[np.isfinite(points).all(axis=1)]
     points = points[points[:, 2] > MIN_RANGE]
-    points = points[:: max(1, len(points) // _MAX_PROJECTED)]
+    points = points[:: max(1, len(points) // max(_MAX_PROJECTED, limit))]
     pixels = camera.scaled(width, height).project(points)
     columns, rows = np.rint(pixels).T
     inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
@@ -150,7 +153,7 @@ def project_ranges(points: Points, camera: CameraModel, size: tuple[int, int]) -
     depth = points[inside, 2]
     seen = _visible(rows, columns, depth, size)
     rows, columns, depth = rows[seen], columns[seen], depth[seen]
-    few = slice(None, None, max(1, -(-len(depth) // MAX_POINTS)))
+    few = slice(None, None, max(1, -(-len(depth) // limit)))
     return Pairs(rows[few], columns[few], depth[few])
 
 
