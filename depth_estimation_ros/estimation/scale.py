@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 import cv2
@@ -64,13 +64,12 @@ class Pairs:
 
 
 class ScaleSource(Protocol):
-    """What knows metric depth at some pixels.
+    """What knows metric depth at some pixels."""
 
-    Attributes:
-        stamp_ns: nanoseconds, of the measurement; None if it holds for every image.
-    """
-
-    stamp_ns: int | None
+    @property
+    def stamp_ns(self) -> int | None:
+        """Nanoseconds, of the measurement; None if it holds for every image."""
+        ...
 
     def pairs(self, values: Depth, camera: CameraModel) -> Pairs | None:
         """Return measured pixels of a prediction, (h, w), of this camera, or None."""
@@ -293,6 +292,7 @@ class ScaleAnchor:
         self.local = local
         self.source: ScaleSource | None = None
         self.filter = ScaleFilter(0.0 if self.kind == "scale_and_shift" else WINDOW_S)
+        self._now = 0.0
         self._few: deque[tuple[float, Values, Values]] = deque()
         self._few_of: ScaleSource | None = None
 
@@ -300,6 +300,11 @@ class ScaleAnchor:
         """Forget the scale, for instance when time has jumped."""
         self.filter.reset()
         self._few.clear()
+
+    @property
+    def age(self) -> float:
+        """Seconds from the last measurement that agreed to the last image; infinite before it."""
+        return self.filter.age(self._now)
 
     def apply(
         self, values: Depth, camera: CameraModel | None, stamp_ns: int
@@ -311,7 +316,7 @@ class ScaleAnchor:
             camera: of the image; without one there is nothing to measure with.
             stamp_ns: nanoseconds, of the image.
         """
-        now = stamp_ns * 1e-9
+        now = self._now = stamp_ns * 1e-9
         pairs = self._pairs(values, camera, stamp_ns)
         fit = self._fit(values, pairs, now) if pairs is not None else None
         if fit is not None:
@@ -324,7 +329,7 @@ class ScaleAnchor:
             deviation = local_deviation(metres, pairs)
             if deviation is not None:
                 metres *= np.exp(deviation)
-        return metres, current
+        return metres, replace(current, age=self.filter.age(now))
 
     def _pairs(self, values: Depth, camera: CameraModel | None, stamp_ns: int) -> Pairs | None:
         source = self.source

@@ -44,6 +44,40 @@ class RangePoints:
 
 
 @dataclass(frozen=True, eq=False)
+class KnownPixels:
+    """Measured pixels of an image: those of a depth image that is registered to it.
+
+    Attributes:
+        pixels: of the depth image.
+        size: height and width of the depth image; a prediction of another size sees the same.
+        stamp_ns: nanoseconds, of the measurement; None if it holds for every image.
+    """
+
+    pixels: Pairs
+    size: tuple[int, int]
+    stamp_ns: int | None = None
+
+    @classmethod
+    def of_depth(cls, depth: Depth, stamp_ns: int | None) -> KnownPixels:
+        """Take up to `MAX_POINTS` known pixels, on a grid, of depth (H, W) in metres."""
+        with np.errstate(invalid="ignore"):
+            rows, columns = np.nonzero(np.isfinite(depth) & (depth > MIN_RANGE))
+        few = slice(None, None, max(1, -(-len(rows) // MAX_POINTS)))
+        rows, columns = rows[few], columns[few]
+        pixels = Pairs(rows, columns, depth[rows, columns].astype(np.float64))
+        return cls(pixels, (depth.shape[0], depth.shape[1]), stamp_ns)
+
+    def pairs(self, values: Depth, camera: CameraModel) -> Pairs:
+        """Return the pixels at the size of `values`."""
+        (h, w), (height, width) = values.shape, self.size
+        return Pairs(
+            ((self.pixels.rows + 0.5) * h / height).astype(np.intp),
+            ((self.pixels.columns + 0.5) * w / width).astype(np.intp),
+            self.pixels.depth,
+        )
+
+
+@dataclass(frozen=True, eq=False)
 class RangeCone:
     """One reading of a sensor that returns the nearest surface within a cone.
 

@@ -10,33 +10,14 @@ import numpy.typing as npt
 from depth_estimation_ros.errors import ParameterError
 from depth_estimation_ros.estimation.frame import Depth
 from depth_estimation_ros.estimation.scale import Pairs, ScaleSource
-from depth_estimation_ros.estimation.scale_sources import MAX_POINTS, FloorBelow, down_vector
-from depth_estimation_ros.geometry.camera_model import CameraModel
+from depth_estimation_ros.estimation.scale_sources import (
+    MAX_POINTS,
+    FloorBelow,
+    KnownPixels,
+    down_vector,
+)
 
 EXPECTED = "points:N (N random pixels), scan (one row) or height:METRES[:PITCH_DEGREES]"
-
-
-@dataclass(frozen=True, eq=False)
-class KnownPixels:
-    """Measured pixels of an image, at whatever size its prediction has.
-
-    Attributes:
-        pixels: of the image.
-        size: height and width of the image.
-    """
-
-    pixels: Pairs
-    size: tuple[int, int]
-    stamp_ns: int | None = None
-
-    def pairs(self, values: Depth, camera: CameraModel) -> Pairs:
-        """Return the pixels at the size of `values`."""
-        (h, w), (height, width) = values.shape, self.size
-        return Pairs(
-            ((self.pixels.rows + 0.5) * h / height).astype(np.intp),
-            ((self.pixels.columns + 0.5) * w / width).astype(np.intp),
-            self.pixels.depth,
-        )
 
 
 @dataclass(frozen=True)
