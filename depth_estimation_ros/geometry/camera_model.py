@@ -158,11 +158,14 @@ class CameraModel:
     def rectified(self) -> CameraModel:
         """Return the camera of the rectified image, P, without distortion and rotation.
 
-        P[0, 3] of a stereo pair stays in P; it is no part of a ray.
+        P[0, 3] of a stereo pair stays in P; it is no part of a ray. Without P, K takes its place
+        if there is no distortion.
 
         Raises:
-            CalibrationError: P is empty.
+            CalibrationError: P is empty and the image is distorted.
         """
+        if self.P[0, 0] <= 0 and not is_distorted(self.distortion_model, self.D):
+            return replace(self, P=np.hstack([self.K, np.zeros((3, 1))]), R=np.eye(3))
         if self.P[0, 0] <= 0:
             raise CalibrationError(
                 "CameraInfo has no P, which describes the rectified image",

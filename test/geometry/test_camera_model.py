@@ -166,8 +166,14 @@ def test_the_rectified_camera_is_p_without_distortion():
     assert rays[..., 1] == pytest.approx((v - 20) / 95, abs=1e-7)
 
 
-def test_without_p_there_is_no_rectified_camera():
-    camera = CameraModel(64, 48, CAMERA.K)
+def test_without_p_k_takes_its_place_if_undistorted():
+    camera = CameraModel(64, 48, CAMERA.K, np.zeros(5), "plumb_bob", np.zeros(9))
+    assert np.array_equal(camera.rectified().P, CAMERA.P)
+    assert np.array_equal(camera.rectified().rays(), CAMERA.rays())
+
+
+def test_without_p_a_distorted_camera_cannot_be_rectified():
+    camera = CameraModel(64, 48, CAMERA.K, [-0.3, 0.1, 0, 0, 0], "plumb_bob")
     with pytest.raises(CalibrationError, match=r"has no P.*image_is_rectified"):
         camera.rectified()
 
