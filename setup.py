@@ -64,6 +64,7 @@ setup(
             "ros-rmw-fastrtps-cpp",
             "ros-ament-index-python",
             "ros-sensor-msgs",
+            "ros-geometry-msgs",
             "ros-diagnostic-msgs",
             "ros-lifecycle-msgs",
             "ros-std-srvs",

@@ -25,6 +25,10 @@ COMMANDS = {
         "training.research.stability.command",
         "measure how depth flickers while the camera moves, with and without smoothing",
     ),
+    "scale": (
+        "training.research.scale",
+        "measure what points, a scan or the camera's height are worth as anchors of metric scale",
+    ),
     "ablation": (
         "training.research.ablation",
         "train several configurations and set them side by side",

@@ -6,7 +6,6 @@ rosbag2_storage/include/rosbag2_storage/yaml.hpp in https://github.com/ros2/rosb
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
@@ -16,7 +15,7 @@ import yaml
 
 from depth_estimation_ros.bags.topics import Topic
 from depth_estimation_ros.errors import BagError
-from depth_estimation_ros.utils.files import atomic_write
+from depth_estimation_ros.utils.files import atomic_write, natural_order
 
 METADATA = "metadata.yaml"
 INFORMATION = "rosbag2_bagfile_information"
@@ -101,12 +100,7 @@ def read_metadata(path: Path) -> BagMetadata:
 def storage_files(folder: Path) -> list[Path]:
     """The files of messages in a folder: split_2 before split_10."""
     files = (file for file in folder.iterdir() if is_storage(file) and file.is_file())
-    return sorted(files, key=lambda file: natural(file.name))
-
-
-def natural(name: str) -> list[Any]:
-    """A key that sorts split_2 before split_10."""
-    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
+    return sorted(files, key=natural_order)
 
 
 def is_storage(path: Path) -> bool:

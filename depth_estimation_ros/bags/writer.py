@@ -289,7 +289,7 @@ def merge_parts(out: str | Path, parts: Sequence[str | Path]) -> None:
     out = Path(out)
     if out.is_dir() and storage_files(out):
         raise BagError(f"The output {out}", found="a recording there already")
-    found = [(Path(part), *read_information(Path(part))) for part in parts]
+    found = [(path, one) for path in map(Path, parts) for one in read_information(path)]
     kinds = {(one["storage_identifier"], one["compression_mode"]) for _, one in found}
     if len(kinds) != 1:
         raise BagError(

@@ -44,6 +44,40 @@ class RangePoints:
 
 
 @dataclass(frozen=True, eq=False)
+class KnownPixels:
+    """Measured pixels of an image: those of a depth image that is registered to it.
+
+    Attributes:
+        pixels: of the depth image.
+        size: height and width of the depth image; a prediction of another size sees the same.
+        stamp_ns: nanoseconds, of the measurement; None if it holds for every image.
+    """
+
+    pixels: Pairs
+    size: tuple[int, int]
+    stamp_ns: int | None = None
+
+    @classmethod
+    def of_depth(cls, depth: Depth, stamp_ns: int | None) -> KnownPixels:
+        """Take up to `MAX_POINTS` known pixels, on a grid, of depth (H, W) in metres."""
+        with np.errstate(invalid="ignore"):
+            rows, columns = np.nonzero(np.isfinite(depth) & (depth > MIN_RANGE))
+        few = slice(None, None, max(1, -(-len(rows) // MAX_POINTS)))
+        rows, columns = rows[few], columns[few]
+        pixels = Pairs(rows, columns, depth[rows, columns].astype(np.float64))
+        return cls(pixels, (depth.shape[0], depth.shape[1]), stamp_ns)
+
+    def pairs(self, values: Depth, camera: CameraModel) -> Pairs:
+        """Return the pixels at the size of `values`."""
+        (h, w), (height, width) = values.shape, self.size
+        return Pairs(
+            ((self.pixels.rows + 0.5) * h / height).astype(np.intp),
+            ((self.pixels.columns + 0.5) * w / width).astype(np.intp),
+            self.pixels.depth,
+        )
+
+
+@dataclass(frozen=True, eq=False)
 class RangeCone:
     """One reading of a sensor that returns the nearest surface within a cone.
 
@@ -125,7 +159,9 @@ def pose_matrix(
     )
 
 
-def project_ranges(points: Points, camera: CameraModel, size: tuple[int, int]) -> Pairs:
+def project_ranges(
+    points: Points, camera: CameraModel, size: tuple[int, int], limit: int = MAX_POINTS
+) -> Pairs:
     """Return the pixels at which the camera sees measured points.
 
     Points outside the image, hidden behind another point, or where the distortion model has no
@@ -135,6 +171,7 @@ def project_ranges(points: Points, camera: CameraModel, size: tuple[int, int]) -
         points: (N, 3) metres in the camera's optical frame.
         camera: calibrated, of any image size.
         size: height and width of the prediction.
+        limit: how many pairs to return at most.
 
     Raises:
         CalibrationError: a distortion model that is not known.
@@ -142,7 +179,7 @@ def project_ranges(points: Points, camera: CameraModel, size: tuple[int, int]) -
     height, width = size
     points = points[np.isfinite(points).all(axis=1)]
     points = points[points[:, 2] > MIN_RANGE]
-    points = points[:: max(1, len(points) // _MAX_PROJECTED)]
+    points = points[:: max(1, len(points) // max(_MAX_PROJECTED, limit))]
     pixels = camera.scaled(width, height).project(points)
     columns, rows = np.rint(pixels).T
     inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
@@ -150,7 +187,7 @@ def project_ranges(points: Points, camera: CameraModel, size: tuple[int, int]) -
     depth = points[inside, 2]
     seen = _visible(rows, columns, depth, size)
     rows, columns, depth = rows[seen], columns[seen], depth[seen]
-    few = slice(None, None, max(1, -(-len(depth) // MAX_POINTS)))
+    few = slice(None, None, max(1, -(-len(depth) // limit)))
     return Pairs(rows[few], columns[few], depth[few])
 
 

@@ -28,6 +28,7 @@ from depth_estimation_ros.estimation import (
     check_prediction,
     resize_image,
 )
+from depth_estimation_ros.estimation.scale import ScaleAnchor, ScaleSource
 from depth_estimation_ros.estimation.temporal_filter import TemporalFilter
 from depth_estimation_ros.geometry.camera_model import CameraModel, deproject
 from depth_estimation_ros.geometry.distortion import is_distorted
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 CameraState = Literal["calibrated", "unsupported", "uncalibrated", "missing"]
 
 OUTPUTS: Final[Mapping[CameraState, frozenset[str]]] = {
-    "calibrated": frozenset({"depth", "camera_info", "points", "color"}),
+    "calibrated": frozenset({"depth", "camera_info", "points", "color", "scale"}),
     "unsupported": frozenset({"depth", "camera_info", "color"}),
     "uncalibrated": frozenset({"depth", "color"}),
     "missing": frozenset({"depth", "color"}),
@@ -143,6 +144,22 @@ class DepthFrame:
         """
         rgb = colors.draw(self.result.depth, self.image.stamp_ns, self.result.far)
         return messages.color_image(rgb, self.image.header, factory)
+
+    def scale(self, factory: MessageFactory = ROS) -> Any:
+        """Return the scale of the depth as geometry_msgs/Vector3Stamped.
+
+        x is the factor on the network's depth, y the age of the last measurement in seconds, z how
+        many of its pixels agree.
+        """
+        fit = self.result.scale
+        assert fit is not None
+        return factory.new(
+            "geometry_msgs/msg/Vector3Stamped",
+            header=factory.header(self.image.header),
+            vector=factory.new(
+                "geometry_msgs/msg/Vector3", x=fit.scale, y=fit.age, z=float(fit.inliers)
+            ),
+        )
 
     def _camera(self) -> CameraModel:
         if self.result.camera is None:
@@ -251,6 +268,7 @@ class FrameProcessor:
         logger: of the node.
         model_info: of the open engine.
         camera: name, for the log.
+        scale_source: returns what anchors the depth of an image with this frame_id, if anything.
     """
 
     def __init__(
@@ -262,6 +280,7 @@ class FrameProcessor:
         logger: RcutilsLogger,
         model_info: ModelInfo,
         camera: str = "",
+        scale_source: Callable[[str], ScaleSource | None] = lambda frame_id: None,
     ) -> None:
         self.model_info = model_info
         self.estimator = estimator
@@ -272,6 +291,10 @@ class FrameProcessor:
         self._log_prefix = f"{camera}: " if camera else ""
         self._camera: ImageCamera | None = None  # of the last image
         self._history = TemporalFilter()
+        self._scale_source = scale_source
+        anchored = parameters().scale_source != "none"
+        self.anchor = ScaleAnchor(estimator.engine.card.output) if anchored else None
+        """Of the scale; None if there is no source."""
         self._colors = DepthColors()
         # Used in the publishing thread only; one per output, as each reuses its last message.
         self._factories = {name: ReusingMessageFactory() for name in ("depth", "points", "color")}
@@ -288,6 +311,8 @@ class FrameProcessor:
     def reset_time(self) -> None:
         """Forget the previous frames, as time has jumped; from any thread."""
         self._history.reset()
+        if self.anchor is not None:
+            self.anchor.reset()
         self._colors.reset()
 
     def process(self, frame: ImageInput) -> PublishJob | None:
@@ -328,6 +353,9 @@ class FrameProcessor:
             else:
                 result = self._estimate(image, frame, begun_at, times)
                 depth_camera = result.camera
+                if result.scale is None and parameters.scale_required:
+                    self._statistics.skipped("skipped_no_scale")
+                    return None
         except (CalibrationError, ImageError, ParameterError, PredictionError) as error:
             if isinstance(error, CalibrationError):
                 frame.monitor.calibration_failed(str(error), begun_at)
@@ -349,7 +377,10 @@ class FrameProcessor:
         self._statistics.engine_ran(prediction.engine_ms)
         check_prediction(prediction.values, self.estimator.engine.card.output)
         frame.monitor.predicted(prediction.values, begun_at)
-        result = self.estimator.finish(prediction, self._history, image.stamp_ns)
+        if self.anchor is not None:
+            self.anchor.local = self._parameters().scale_field
+            self.anchor.source = self._scale_source(image.header.frame_id)
+        result = self.estimator.finish(prediction, self._history, image.stamp_ns, self.anchor)
         result = mask_invisible(result, image.camera)
         times["post"] = _ms_since(predicted_at)
         return result
@@ -380,6 +411,8 @@ class FrameProcessor:
         latency_ms = _ms_since(job.input.received_at)
         if "camera_info" in job.outputs:
             publishers.camera_info.publish(frame.camera_info())
+        if "scale" in job.outputs and frame.result.scale is not None:
+            publishers.scale.publish(frame.scale())
         if "points" in job.outputs:
             points = frame.points(parameters.cloud_stride, factory=factories["points"])
             publishers.points.publish(points)
