@@ -20,7 +20,7 @@ MAX_POINTS = 512  # of one image
 _MAX_PROJECTED = 4096
 _HIDDEN = 1.15  # a point this many times farther than its neighbour in the image is hidden by it
 _NEIGHBOURHOOD = 48  # cells of the image's width
-_FLOOR_PIXELS = 4000
+_FLOOR_PIXELS = 2500
 _HORIZON = 0.05  # tangent below the horizon; nearer to it a floor's depth says nothing
 _FLOOR_BAND = 0.08  # of log height
 _FLOOR_SHARE = 0.1  # of the pixels below the horizon that must lie on the floor
@@ -177,9 +177,9 @@ def project_ranges(
         CalibrationError: a distortion model that is not known.
     """
     height, width = size
-    points = points[np.isfinite(points).all(axis=1)]
-    points = points[points[:, 2] > MIN_RANGE]
     points = points[:: max(1, len(points) // max(_MAX_PROJECTED, limit))]
+    with np.errstate(invalid="ignore"):
+        points = points[(points[:, 2] > MIN_RANGE) & np.isfinite(points).all(axis=1)]
     pixels = camera.scaled(width, height).project(points)
     columns, rows = np.rint(pixels).T
     inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)

@@ -207,8 +207,8 @@ class CameraModel:
     def project(self, points: Matrix) -> Matrix:
         """Return pixels (N, 2), column and row, of points (N, 3) in the optical frame, by K and D.
 
-        NaN behind the camera, and where the distortion model has no inverse, so that no point far
-        outside the field of view is folded back into the image.
+        NaN behind the camera, and where the distortion model would fold a point from outside the
+        field of view back into the image.
 
         Raises:
             CalibrationError: no calibration, or a distortion model that is not known.
@@ -223,10 +223,14 @@ class CameraModel:
                 bent, _ = cv2.fisheye.projectPoints(given, still, still, np.eye(3), self.D)
             else:
                 bent, _ = cv2.projectPoints(ahead, still, still, np.eye(3), self.D)
-            bent = np.asarray(bent, np.float64).reshape(-1, 2)
-            back = np.column_stack(undistort(bent[:, 0], bent[:, 1], self.distortion_model, self.D))
-            same = np.abs(back - plane).max(axis=1) < 1e-3 * (1 + np.abs(plane).max(axis=1))
-            plane = np.where(same[:, np.newaxis], bent, np.nan)
+            bent = np.where(np.isnan(plane), np.nan, np.asarray(bent, np.float64).reshape(-1, 2))
+            pixels = bent * (self.fx, self.fy) + (self.cx, self.cy)
+            inside = ((pixels > -1) & (pixels < (self.width, self.height))).all(axis=1)
+            x, y = undistort(*bent[inside].T, self.distortion_model, self.D)
+            moved = np.abs(np.column_stack([x, y]) - plane[inside]).max(axis=1)
+            folded = ~(moved < 1e-3 * (1 + np.abs(plane[inside]).max(axis=1)))
+            pixels[np.flatnonzero(inside)[folded]] = np.nan
+            return pixels
         return plane * (self.fx, self.fy) + (self.cx, self.cy)
 
     def _is_plausible(self) -> bool:

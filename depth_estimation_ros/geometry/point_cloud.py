@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,39 @@ _VERTEX = np.dtype(
         *((color, "u1") for color in ("red", "green", "blue")),
     ]
 )
+
+
+@dataclass(frozen=True, eq=False)
+class CloudCrop:
+    """The part of a cloud that is kept.
+
+    Attributes:
+        max_range: metres from the camera; 0 is no limit.
+        min_height, max_height: metres above the floor; 0 is no limit.
+        camera_height: metres of the camera above the floor.
+        down: unit vector of gravity in the frame of the points.
+    """
+
+    max_range: float = 0.0
+    min_height: float = 0.0
+    max_height: float = 0.0
+    camera_height: float = 0.0
+    down: tuple[float, float, float] = (0.0, 1.0, 0.0)
+
+    def apply(self, points: NDArray[np.float32]) -> None:
+        """Make, in place, points (..., 3) outside NaN."""
+        outside = np.zeros(points.shape[:-1], bool)
+        with np.errstate(invalid="ignore"):
+            if self.max_range > 0:
+                squared = np.einsum("...i,...i", points, points)
+                outside |= squared > self.max_range**2
+            if self.min_height or self.max_height:
+                height = self.camera_height - points @ np.array(self.down, np.float32)
+                if self.min_height:
+                    outside |= height < self.min_height
+                if self.max_height:
+                    outside |= height > self.max_height
+        points[outside] = np.nan
 
 
 def voxel_downsample(

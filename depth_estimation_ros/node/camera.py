@@ -9,13 +9,15 @@ from collections.abc import Callable, Iterable
 
 from rclpy.lifecycle import LifecycleNode
 
+from depth_estimation_ros.errors import ParameterError
 from depth_estimation_ros.estimation.scale import ScaleSource
+from depth_estimation_ros.estimation.scale_sources import FloorBelow
 from depth_estimation_ros.node.diagnostics.statistics import Statistics
 from depth_estimation_ros.node.diagnostics.status import CameraStatus
 from depth_estimation_ros.node.frame_processor import FrameProcessor
 from depth_estimation_ros.node.parameters import ONE_CAMERA, Parameters
 from depth_estimation_ros.node.publishers import Publishers
-from depth_estimation_ros.node.scale_input import ScaleInput, Transforms
+from depth_estimation_ros.node.scale_input import ScaleInput, Transforms, floor_below
 from depth_estimation_ros.node.subscriptions import CameraSubscriptions, ImageInput
 from depth_estimation_ros.node.time_jumps import TimeJumps
 
@@ -40,6 +42,9 @@ class Camera:
         with_scale: bool = False,
     ) -> None:
         self.name = name
+        self._node = node
+        self._parameters: Callable[[], Parameters] = Parameters
+        self._transforms: Transforms | None = None
         self.statistics = statistics
         self.publishers = Publishers(node, name, with_scale)
         self.time_jumps = TimeJumps(node, lambda text: on_time_jump(self, text))
@@ -56,6 +61,7 @@ class Camera:
         transforms: Transforms | None = None,
     ) -> None:
         """Subscribe; `on_image` is called with this camera and each image."""
+        self._parameters, self._transforms = parameters, transforms
         if parameters().scale_source != "none":
             self.scale_input = ScaleInput(node, parameters, self.name, transforms)
         self.subscriptions = CameraSubscriptions(
@@ -75,6 +81,15 @@ class Camera:
         if self.scale_input is not None:
             self.scale_input.destroy()
             self.scale_input = None
+
+    def floor(self, camera_frame: str) -> FloorBelow | None:
+        """Return the floor below the camera, or None, with a warning, where TF does not say."""
+        try:
+            return floor_below(self._parameters(), camera_frame, self._transforms)
+        except ParameterError as error:
+            text = f"no point cloud: {error}"
+            self._node.get_logger().warning(text, throttle_duration_sec=5.0)
+            return None
 
     def scale_source(self, camera_frame: str) -> ScaleSource | None:
         """Return what anchors the depth of an image with this frame_id, if anything."""

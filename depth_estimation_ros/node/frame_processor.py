@@ -29,10 +29,11 @@ from depth_estimation_ros.estimation import (
     resize_image,
 )
 from depth_estimation_ros.estimation.scale import ScaleAnchor, ScaleSource
+from depth_estimation_ros.estimation.scale_sources import FloorBelow
 from depth_estimation_ros.estimation.temporal_filter import TemporalFilter
 from depth_estimation_ros.geometry.camera_model import CameraModel, deproject
 from depth_estimation_ros.geometry.distortion import is_distorted
-from depth_estimation_ros.geometry.point_cloud import voxel_downsample
+from depth_estimation_ros.geometry.point_cloud import CloudCrop, voxel_downsample
 from depth_estimation_ros.geometry.rectification import Rectification, rectification
 from depth_estimation_ros.media.images import MAX_PIXELS
 from depth_estimation_ros.messages import ROS, MessageFactory
@@ -116,7 +117,11 @@ class DepthFrame:
         return messages.camera_info(self._camera(), self.image.header, factory)
 
     def points(
-        self, stride: int = 1, voxel_size: float = 0.0, factory: MessageFactory = ROS
+        self,
+        stride: int = 1,
+        voxel_size: float = 0.0,
+        factory: MessageFactory = ROS,
+        crop: CloudCrop | None = None,
     ) -> Any:
         """Return the depth as sensor_msgs/PointCloud2 with the colours of the image.
 
@@ -124,14 +129,19 @@ class DepthFrame:
             stride: use every n-th row and column of the depth.
             voxel_size: metres; above 0 the cloud is unorganised, with one mean point per voxel.
             factory: of the message.
+            crop: the part to keep; other points are NaN.
 
         Raises:
             CalibrationError: the camera is not calibrated, or its distortion model not supported.
         """
         depth, rays = self.result.depth[::stride, ::stride], self._camera().rays(stride)
         rgb = resize_image(self.image.rgb, *self.result.depth.shape)[::stride, ::stride]
-        if voxel_size > 0:
-            points, rgb = voxel_downsample(deproject(depth, rays), rgb, voxel_size)
+        if voxel_size > 0 or crop is not None:
+            points = deproject(depth, rays)
+            if crop is not None:
+                crop.apply(points)
+            if voxel_size > 0:
+                points, rgb = voxel_downsample(points, rgb, voxel_size)
             return messages.point_cloud(points, rgb, self.image.header, factory)
         return messages.depth_cloud(depth, rays, rgb, self.image.header, factory)
 
@@ -269,6 +279,7 @@ class FrameProcessor:
         model_info: of the open engine.
         camera: name, for the log.
         scale_source: returns what anchors the depth of an image with this frame_id, if anything.
+        floor: returns the floor below the camera of this frame_id, if it is known.
     """
 
     def __init__(
@@ -281,6 +292,7 @@ class FrameProcessor:
         model_info: ModelInfo,
         camera: str = "",
         scale_source: Callable[[str], ScaleSource | None] = lambda frame_id: None,
+        floor: Callable[[str], FloorBelow | None] = lambda frame_id: None,
     ) -> None:
         self.model_info = model_info
         self.estimator = estimator
@@ -291,7 +303,7 @@ class FrameProcessor:
         self._log_prefix = f"{camera}: " if camera else ""
         self._camera: ImageCamera | None = None  # of the last image
         self._history = TemporalFilter()
-        self._scale_source = scale_source
+        self._scale_source, self._floor = scale_source, floor
         anchored = parameters().scale_source != "none"
         self.anchor = ScaleAnchor(estimator.engine.card.output) if anchored else None
         """Of the scale; None if there is no source."""
@@ -414,12 +426,25 @@ class FrameProcessor:
         if "scale" in job.outputs and frame.result.scale is not None:
             publishers.scale.publish(frame.scale())
         if "points" in job.outputs:
-            points = frame.points(parameters.cloud_stride, factory=factories["points"])
-            publishers.points.publish(points)
+            self._publish_points(frame, parameters)
         if "color" in job.outputs:
             self._colors.settings = parameters.color_settings()
             publishers.color.publish(frame.color(self._colors, factories["color"]))
         return latency_ms
+
+    def _publish_points(self, frame: DepthFrame, parameters: Parameters) -> None:
+        """Publish the cloud, or none where its heights need a floor that is not known."""
+        low, high = parameters.cloud_min_height, parameters.cloud_max_height
+        crop = CloudCrop(parameters.cloud_max_range) if parameters.cloud_max_range > 0 else None
+        if low or high:
+            floor = self._floor(frame.image.header.frame_id)
+            if floor is None:
+                return
+            x, y, z = (float(value) for value in floor.down)
+            crop = CloudCrop(parameters.cloud_max_range, low, high, floor.height, (x, y, z))
+        stride, voxel_size = parameters.cloud_stride, parameters.cloud_voxel_size
+        points = frame.points(stride, voxel_size, self._factories["points"], crop)
+        self._publishers.points.publish(points)
 
     def _note_camera(self, camera: ImageCamera, parameters: Parameters) -> None:
         """Keep the camera, and log once why it has no cloud."""

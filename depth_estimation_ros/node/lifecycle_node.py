@@ -264,6 +264,7 @@ class DepthEstimationNode(LifecycleNode):
                     model_info,
                     camera.name,
                     camera.scale_source,
+                    camera.floor,
                 )
                 for camera in cameras
             }

@@ -173,7 +173,7 @@ class Parameters:
     )
     camera_height: float = _parameter(
         0.0,
-        "Height of the camera above the floor in metres, for camera_height.",
+        "Height of the camera above the floor in metres, for camera_height and cloud_min_height.",
         limits=(0.0, 100.0),
     )
     camera_pitch: float = _parameter(
@@ -194,6 +194,28 @@ class Parameters:
     )
     cloud_stride: int = _parameter(
         1, "Use every n-th row and column of the depth image for the cloud.", limits=(1, 64)
+    )
+    cloud_voxel_size: float = _parameter(
+        0.0,
+        "Metres: one mean point per voxel, in an unorganised cloud, for navigation. 0 is off.",
+        limits=(0.0, 10.0),
+    )
+    cloud_max_range: float = _parameter(
+        0.0,
+        "Metres from the camera beyond which points are left out of the cloud. 0 is off.",
+        limits=(0.0, 1000.0),
+    )
+    cloud_min_height: float = _parameter(
+        0.0,
+        "Metres above the floor below which points are left out of the cloud: 0.1 removes the "
+        "floor. Where the floor is say floor_frame, or camera_height and camera_pitch. 0 is off.",
+        limits=(-100.0, 100.0),
+    )
+    cloud_max_height: float = _parameter(
+        0.0,
+        "Metres above the floor above which points are left out of the cloud, such as the height "
+        "of the robot. 0 is off.",
+        limits=(-100.0, 100.0),
     )
     image_is_rectified: bool = _parameter(
         False,
@@ -311,6 +333,9 @@ class Parameters:
                 raise ParameterError(
                     f"parameter {name}", found=repr(value), expected=f"one of {', '.join(choices)}"
                 )
+        heights = self.cloud_min_height, self.cloud_max_height
+        if concerned & {"cloud_min_height", "cloud_max_height"} and any(heights):
+            self._check_heights(*heights)
         if "range_sensor_pose" in concerned and self.range_sensor_pose:
             parse_pose(self.range_sensor_pose)
         if names is None:  # these are set one after the other
@@ -329,6 +354,22 @@ class Parameters:
                     expected=f"{low} < {high}",
                     fix=f"Set both at once, or 0 {what_zero_does}",
                 )
+
+    def _check_heights(self, low: float, high: float) -> None:
+        if low and high and not low < high:
+            raise ParameterError(
+                "parameters cloud_min_height and cloud_max_height",
+                found=f"{low} and {high}",
+                expected="cloud_min_height < cloud_max_height",
+                fix="Set both at once, or 0 for no limit",
+            )
+        if not (self.camera_height > 0 or self.floor_frame):
+            raise ParameterError(
+                "parameter cloud_min_height or cloud_max_height",
+                found="neither floor_frame nor camera_height",
+                expected="one of them, which says where the floor is",
+                fix="Set it first",
+            )
 
     def _check_scale(self) -> None:
         if self.scale_required and self.scale_source == "none":

@@ -95,7 +95,7 @@ class ScaleInput:
         parameters, message = self._parameters(), self._message
         try:
             if parameters.scale_source == "camera_height":
-                return self._floor(parameters, camera_frame)
+                return floor_below(parameters, camera_frame, self._transforms)
             if message is None:
                 return None
             if self._made is None or self._made[0] is not message:
@@ -129,33 +129,42 @@ class ScaleInput:
             return OPTICAL_FROM_BODY @ pose_matrix(*parse_pose(parameters.range_sensor_pose))
         if header.frame_id == camera_frame:
             return np.eye(4)
-        return self._lookup(camera_frame, header.frame_id, header.stamp)
+        return _lookup(self._transforms, camera_frame, header.frame_id, header.stamp)
 
-    def _floor(self, parameters: Parameters, camera_frame: str) -> FloorBelow:
-        if parameters.floor_frame:
-            pose = self._lookup(parameters.floor_frame, camera_frame, None)
-            height = float(pose[2, 3])
-            if not height > 0:
-                raise ParameterError(
-                    "floor_frame",
-                    found=f"the camera {height:.2f} m above {parameters.floor_frame}",
-                    expected="more than 0",
-                    fix="Name a frame that lies on the floor, such as base_footprint",
-                )
-            return FloorBelow(height, -pose[2, :3])
-        angles = math.radians(parameters.camera_roll), math.radians(parameters.camera_pitch)
-        return FloorBelow(parameters.camera_height, down_vector(*angles))
 
-    def _lookup(self, target: str, source: str, stamp: Any) -> Matrix:
-        if self._transforms is None:
+def floor_below(
+    parameters: Parameters, camera_frame: str, transforms: Transforms | None
+) -> FloorBelow:
+    """Return the floor below a camera: from TF if floor_frame is set, else from parameters.
+
+    Raises:
+        ParameterError: TF does not connect the frames, or the camera lies below the floor.
+    """
+    if parameters.floor_frame:
+        pose = _lookup(transforms, parameters.floor_frame, camera_frame, None)
+        height = float(pose[2, 3])
+        if not height > 0:
             raise ParameterError(
-                f"the transform from {source} to {target}",
-                found="no tf2_ros on this machine",
-                expected="tf2_ros, or the pose as a parameter",
-                fix="Install tf2_ros (ros-$ROS_DISTRO-tf2-ros-py), or set range_sensor_pose "
-                "or camera_height",
+                "floor_frame",
+                found=f"the camera {height:.2f} m above {parameters.floor_frame}",
+                expected="more than 0",
+                fix="Name a frame that lies on the floor, such as base_footprint",
             )
-        return self._transforms.lookup(target, source, stamp)
+        return FloorBelow(height, -pose[2, :3])
+    angles = math.radians(parameters.camera_roll), math.radians(parameters.camera_pitch)
+    return FloorBelow(parameters.camera_height, down_vector(*angles))
+
+
+def _lookup(transforms: Transforms | None, target: str, source: str, stamp: Any) -> Matrix:
+    if transforms is None:
+        raise ParameterError(
+            f"the transform from {source} to {target}",
+            found="no tf2_ros on this machine",
+            expected="tf2_ros, or the pose as a parameter",
+            fix="Install tf2_ros (ros-$ROS_DISTRO-tf2-ros-py), or set range_sensor_pose "
+            "or camera_height",
+        )
+    return transforms.lookup(target, source, stamp)
 
 
 class Transforms:

@@ -165,10 +165,10 @@ def main(path: Path) -> None:
     bottom.plot([m.at for m in known], [m.age for m in known])
     bottom.set_ylabel("age, s")
     bottom.set_xlabel("seconds")
-    for at, what in STORY:
+    for line, (at, what) in enumerate(STORY):
         for axis in (top, bottom):
             axis.axvline(at, color="0.8", lw=1)
-        top.text(at + 0.05, 3.75, what, fontsize=7, rotation=0, va="top")
+        top.text(at + 0.05, 3.9 - 0.25 * (line % 3), what, fontsize=7, va="top")
     figure.tight_layout()
     figure.savefig(path, dpi=110)
 

@@ -12,9 +12,9 @@ pytest.importorskip("rclpy", reason="needs ROS 2 (rclpy)")
 import tiny_models
 from ros_helpers import NodeProcess, Tester, info_of, red_image
 from scale_cases import ASIDE, CAMERA, play, true_depth
-from sensor_msgs.msg import Image, Range
+from sensor_msgs.msg import Image, PointCloud2, Range
 
-from depth_estimation_ros.messages import decode_depth, depth_image
+from depth_estimation_ros.messages import decode_depth, depth_image, read_xyz
 
 POSE = f"0 {ASIDE} 0 0 0 0"
 
@@ -97,3 +97,33 @@ def test_a_range_sensor_anchors_after_five_readings(
         found.append(np.median(decode_depth(tester.result_of(node, image, depths, info))))
     assert found[0] == pytest.approx(3.0, rel=0.01)
     assert found[-1] == pytest.approx(4.5, rel=0.01)
+
+
+def test_the_cloud_of_navigation_has_no_floor(
+    node: NodeProcess, tester: Tester, red_model: str
+) -> None:
+    tester.bring(
+        node,
+        "active",
+        model=red_model,
+        camera_height=0.5,
+        cloud_min_height=0.1,
+        cloud_max_height=1.0,
+        cloud_max_range=4.0,
+    )
+    clouds = tester.collect(node, PointCloud2, "~/points")
+    image, info = red_image(64), info_of(CAMERA)  # a wall at 3 m
+    points = read_xyz(tester.result_of(node, image, clouds, info))
+    assert len(points) == 48 * 64  # organised
+    heights = 0.5 - points[np.isfinite(points[:, 0]), 1]
+    assert 0.1 <= heights.min() < 0.2
+    assert 0.9 < heights.max() <= 1.0
+    assert tester.set_parameter(node, "cloud_voxel_size", 0.2).successful
+    image.header.stamp.sec += 1
+    voxels = read_xyz(tester.result_of(node, image, clouds, info))
+    assert 20 < len(voxels) < 200
+    assert tester.set_parameter(node, "cloud_max_range", 2.0).successful
+    image.header.stamp.sec += 1
+    assert len(read_xyz(tester.result_of(node, image, clouds, info))) == 0
+    refused = tester.set_parameter(node, "cloud_min_height", 2.0)
+    assert "cloud_min_height < cloud_max_height" in refused.reason
