@@ -16,8 +16,8 @@ from depth_estimation_ros.geometry.camera_model import CameraModel
 Points = npt.NDArray[np.float64]
 
 MIN_RANGE = 0.1  # metres along Z: nearer points are on the robot itself
-MAX_POINTS = 512  # of one image
-_MAX_PROJECTED = 4096
+MAX_POINTS = 256  # of one image
+_MAX_PROJECTED = 2048
 _HIDDEN = 1.15  # a point this many times farther than its neighbour in the image is hidden by it
 _NEIGHBOURHOOD = 48  # cells of the image's width
 _FLOOR_PIXELS = 2500
