@@ -17,7 +17,7 @@ EXECUTABLES = {
     "estimate_depth": f"{NAME}.apps.cli:estimate_depth",
 }
 # Rosbags are read and written by rosbags; mcap reads those that were cut off.
-RECORDINGS = ["rosbags", "mcap", "rich"]
+RECORDINGS = ["rosbags>=0.11", "mcap", "rich"]
 # Sheets, clouds and charts, and the report's page.
 FIGURES = ["matplotlib", "jinja2"]
 

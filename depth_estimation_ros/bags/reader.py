@@ -165,7 +165,7 @@ class Recording:
         start_ns: int | None = None,
         end_ns: int | None = None,
     ) -> Iterator[RecordedMessage]:
-        """The messages in order of time.
+        """Yield the messages in order of time.
 
         Args:
             topics: names; None for all.
@@ -185,7 +185,7 @@ class Recording:
             yield from heapq.merge(*sources, key=lambda message: message.time_ns)
 
     def deserialize(self, message: RecordedMessage) -> Any:
-        """The message as an object of the rosbags library.
+        """Return the message as an object of the rosbags library.
 
         Raises:
             BagError: its type is not known, or its bytes are not of this type.
@@ -478,7 +478,7 @@ def _unpack(path: Path, plain: Path, on_damage: Callable[[str], None]) -> None:
 
 
 def _plain(message: bytes) -> bytes:
-    """A message of ROS 2 that rosbag2 may have compressed by itself."""
+    """Return a message of ROS 2 that rosbag2 may have compressed by itself."""
     if message[:4] != _ZSTD_MAGIC:
         return message
     decompressor = zstandard.ZstdDecompressor().decompressobj()

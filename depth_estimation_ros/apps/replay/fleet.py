@@ -238,7 +238,7 @@ def _bag_result(bag: Bag, results: dict[str, JobResult], before: bool = False) -
 
 
 def _everywhere(options: ReplayOptions, workers: int, run_id: str) -> ReplayOptions:
-    """The same options, in any working folder, with a fair share of the processors."""
+    """Return the same options, in any working folder, with a fair share of the processors."""
     threads = options.threads
     if threads == 0 and workers > 1:
         threads = max(1, (os.cpu_count() or 1) // workers)

@@ -60,7 +60,7 @@ class Job:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Job:
-        """The job of `to_json`."""
+        """Return the job of `to_json`."""
         return cls(values["name"], ReplayOptions.from_json(values["options"]), values["report"])
 
 
@@ -134,7 +134,7 @@ def run_job(
 
 
 def read_summary(output: Path) -> ReplaySummary | None:
-    """The summary of a result; None if there is none."""
+    """Return the summary of a result; None if there is none."""
     try:
         return ReplaySummary.read(output)
     except (OSError, ValueError, TypeError):
@@ -142,7 +142,7 @@ def read_summary(output: Path) -> ReplaySummary | None:
 
 
 def is_finished(output: Path) -> bool:
-    """Whether the result lacks nothing that could still be done."""
+    """Return whether the result lacks nothing that could still be done."""
     summary = read_summary(output)
     return summary is not None and summary.complete
 
@@ -233,7 +233,7 @@ def merge_chunks(bag: Bag, report: bool = False) -> ReplaySummary:
 
 
 def output_names(inputs: Sequence[Path]) -> list[str]:
-    """A name for the output of each recording, no two alike: its own, without suffixes.
+    """Return a name for the output of each recording, no two alike: its own, without suffixes.
 
     Recordings of the same name get the names of folders above them (monday/run and tuesday/run
     become monday_run and tuesday_run), and where these do not help numbers.

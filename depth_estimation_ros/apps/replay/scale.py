@@ -69,7 +69,7 @@ class StaticFrames:
         return _LEVEL if root == frame.lstrip("/") else -pose[2, :3]
 
     def _ancestors(self, frame: str) -> list[tuple[str, Pose]]:
-        """The frame itself and all above it, with the pose of the frame in each."""
+        """Return the frame itself and all above it, with the pose of the frame in each."""
         found, pose = [(frame.lstrip("/"), np.eye(4))], np.eye(4)
         while found[-1][0] in self._parents and len(found) < 100:  # no end in a circle
             parent, up = self._parents[found[-1][0]]
@@ -182,7 +182,7 @@ def _frame_id(recording: Recording, topic: Topic) -> str:
 
 
 def _transform_matrix(transform: Any) -> Pose:
-    """The (4, 4) matrix of a geometry_msgs/Transform."""
+    """Return the (4, 4) matrix of a geometry_msgs/Transform."""
     q, t = transform.rotation, transform.translation
     x, y, z, w = np.array([q.x, q.y, q.z, q.w]) / (np.linalg.norm([q.x, q.y, q.z, q.w]) or 1.0)
     pose = np.eye(4)

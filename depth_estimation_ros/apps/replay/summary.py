@@ -148,7 +148,7 @@ class ReplaySummary:
 
     @classmethod
     def read(cls, output: Path) -> ReplaySummary:
-        """What `write` wrote.
+        """Return what `write` wrote.
 
         Raises:
             OSError, ValueError: there is none, or it is not one.

@@ -104,7 +104,7 @@ class ProcessWorkers:
         return JobResult(job.name, 1, problem + times)
 
     def _attempt(self, job: Job) -> JobResult | str:
-        """The result of the job; or why there is none."""
+        """Return the result of the job; or why there is none."""
         path = os.pathsep.join(entry for entry in sys.path if entry)
         process = subprocess.Popen(
             [sys.executable, "-m", __name__, json.dumps(job.to_json())],
