@@ -94,6 +94,8 @@ setup(
             "trimesh",
             "embreex; platform_machine == 'x86_64'",
         ],
+        # With `train`: `python -m training import-model`, checkpoints of the Hugging Face Hub.
+        "import": ["transformers>=5.0"],
         # Builds engines ahead of time, on a machine without a GPU: 96 MB, for the tests of that.
         "tensorrt-test": [
             f"{package}==1.7.1.116; platform_machine == 'x86_64' and sys_platform == 'linux'"
@@ -101,6 +103,7 @@ setup(
         ],
         "test": [
             "hypothesis",
+            "transformers>=5.0",
             "av",
             "ray",
             # A sourced ROS 2 brings launch_testing into every pytest: up to Kilted it collects too
