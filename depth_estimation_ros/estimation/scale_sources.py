@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -24,6 +25,11 @@ _FLOOR_PIXELS = 2500
 _HORIZON = 0.05  # tangent below the horizon; nearer to it a floor's depth says nothing
 _FLOOR_BAND = 0.08  # of log height
 _FLOOR_SHARE = 0.1  # of the pixels below the horizon that must lie on the floor
+
+# From a camera's body (x forward, y left, z up) to its optical frame (x right, y down, z forward).
+OPTICAL_FROM_BODY = np.array(
+    [[0.0, -1.0, 0.0, 0.0], [0.0, 0.0, -1.0, 0.0], [1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]]
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,6 +160,19 @@ def pose_matrix(
             [cy * cp, cy * sp * sr - sy * cr, cy * sp * cr + sy * sr, x],
             [sy * cp, sy * sp * sr + cy * cr, sy * sp * cr - cy * sr, y],
             [-sp, cp * sr, cp * cr, z],
+            [0.0, 0.0, 0.0, 1.0],
+        ]
+    )
+
+
+def transform_matrix(translation: Any, rotation: Any) -> npt.NDArray[np.float64]:
+    """Return the (4, 4) matrix of a geometry_msgs/Transform: its Vector3 and unit Quaternion."""
+    w, x, y, z = rotation.w, rotation.x, rotation.y, rotation.z
+    return np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w), translation.x],
+            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w), translation.y],
+            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y), translation.z],
             [0.0, 0.0, 0.0, 1.0],
         ]
     )

@@ -21,12 +21,14 @@ from depth_estimation_ros import messages
 from depth_estimation_ros.errors import DepthEstimationError, ParameterError
 from depth_estimation_ros.estimation.scale import ScaleSource
 from depth_estimation_ros.estimation.scale_sources import (
+    OPTICAL_FROM_BODY,
     FloorBelow,
     KnownPixels,
     RangeCone,
     RangePoints,
     down_vector,
     pose_matrix,
+    transform_matrix,
     transform_points,
 )
 from depth_estimation_ros.node.parameters import Parameters, parse_pose
@@ -37,11 +39,6 @@ Matrix = npt.NDArray[np.float64]
 
 MESSAGES = {"scan": LaserScan, "points": PointCloud2, "range": Range, "depth": Image}
 """Of each `scale_source` with a topic, whose name is that of the source."""
-
-# From a camera's body (x forward, y left, z up) to its optical frame (x right, y down, z forward).
-OPTICAL_FROM_BODY = np.array(
-    [[0.0, -1.0, 0.0, 0.0], [0.0, 0.0, -1.0, 0.0], [1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]]
-)
 
 
 class ScaleInput:
@@ -198,7 +195,7 @@ class Transforms:
             except self._error as failure:
                 error = failure
                 continue
-            return _matrix(found.translation, found.rotation)
+            return transform_matrix(found.translation, found.rotation)
         raise ParameterError(
             f"the transform from {source} to {target}",
             found=str(error),
@@ -219,15 +216,3 @@ def create_transforms(node: Node, parameters: Parameters) -> Transforms | None:
     except ImportError:
         node.get_logger().warning("tf2_ros is not installed: poses come from parameters only")
         return None
-
-
-def _matrix(translation: Any, rotation: Any) -> Matrix:
-    w, x, y, z = rotation.w, rotation.x, rotation.y, rotation.z
-    return np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w), translation.x],
-            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w), translation.y],
-            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y), translation.z],
-            [0.0, 0.0, 0.0, 1.0],
-        ]
-    )
