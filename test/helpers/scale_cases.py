@@ -38,6 +38,7 @@ STORY = (
     (10.0, "network is off by 3"),
 )
 END = 12.0
+ASKED = (0.8, 5.8, 8.8)  # when /diagnostics is looked at
 
 
 def network_factor(at: float) -> float:
@@ -86,13 +87,13 @@ def stamp(at: float) -> Time:
 
 @dataclass(frozen=True)
 class Moment:
-    """What the node published for one image, and what /diagnostics said of the scale since."""
+    """What the node published for one image, and at times what /diagnostics says of the scale."""
 
     at: float
     scale: float | None
     age: float
     depth: np.ndarray
-    warnings: str
+    status: str
 
 
 def play(node: NodeProcess, tester: Tester) -> Iterator[Moment]:
@@ -119,16 +120,20 @@ def play(node: NodeProcess, tester: Tester) -> Iterator[Moment]:
                 lambda same=same: any(m.header.stamp == same for m in scales), "a scale", node
             )
         found = next((m for m in scales if m.header.stamp == image.header.stamp), None)
-        name = f"{node.name}: scale"
-        warnings = "; ".join(s.message for a in arrays for s in a.status if s.name == name)
-        arrays.clear()
+        status = ""
+        if k in (round(moment * IMAGE_HZ) for moment in ASKED):
+            arrays.clear()
+            # The first array may have been on its way before the image.
+            tester.wait_until(lambda: len(arrays) > 1, "two diagnostics", node)
+            named = {each.name: each.message for each in arrays[1].status}
+            status = named[f"{node.name}: scale"]
         vector = found.vector if found is not None else None
         yield Moment(
             at,
             vector.x if vector is not None else None,
             vector.y if vector is not None else np.inf,
             depth,
-            warnings,
+            status,
         )
 
 
