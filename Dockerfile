@@ -1,6 +1,6 @@
 # The node, replay and estimate_depth on a processor, x86-64 and aarch64.
 #   docker build -t depth_estimation_ros .
-#   docker run --rm --net=host --ipc=host --shm-size=512m depth_estimation_ros camera:=/front
+#   docker run --rm --net=host --ipc=host --shm-size=512m depth_estimation_ros depth_camera:=/front
 FROM ros:jazzy-ros-base
 
 RUN apt-get update && apt-get install -y --no-install-recommends \

@@ -18,7 +18,7 @@ EXECUTABLES = {
     "view": f"{NAME}.apps.cli:view",
 }
 # Rosbags are read and written by rosbags; mcap reads those that were cut off.
-RECORDINGS = ["rosbags", "mcap", "rich"]
+RECORDINGS = ["rosbags>=0.11", "mcap", "rich"]
 # Sheets, clouds and charts, and the report's page.
 FIGURES = ["matplotlib", "jinja2"]
 
@@ -65,6 +65,7 @@ setup(
             "ros-rmw-fastrtps-cpp",
             "ros-ament-index-python",
             "ros-sensor-msgs",
+            "ros-geometry-msgs",
             "ros-diagnostic-msgs",
             "ros-lifecycle-msgs",
             "ros-std-srvs",
@@ -96,6 +97,8 @@ setup(
             "trimesh",
             "embreex; platform_machine == 'x86_64'",
         ],
+        # With `train`: `python -m training import-model`, checkpoints of the Hugging Face Hub.
+        "import": ["transformers>=5.0"],
         # Builds engines ahead of time, on a machine without a GPU: 96 MB, for the tests of that.
         "tensorrt-test": [
             f"{package}==1.7.1.116; platform_machine == 'x86_64' and sys_platform == 'linux'"
@@ -103,6 +106,7 @@ setup(
         ],
         "test": [
             "hypothesis",
+            "transformers>=5.0",
             "av",
             "ray",
             # A sourced ROS 2 brings launch_testing into every pytest: up to Kilted it collects too

@@ -1,11 +1,11 @@
 """Play a bag into the depth estimation node, and see it in RViz; all ends with the bag.
 
-    ros2 launch depth_estimation_ros replay.launch.py bag:=~/bags/drive camera:=/front
+    ros2 launch depth_estimation_ros replay.launch.py bag:=~/bags/drive depth_camera:=/front
     ros2 launch depth_estimation_ros replay.launch.py bag:=drive.mcap loop:=true rate:=0.5
 
 Every argument of depth_estimation.launch.py can be given too (`--show-args` lists all); only
-use_sim_time is always true, as time comes from the bag. It plays in real time, so a network slower
-than the camera skips frames: the command `replay` puts depth of every frame into a new bag.
+depth_use_sim_time is always true, as time comes from the bag. It plays in real time, so a network
+slower than the camera skips frames: the command `replay` puts depth of every frame into a new bag.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from launch import LaunchContext, LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,
     ExecuteProcess,
+    GroupAction,
     IncludeLaunchDescription,
     OpaqueFunction,
     Shutdown,
@@ -39,32 +40,31 @@ ARGUMENTS = {
     "remaps": ("", "New names for topics of the bag, as in '/a:=/b /c:=/d'.", None),
     "delay": ("3.0", "Seconds that node and RViz get to start before the bag does.", None),
     "keep": ("false", "Leave node and RViz when the bag has ended.", ["true", "false"]),
-    "rviz": ("true", "Start RViz with image, depth and cloud.", ["true", "false"]),
+    "depth_rviz": ("true", "Start RViz with image, depth and cloud.", ["true", "false"]),
 }
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Arguments of its own, the other launch file with all of its, then the player."""
+    """Return the arguments of this file, then the other launch file and the player."""
     arguments = [
         DeclareLaunchArgument(name, default_value=default, description=description, choices=choices)
         for name, (default, description, choices) in ARGUMENTS.items()
     ]
     depth_estimation = IncludeLaunchDescription(
         PythonLaunchDescriptionSource(str(DEPTH_ESTIMATION)),
-        launch_arguments=[("use_sim_time", "true")],
+        launch_arguments=[("depth_use_sim_time", "true")],
     )
     return LaunchDescription(
         [
             *arguments,
             OpaqueFunction(function=check),
-            depth_estimation,
-            OpaqueFunction(function=player),
+            GroupAction([depth_estimation, OpaqueFunction(function=player)], scoped=True),
         ]
     )
 
 
 def check(context: LaunchContext) -> None:
-    """Say what cannot be played before anything is started."""
+    """Refuse what cannot be played, before anything is started."""
     bag = Path(_value(context, "bag")).expanduser()
     if not bag.exists():
         raise BagError("argument bag", found=f"no file or folder {bag}")
@@ -81,7 +81,7 @@ def check(context: LaunchContext) -> None:
 
 
 def player(context: LaunchContext) -> list[TimerAction]:
-    """`ros2 bag play`, with options that each distribution since Humble has.
+    """Return `ros2 bag play`, with options that each distribution since Humble has.
 
     It publishes with the QoS of the recording. The node and RViz ask for best effort and no
     history, which any publisher offers.
@@ -95,11 +95,12 @@ def player(context: LaunchContext) -> list[TimerAction]:
     for name, option in (("topics", "--topics"), ("remaps", "--remap")):
         if words := _value(context, name).split():
             command += [option, *words]
+    profile = _value(context, "depth_fastdds_profile")
     keep = _value(context, "keep") == "true"
     play = ExecuteProcess(
         cmd=command,
         name="ros2_bag_play",
-        additional_env=fastdds_environment(_value(context, "fastdds_profile")),
+        additional_env=fastdds_environment("" if profile == "none" else profile),
         output="screen",
         on_exit=None if keep else Shutdown(reason="the bag has ended"),
     )

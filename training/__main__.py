@@ -15,6 +15,10 @@ COMMANDS = {
     "check-data": ("training.check_data", "look at data sets before training on them"),
     "train": ("training.train", "train a network from a YAML configuration"),
     "export": ("training.export", "turn a checkpoint into an ONNX file with its model card"),
+    "import-model": (
+        "training.import_model",
+        "turn a public checkpoint into an ONNX file, or check an ONNX file and write its card",
+    ),
     "curve": ("training.curve", "draw the loss and validation curves of a run"),
     "evaluate": ("training.evaluate", "measure any model as a robot runs it, on any data set"),
     "cloud-quality": (
@@ -24,6 +28,10 @@ COMMANDS = {
     "stability": (
         "training.research.stability.command",
         "measure how depth flickers while the camera moves, with and without smoothing",
+    ),
+    "scale": (
+        "training.research.scale",
+        "measure what points, a scan or the camera's height are worth as anchors of metric scale",
     ),
     "ablation": (
         "training.research.ablation",

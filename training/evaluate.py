@@ -17,6 +17,7 @@ from depth_estimation_ros.estimation import DepthEstimator, EstimatorSettings
 from depth_estimation_ros.utils.files import sha256
 from training.data.crops import CROPS
 from training.data.layouts import LAYOUTS
+from training.evaluation.alignment import EXPECTED, Alignment
 from training.evaluation.inputs import (
     Subject,
     add_model_arguments,
@@ -76,6 +77,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="average each prediction with that for the mirrored image (takes twice as long)",
     )
     parser.add_argument(
+        "--align",
+        help="score each frame also as a robot would anchor it, from ground truth: "
+        f"{EXPECTED}; see docs/scale.md",
+    )
+    parser.add_argument(
         "--assumed-hfov",
         type=float,
         default=EstimatorSettings().assumed_hfov_deg,
@@ -129,8 +135,21 @@ def run(args: argparse.Namespace) -> int:
     subjects = _subjects(args)
     engine = open_model(args)
     print(f"measuring {engine.description}")
-    pipeline = DepthEstimator(engine, EstimatorSettings(assumed_hfov_deg=args.assumed_hfov))
-    how = {"cap": args.cap, "crop": args.crop, "flip": args.flip, "distances": args.distances}
+    relative = not engine.card.output.unit
+    settings = EstimatorSettings(
+        assumed_hfov_deg=args.assumed_hfov, scale_required=relative and bool(args.align)
+    )
+    pipeline = DepthEstimator(engine, settings)
+    align = Alignment(args.align) if args.align else None
+    if align is not None and args.flip:
+        raise ParameterError("--align with --flip", fix="Leave one of them out")
+    how = {
+        "cap": args.cap,
+        "crop": args.crop,
+        "flip": args.flip,
+        "distances": args.distances,
+        "align": align,
+    }
     measured = []
     for subject in subjects:
         result = evaluate_set(pipeline, subject.samples, **how)

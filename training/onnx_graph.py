@@ -1,10 +1,10 @@
-"""A network of PyTorch as an ONNX graph that takes camera bytes."""
+"""A network of PyTorch as an ONNX graph that takes the bytes of an image."""
 
 from __future__ import annotations
 
-import io
+import tempfile
 import warnings
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -33,11 +33,32 @@ class FromBytes(nn.Module):
 
 
 def to_onnx(network: DepthNetwork, card: ModelCard) -> onnx.ModelProto:
-    """``network`` (on the CPU) as ONNX with ``card`` in its metadata.
+    """Return ``network`` (on the CPU) as ONNX with ``card`` in its metadata.
 
     ``image`` (N, H, W, 3) uint8 RGB gives ``depth`` (N, H, W) float32. N is free, and H and W are
     where the card names a multiple for them. Weights that float16 holds exactly, as those of
     :func:`training.export.round_weights`, are stored so.
+
+    Raises:
+        ModelError: if the graph is not valid ONNX.
+    """
+    axes = {0: "batch"}
+    if card.input.multiple_of is not None:
+        axes |= {1: "height", 2: "width"}
+    # Batch normalisation stays apart, as both runtimes fold it themselves; folded here, the weights
+    # would no longer be those that `round_weights` rounded.
+    model = trace(FromBytes(network.eval().float()), card, axes, fold=False)
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise ModelError(f"the export of {card.name} is not valid ONNX: {error}") from error
+    return model
+
+
+def trace(
+    network: nn.Module, card: ModelCard, axes: dict[int, str], *, fold: bool
+) -> onnx.ModelProto:
+    """Return ``network``, which takes bytes of the card's size, as ONNX with ``card`` inside.
 
     It is PyTorch's older exporter, by tracing. The newer one (``dynamo=True``) gives the same
     layers for these networks, but as opset 18 (Inception-ResNet's paddings cannot be turned back
@@ -45,20 +66,21 @@ def to_onnx(network: DepthNetwork, card: ModelCard) -> onnx.ModelProto:
     that they are no longer float16 values; it wants the package onnxscript, and takes a minute
     instead of a second.
 
-    Raises:
-        ModelError: if the graph is not valid ONNX.
+    Args:
+        network: in evaluation mode, on the CPU.
+        card: gives the size.
+        axes: the free axes of input and output, by their place.
+        fold: compute what does not depend on the image now.
     """
-    network = network.eval().float()
     image = torch.zeros(1, card.input.height, card.input.width, 3, dtype=torch.uint8)
-    axes = {0: "batch"}
-    if card.input.multiple_of is not None:
-        axes |= {1: "height", 2: "width"}
-    file: Any = io.BytesIO()  # PyTorch's annotation knows paths only
-    with warnings.catch_warnings():
+    mode = torch.onnx.TrainingMode
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         # That it is the older exporter, and that shapes are constants where they are.
         warnings.simplefilter("ignore")
+        # A file, not bytes: weights above 2 GB go into files of their own.
+        file = str(Path(folder) / "model.onnx")
         torch.onnx.export(
-            FromBytes(network),
+            network,
             (image,),
             file,
             input_names=["image"],
@@ -66,19 +88,13 @@ def to_onnx(network: DepthNetwork, card: ModelCard) -> onnx.ModelProto:
             dynamic_axes={"image": axes, "depth": axes},
             opset_version=OPSET,
             dynamo=False,
-            # Keeps batch normalisation apart, as both runtimes fold it themselves; folded here,
-            # the weights would no longer be those that `round_weights` rounded.
-            training=torch.onnx.TrainingMode.PRESERVE,
-            do_constant_folding=False,
+            training=mode.EVAL if fold else mode.PRESERVE,
+            do_constant_folding=fold,
         )
-    model = onnx.load_from_string(file.getvalue())
+        model = onnx.load(file)
     _store_as_half(model)
     del model.metadata_props[:]
     helper.set_model_props(model, {METADATA_KEY: card.to_json()})
-    try:
-        onnx.checker.check_model(model, full_check=True)
-    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise ModelError(f"the export of {card.name} is not valid ONNX: {error}") from error
     return model
 
 

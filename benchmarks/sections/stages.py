@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,14 @@ from depth_estimation_ros import estimation as pipeline
 from depth_estimation_ros import messages
 from depth_estimation_ros.engines import open_engine
 from depth_estimation_ros.engines.model_card import ModelCard
+from depth_estimation_ros.estimation.scale import ScaleAnchor, ScaleSource
+from depth_estimation_ros.estimation.scale_sources import (
+    FloorBelow,
+    KnownPixels,
+    RangeCone,
+    RangePoints,
+    down_vector,
+)
 from depth_estimation_ros.estimation.temporal_filter import FilterContext, TemporalFilter
 from depth_estimation_ros.geometry.camera_model import CameraModel
 from depth_estimation_ros.messages.factory import ReusingMessageFactory
@@ -200,7 +209,34 @@ def steps_of_a_frame(
             cold=True,
         ),
         Step("temporal filter", lambda: past.smooth(raw, 0.5, shown), 16 * network_pixels),
+        *(
+            Step(f"scale from {name}", partial(_anchor(card, source).apply, raw, camera, 0))
+            for name, source in scale_sources(height, width).items()
+        ),
     ]
+
+
+def scale_sources(height: int, width: int) -> dict[str, ScaleSource]:
+    """One measurement of each source of metric scale, 5 m ahead of the camera."""
+    rng = np.random.default_rng(0)
+    slopes = np.linspace(-2.0, 2.0, 1081)
+    scan = np.stack([5.0 * slopes, np.full(1081, 0.1), np.full(1081, 5.0)], axis=1)
+    lidar = rng.uniform(-1.0, 1.0, (60_000, 3)) * (20.0, 2.0, 20.0)
+    sparse = np.where(rng.random((height, width)) < 0.05, 5.0, np.nan).astype(np.float32)
+    ahead = np.array([[0, -1, 0, 0], [0, 0, -1, 0], [1, 0, 0, 0], [0, 0, 0, 1]], np.float64)
+    return {
+        "a scan of 1081 points": RangePoints(scan, 0),
+        "60000 points": RangePoints(lidar, 0),
+        "a range sensor": RangeCone(5.0, 0.2, ahead, 0),
+        "a depth image": KnownPixels.of_depth(sparse, 0),
+        "the camera's height": FloorBelow(1.0, down_vector(0.0, 0.3)),
+    }
+
+
+def _anchor(card: ModelCard, source: ScaleSource) -> ScaleAnchor:
+    anchor = ScaleAnchor(card.output)
+    anchor.source = source
+    return anchor
 
 
 @contextmanager

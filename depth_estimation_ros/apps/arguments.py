@@ -90,7 +90,7 @@ def add_scale_argument(group: argparse._ArgumentGroup) -> None:
 
 
 def engine_options(arguments: argparse.Namespace) -> EngineOptions:
-    """What `add_engine_arguments` read."""
+    """Return what `add_engine_arguments` read."""
     return EngineOptions(**option_fields(EngineOptions, arguments))
 
 

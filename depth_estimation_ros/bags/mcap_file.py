@@ -156,7 +156,7 @@ class McapFile:
     def _one_by_one(
         self, file: BinaryIO, start_ns: int | None, end_ns: int | None
     ) -> Iterator[Message]:
-        """The messages of a file without chunks, in their order in it."""
+        """Yield the messages of a file without chunks, in their order in it."""
         try:
             for record in StreamReader(file).records:
                 if isinstance(record, Message):
@@ -167,7 +167,7 @@ class McapFile:
                 self._on_loss(f"not readable from byte {file.tell()} on", None, left)
 
     def _salvage(self, file: BinaryIO) -> Summary:
-        """An index of what is whole in a file that has none at its end."""
+        """Return an index of what is whole in a file that has none at its end."""
         summary, size = Summary(), self.path.stat().st_size
         finished, end = False, len(MAGIC)
         file.seek(0)
@@ -226,7 +226,7 @@ class McapFile:
 
 
 def _read_index(file: BinaryIO) -> Summary | None:
-    """The index at the end of the file; None if there is none, or none of the messages."""
+    """Return the index at the end of the file; None if there is none, or none of the messages."""
     file.seek(0)
     try:
         summary = make_reader(file).get_summary()
@@ -239,14 +239,14 @@ def _read_index(file: BinaryIO) -> Summary | None:
 
 
 def _unpack(chunk: Chunk) -> list[McapRecord]:
-    """The records of a chunk, its checksum verified."""
+    """Return the records of a chunk, its checksum verified."""
     if chunk.uncompressed_size > MAX_CHUNK_BYTES:
         raise ValueError(f"it has {chunk.uncompressed_size} bytes, more than {MAX_CHUNK_BYTES}")
     return breakup_chunk(chunk, validate_crc=True)
 
 
 def _message_count(index: ChunkIndex) -> int | None:
-    """Messages of a chunk: what the lengths of its message indexes say."""
+    """Return how many messages a chunk has: what the lengths of its message indexes say."""
     channels = len(index.message_index_offsets)
     if not channels:
         return None

@@ -6,7 +6,6 @@ rosbag2_storage/include/rosbag2_storage/yaml.hpp in https://github.com/ros2/rosb
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
@@ -16,7 +15,7 @@ import yaml
 
 from depth_estimation_ros.bags.topics import Topic
 from depth_estimation_ros.errors import BagError
-from depth_estimation_ros.utils.files import atomic_write
+from depth_estimation_ros.utils.files import atomic_write, natural_order
 
 METADATA = "metadata.yaml"
 INFORMATION = "rosbag2_bagfile_information"
@@ -99,18 +98,13 @@ def read_metadata(path: Path) -> BagMetadata:
 
 
 def storage_files(folder: Path) -> list[Path]:
-    """The files of messages in a folder: split_2 before split_10."""
+    """Return the files of messages in a folder: split_2 before split_10."""
     files = (file for file in folder.iterdir() if is_storage(file) and file.is_file())
-    return sorted(files, key=lambda file: natural(file.name))
-
-
-def natural(name: str) -> list[Any]:
-    """A key that sorts split_2 before split_10."""
-    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
+    return sorted(files, key=natural_order)
 
 
 def is_storage(path: Path) -> bool:
-    """Whether the name is one of a file of messages."""
+    """Return whether the name is one of a file of messages."""
     plain = PurePath(path.stem) if path.suffix == ZSTD else path
     return plain.suffix in STORAGE_SUFFIXES and not path.name.startswith(".")
 
@@ -146,13 +140,13 @@ def _parse(metadata: Path, there: list[Path]) -> BagMetadata:
 
 
 def _existing(path: Path) -> Path:
-    """The file, also where metadata.yaml leaves out the ending that compression gave it."""
+    """Return the file, also where metadata.yaml leaves out the ending that compression gave it."""
     packed = Path(f"{path}{ZSTD}")
     return packed if not path.exists() and packed.exists() else path
 
 
 def read_information(folder: Path) -> list[dict[str, Any]]:
-    """What the metadata.yaml of a folder says of its recording; nothing without one."""
+    """Return what the metadata.yaml of a folder says of its recording; nothing without one."""
     if not (folder / METADATA).exists():
         return []
     return [yaml.safe_load((folder / METADATA).read_text("utf-8"))[INFORMATION]]

@@ -14,12 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import apsw
 import zstandard
 from rosbags.rosbag1 import Reader as Ros1Reader
-from rosbags.rosbag1 import ReaderError as Ros1Error
 from rosbags.rosbag2 import Reader as SqliteReader
-from rosbags.rosbag2 import ReaderError as SqliteError
 
 from depth_estimation_ros.bags.mcap_file import McapFile
 from depth_estimation_ros.bags.metadata import ZSTD, BagMetadata, Damage, read_metadata
@@ -27,8 +24,6 @@ from depth_estimation_ros.bags.topics import RecordedMessage, Topic, from_ros1, 
 from depth_estimation_ros.errors import BagError
 
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"  # a message in CDR begins with 0
-_READER_ERRORS = (Ros1Error, SqliteError, apsw.Error, AssertionError, ValueError, LookupError)
-_READ_ERRORS = (*_READER_ERRORS, OSError, EOFError, RuntimeError)  # of bz2 and lz4 too
 _REPAIRS = {
     ".db3": "Repair it with: sqlite3 {path} .recover | sqlite3 REPAIRED.db3; then: ros2 bag "
     "reindex -s sqlite3 FOLDER_OF_IT",
@@ -170,7 +165,7 @@ class Recording:
         start_ns: int | None = None,
         end_ns: int | None = None,
     ) -> Iterator[RecordedMessage]:
-        """The messages in order of time.
+        """Yield the messages in order of time.
 
         Args:
             topics: names; None for all.
@@ -190,7 +185,7 @@ class Recording:
             yield from heapq.merge(*sources, key=lambda message: message.time_ns)
 
     def deserialize(self, message: RecordedMessage) -> Any:
-        """The message as an object of the rosbags library.
+        """Return the message as an object of the rosbags library.
 
         Raises:
             BagError: its type is not known, or its bytes are not of this type.
@@ -292,7 +287,9 @@ class Recording:
                 else:
                     file = _RosbagsFile(plain)
                     stack.callback(file.close)
-            except _READER_ERRORS as error:
+            except OSError:
+                raise
+            except Exception as error:  # rosbags lets those of struct, sqlite and bz2 through
                 raise _refused(path, error) from error
             yield file
 
@@ -376,7 +373,7 @@ class Recording:
                         self._note_corrupt(part.path, name, time_ns, error, corrupt[name])
                         continue
                     yield RecordedMessage(name, msgtype, time_ns, cdr)
-            except _READ_ERRORS as error:
+            except Exception as error:  # likewise
                 raise _refused(part.path, error) from error
 
     def _lose(self, path: Path, promised: int | None, error: BagError | OSError) -> BagError:
@@ -481,7 +478,7 @@ def _unpack(path: Path, plain: Path, on_damage: Callable[[str], None]) -> None:
 
 
 def _plain(message: bytes) -> bytes:
-    """A message of ROS 2 that rosbag2 may have compressed by itself."""
+    """Return a message of ROS 2 that rosbag2 may have compressed by itself."""
     if message[:4] != _ZSTD_MAGIC:
         return message
     decompressor = zstandard.ZstdDecompressor().decompressobj()

@@ -83,12 +83,12 @@ class RecordedMessage(NamedTuple):
 
 
 def listed(topics: Sequence[Topic]) -> str:
-    """The topics for a message: names, types and numbers of messages."""
+    """Return the topics for a message: names, types and numbers of messages."""
     return ", ".join(map(str, topics))
 
 
 def named_topic(topics: Sequence[Topic], name: str, what: str) -> Topic | None:
-    """The topic of this name; None where no name is given.
+    """Return the topic of this name; None where no name is given.
 
     Raises:
         BagError: none of the topics has the name; its message begins with `what`.
@@ -131,7 +131,7 @@ class CameraTopics:
 
 
 def find_topics(recording: Recording) -> ImageTopics:
-    """The topics of images, depth images and CameraInfo.
+    """Return the topics of images, depth images and CameraInfo.
 
     Raises:
         BagError: there are no colour images.
@@ -160,7 +160,7 @@ def find_cameras(
     image_topics: Sequence[str] = (),
     camera_info_topics: Sequence[str] = (),
 ) -> list[CameraTopics]:
-    """The cameras whose images these are; all cameras if none is named.
+    """Return the cameras whose images these are; all cameras if none is named.
 
     Where a camera has raw images and the same ones compressed, the raw ones count.
     Depth images, and what this package itself made of a recording, are no cameras.
@@ -238,7 +238,7 @@ def _cameras_images(images: list[Topic]) -> list[Topic]:
 
 
 def _joined(topic: Topic, other: Topic) -> Topic:
-    """The first, with the messages of both."""
+    """Return the first, with the messages of both."""
     unknown = topic.count is None or other.count is None
     return replace(topic, count=None if unknown else (topic.count or 0) + (other.count or 0))
 
@@ -252,14 +252,14 @@ def _encoding(recording: Recording, topic: Topic) -> str | None:
 
 
 def stamp_of(cdr: bytes) -> int:
-    """The stamp in nanoseconds of a serialised message that begins with a Header."""
+    """Return the stamp in nanoseconds of a serialised message that begins with a Header."""
     order = "<" if cdr[1] & 1 else ">"
     sec, nanosec = struct.unpack_from(f"{order}iI", cdr, 4)
     return int(sec) * 1_000_000_000 + int(nanosec)
 
 
 def stamp_in(message: RecordedMessage) -> int | None:
-    """The stamp in nanoseconds of a message; None if it is too damaged to have one."""
+    """Return the stamp in nanoseconds of a message; None if it is too damaged to have one."""
     try:
         return stamp_of(message.cdr)
     except (struct.error, IndexError):
@@ -296,7 +296,7 @@ def store_of(topic: Topic) -> Typestore:
 
 
 def definition_of(topic: str, msgtype: str, like: Topic | None) -> tuple[str, str]:
-    """What a writer wants to know of a type: the definition's text and its RIHS01 hash.
+    """Return what a writer wants to know of a type: the definition's text and its RIHS01 hash.
 
     A type that nobody has defined gets an empty definition: its messages are kept as they are.
     """
@@ -312,7 +312,7 @@ def definition_of(topic: str, msgtype: str, like: Topic | None) -> tuple[str, st
 
 
 def from_ros1(topic: Topic) -> tuple[Topic, Callable[[bytes], bytes]]:
-    """A topic of ROS 1 as ROS 2 knows it, and what makes CDR of its messages.
+    """Return a topic of ROS 1 as ROS 2 knows it, and what makes CDR of its messages.
 
     A type that ROS 2 knows with other fields gets the fields of ROS 2, as far as there are values.
     """

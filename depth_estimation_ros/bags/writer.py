@@ -241,7 +241,7 @@ class RecordingWriter:
 
 
 def bag_writer(path: Path, storage: Storage = "mcap", compression: Compression = "none") -> Writer:
-    """A writer of rosbags, of a rosbag2 directory that must not exist yet."""
+    """Return a writer of rosbags, of a rosbag2 directory that must not exist yet."""
     writer = Writer(path, version=8, storage_plugin=StoragePlugin[storage.upper()])
     if compression == "zstd":
         mode = CompressionMode.STORAGE if storage == "mcap" else CompressionMode.MESSAGE
@@ -266,7 +266,7 @@ def check_path(path: Path, storage: Storage) -> None:
 
 
 def is_full(error: BaseException) -> bool:
-    """Whether the error says that a file cannot grow: no room, over quota, over a limit."""
+    """Return whether the error says that a file cannot grow: no room, over quota, over a limit."""
     if isinstance(error, sqlite3.OperationalError):
         return "disk is full" in str(error) or "disk I/O error" in str(error)
     return isinstance(error, OSError) and error.errno in _FULL
@@ -289,7 +289,7 @@ def merge_parts(out: str | Path, parts: Sequence[str | Path]) -> None:
     out = Path(out)
     if out.is_dir() and storage_files(out):
         raise BagError(f"The output {out}", found="a recording there already")
-    found = [(Path(part), *read_information(Path(part))) for part in parts]
+    found = [(path, one) for path in map(Path, parts) for one in read_information(path)]
     kinds = {(one["storage_identifier"], one["compression_mode"]) for _, one in found}
     if len(kinds) != 1:
         raise BagError(

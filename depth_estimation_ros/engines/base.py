@@ -14,7 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from depth_estimation_ros.engines.model_card import InputSpec, ModelCard
+from depth_estimation_ros.engines.model_card import InputSpec, ModelCard, OutputSpec
 from depth_estimation_ros.errors import EngineError, ModelError
 from depth_estimation_ros.utils.files import sha256
 
@@ -182,6 +182,14 @@ def to_maps(output: npt.NDArray[np.float32], count: int, name: str) -> npt.NDArr
     return output
 
 
+def mark_sky(
+    depth: npt.NDArray[np.float32], sky: npt.NDArray[np.float32], output: OutputSpec
+) -> npt.NDArray[np.float32]:
+    """Return depth with the sky, where `sky` is above 0.5, infinitely far."""
+    far = 0.0 if output.kind == "inverse_depth" else np.inf
+    return np.where(sky > 0.5, np.float32(far), depth)
+
+
 @dataclass(frozen=True)
 class Port:
     """An input or output of a network, as its library describes it.
@@ -195,6 +203,19 @@ class Port:
     name: str
     dtype: str
     shape: tuple[int | str | None, ...]
+
+
+def named_ports(ports: Sequence[Port], name: str | None, what: str, path: Path) -> list[Port]:
+    """Return the port that the card names, or all where it names none.
+
+    Raises:
+        ModelError: the network has no such `what`, an input or output.
+    """
+    chosen = [port for port in ports if name in (None, port.name)]
+    if not chosen:
+        known = ", ".join(port.name for port in ports)
+        raise _mismatch(path, f"{what} '{name}'", "no such name", f"one of {known}")
+    return chosen
 
 
 def check_signature(
@@ -214,7 +235,7 @@ def check_signature(
             path,
             "inputs and outputs",
             f"{[port.name for port in inputs]} and {[port.name for port in outputs]}",
-            "one image in and one depth map out",
+            "one image in and one depth map out, or input.name and output.name on the card",
         )
     _check_input(inputs[0], spec, path)
     _check_output(outputs[0], path)

@@ -6,6 +6,7 @@ The log says what runs the network, and why a faster engine does not.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.util import find_spec
@@ -26,6 +27,10 @@ INSTALL_TENSORRT = (
     "(Jetson: sudo apt install python3-libnvinfer && pip install pycuda 'cuda-bindings<13')"
 )
 _TENSORRT_MODULES = ("tensorrt", "tensorrt_rtx", "tensorrt_bindings", "tensorrt_rtx_bindings")
+# A name of the Hugging Face Hub, or weights of PyTorch.
+_FOR_IMPORT = re.compile(
+    r"[\w-][\w.-]*/[\w.-]+(?<!\.onnx)(?<!\.engine)(?<!\.plan)|.*\.(pt|pth|bin|safetensors)"
+)
 _INT8 = "_int8"  # ends the stem of a bundled model's int8 file
 _CPU = ("CPUExecutionProvider",)
 
@@ -109,11 +114,17 @@ def resolve_model(name_or_path: str | Path) -> Path:
     except (OSError, RuntimeError, ValueError) as error:  # too long; ~ of nobody; a zero in it
         found = f"not a file name ({error})"
     names = ", ".join(bundled_models()) or f"none in {MODELS_DIR}"
+    fix = "Correct the parameter 'model'; relative paths start at the working folder"
+    if _FOR_IMPORT.fullmatch(name) or found == "a folder":
+        fix = (
+            f"Import a checkpoint first: python -m training import-model {name} --out model.onnx "
+            "(docs/models.md); or correct the parameter 'model'"
+        )
     raise ModelError(
         f"model '{name}'",
         found=found,
         expected=f"the path of an .onnx or .engine file or a bundled model: {names}",
-        fix="Correct the parameter 'model'; relative paths start at the working folder",
+        fix=fix,
     )
 
 

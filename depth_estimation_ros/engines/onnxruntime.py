@@ -10,7 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from depth_estimation_ros.engines.base import Port, check_batch, check_signature, to_maps
+from depth_estimation_ros.engines.base import (
+    Port,
+    check_batch,
+    check_signature,
+    mark_sky,
+    named_ports,
+    to_maps,
+)
 from depth_estimation_ros.engines.model_card import METADATA_KEY, card_of_model
 from depth_estimation_ros.errors import EngineError, ModelError
 
@@ -57,10 +64,16 @@ class OnnxRuntimeEngine:
         self._run_options = ort.RunOptions()
         self._run_options.log_severity_level = 4  # as for the session
         self.card = card_of_model(_metadata(self._session, path).get(METADATA_KEY), path)
+        spec, output = self.card.input, self.card.output
         inputs = [_port(argument) for argument in self._session.get_inputs()]
-        outputs = [_port(argument) for argument in self._session.get_outputs()]
-        self.max_batch: int | None = check_signature(inputs, outputs, self.card.input, path)
-        self._input, self._output = inputs[0].name, outputs[0].name
+        every_output = [_port(argument) for argument in self._session.get_outputs()]
+        inputs = named_ports(inputs, spec.name, "input", path)
+        outputs = named_ports(every_output, output.name, "output", path)
+        self.max_batch: int | None = check_signature(inputs, outputs, spec, path)
+        self._input = inputs[0].name
+        self._outputs = [outputs[0].name]
+        if output.sky is not None:
+            self._outputs += [named_ports(every_output, output.sky, "output", path)[0].name]
         name = f"{self.card.name} {self.card.model_version}".strip()
         asked = ", ".join(provider.removesuffix("ExecutionProvider") for provider in providers)
         self.description = f"{name} on ONNX Runtime {ort.__version__} ({asked})"
@@ -71,14 +84,15 @@ class OnnxRuntimeEngine:
             raise EngineError(f"{self.path.name}: the engine is closed", fix="Open it again")
         check_batch(batch, self.card.input, self.path.name)
         try:
-            (output,) = self._session.run([self._output], {self._input: batch}, self._run_options)
+            outputs = self._session.run(self._outputs, {self._input: batch}, self._run_options)
         except Exception as error:  # ORT's own exceptions share no base class
             raise EngineError(
                 f"{self.path.name}: ONNX Runtime failed on an input of {batch.shape}: "
                 f"{_shorten(error)}",
                 fix="Check 'input' in the model card against the network",
             ) from error
-        return to_maps(output, batch.shape[0], self.path.name)
+        depth, *sky = (to_maps(output, batch.shape[0], self.path.name) for output in outputs)
+        return mark_sky(depth, sky[0], self.card.output) if sky else depth
 
     def break_off(self) -> None:
         """End the present run with an EngineError, and every later one. From any thread."""

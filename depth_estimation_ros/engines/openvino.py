@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from depth_estimation_ros.engines.base import Port, check_batch, check_signature, to_maps
+from depth_estimation_ros.engines.base import (
+    Port,
+    check_batch,
+    check_signature,
+    mark_sky,
+    named_ports,
+    to_maps,
+)
 from depth_estimation_ros.engines.model_card import METADATA_KEY, InputSpec, card_of_model
 from depth_estimation_ros.engines.onnxruntime import read_metadata
 from depth_estimation_ros.errors import EngineError, ModelError
@@ -39,12 +46,17 @@ class OpenVinoEngine:
         self.card = card_of_model(read_metadata(path).get(METADATA_KEY), path)
         self._core = ov.Core()
         self._network: Any = _load(path, lambda: self._core.read_model(path))
+        spec, output = self.card.input, self.card.output
+        inputs = [_port(port) for port in self._network.inputs]
+        every_output = [_port(port) for port in self._network.outputs]
+        outputs = named_ports(every_output, output.name, "output", path)
         self.max_batch: int | None = check_signature(
-            [_port(port) for port in self._network.inputs],
-            [_port(port) for port in self._network.outputs],
-            self.card.input,
-            path,
+            named_ports(inputs, spec.name, "input", path), outputs, spec, path
         )
+        self._places = [every_output.index(outputs[0])]
+        if output.sky is not None:
+            sky = named_ports(every_output, output.sky, "output", path)[0]
+            self._places += [every_output.index(sky)]
         self._settings: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY",
             # Threads that are bound to cores wait for whatever else a robot runs there: next to a
@@ -74,11 +86,12 @@ class OpenVinoEngine:
             raise EngineError(f"{self.path.name}: the engine is closed", fix="Open it again")
         check_batch(batch, self.card.input, self.path.name)
         try:
-            output = self._run(batch)
+            outputs = self._run(batch)
         except Exception as error:  # OpenVINO's own exceptions share no base class
             reason = "it was broken off" if self._broken_off else _shorten(error)
             raise self._failed(batch, reason) from error
-        return to_maps(output, batch.shape[0], self.path.name)
+        depth, *sky = (to_maps(output, batch.shape[0], self.path.name) for output in outputs)
+        return mark_sky(depth, sky[0], self.card.output) if sky else depth
 
     def break_off(self) -> None:
         """End the present run with an EngineError between two operators, and every later one.
@@ -105,7 +118,7 @@ class OpenVinoEngine:
             network.reshape(list(shape))
         return self._core.compile_model(network, "CPU", self._settings).create_infer_request()
 
-    def _run(self, batch: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
+    def _run(self, batch: npt.NDArray[np.generic]) -> list[npt.NDArray[np.float32]]:
         """Raises some exception if the engine is broken off, before or meanwhile."""
         request = self._request_for(batch.shape)
         if self._broken_off:
@@ -117,7 +130,7 @@ class OpenVinoEngine:
                 request.cancel()
         if self._broken_off:  # then the output is what was there until then
             raise InterruptedError
-        return np.array(request.get_output_tensor(0).data)
+        return [np.array(request.get_output_tensor(place).data) for place in self._places]
 
     def _failed(self, batch: npt.NDArray[np.generic], reason: str) -> EngineError:
         return EngineError(

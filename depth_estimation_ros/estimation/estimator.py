@@ -13,6 +13,7 @@ import numpy as np
 
 from depth_estimation_ros.engines import Engine
 from depth_estimation_ros.engines.model_card import ModelCard, OutputSpec
+from depth_estimation_ros.errors import ModelError
 from depth_estimation_ros.estimation.frame import (
     Depth,
     DepthResult,
@@ -33,6 +34,8 @@ from depth_estimation_ros.estimation.preprocessing import network_size, resize_i
 from depth_estimation_ros.estimation.scale import ScaleAnchor
 from depth_estimation_ros.estimation.temporal_filter import FilterContext, TemporalFilter
 from depth_estimation_ros.geometry.camera_model import CameraModel
+
+MAX_STRETCH = 1.05  # of an output against its input; rows and columns are rounded
 
 
 class DepthEstimator:
@@ -177,11 +180,25 @@ class DepthEstimator:
         return _output_size(image_h, image_w, self.engine.card, self._settings)
 
     def warm_up(self) -> None:
-        """Run the network on a black image, so that the first real frame is not slower."""
-        spec = self.engine.card.input
+        """Run the network on a black image, so that the first real frame is not slower.
+
+        Raises:
+            ModelError: the output has another aspect than the input: another size is built into the
+                network's graph.
+        """
+        card = self.engine.card
+        spec = card.input
         batch = to_input(np.zeros((spec.height, spec.width, 3), np.uint8), spec)
         for _ in range(2):
-            self.engine.infer(batch)
+            height, width = self.engine.infer(batch).shape[1:]
+        if not 1 / MAX_STRETCH < width * spec.height / (height * spec.width) < MAX_STRETCH:
+            raise ModelError(
+                f"model '{card.name}': size of the output (width x height)",
+                found=f"{width}x{height} for an input of {spec.width}x{spec.height}",
+                expected="the aspect of the input",
+                fix="The graph has another size built in: export it again at the size of its card, "
+                "or import its checkpoint with `python -m training import-model`",
+            )
 
 
 def _batches(shapes: Sequence[tuple[int, ...]], max_batch: int | None) -> Iterator[list[int]]:

@@ -24,6 +24,7 @@ class ScaleFit:
         pairs: how many pixels had a prediction and a measurement.
         inliers: how many of them agree.
         spread: robust standard deviation of log depth among all pairs.
+        age: seconds from the last measurement that agreed to the image.
     """
 
     scale: float
@@ -31,6 +32,7 @@ class ScaleFit:
     pairs: int
     inliers: int
     spread: float
+    age: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 import cv2
@@ -23,7 +23,7 @@ from depth_estimation_ros.geometry.camera_model import CameraModel
 Values = npt.NDArray[np.floating]
 
 MIN_PAIRS = 5  # fewer say too little about a whole image
-MAX_SPREAD = 0.5  # robust standard deviation of the log ratios; more is a contradiction
+MAX_SPREAD = math.log(2.0)  # robust standard deviation of log ratios; more is a contradiction
 GATE = math.log(2.0)  # a larger change of scale must persist before it is believed
 PERSISTENCE_S = 1.5  # how long
 WINDOW_S = 1.0  # the scale is the median of this time
@@ -31,8 +31,8 @@ SYNC_S = 0.3  # between an image and the measurement that it is compared with
 MAX_AGE_S = 2.0  # an older anchor is stale: still applied, reported, replaced by the next at once
 
 FIELD_MIN_PAIRS = 12
-FIELD_COVERAGE = 0.5  # of height and width, between the 10th and 90th percentile of the pairs
-FIELD_RADIUS = 0.15  # of the image's diagonal: standard deviation of a pair's influence
+FIELD_COVERAGE = 0.25  # of height and width, between the 10th and 90th percentile of the pairs
+FIELD_RADIUS = 0.1  # of the image's diagonal: standard deviation of a pair's influence
 FIELD_PRIOR = 1.0  # weight of "no local deviation", in pairs at no distance
 _FIELD_GRID = (12, 16)
 _FIELD_MAX_PAIRS = 256
@@ -64,13 +64,12 @@ class Pairs:
 
 
 class ScaleSource(Protocol):
-    """What knows metric depth at some pixels.
+    """What knows metric depth at some pixels."""
 
-    Attributes:
-        stamp_ns: nanoseconds, of the measurement; None if it holds for every image.
-    """
-
-    stamp_ns: int | None
+    @property
+    def stamp_ns(self) -> int | None:
+        """Nanoseconds, of the measurement; None if it holds for every image."""
+        ...
 
     def pairs(self, values: Depth, camera: CameraModel) -> Pairs | None:
         """Return measured pixels of a prediction, (h, w), of this camera, or None."""
@@ -293,6 +292,7 @@ class ScaleAnchor:
         self.local = local
         self.source: ScaleSource | None = None
         self.filter = ScaleFilter(0.0 if self.kind == "scale_and_shift" else WINDOW_S)
+        self._now = 0.0
         self._few: deque[tuple[float, Values, Values]] = deque()
         self._few_of: ScaleSource | None = None
 
@@ -300,6 +300,11 @@ class ScaleAnchor:
         """Forget the scale, for instance when time has jumped."""
         self.filter.reset()
         self._few.clear()
+
+    @property
+    def age(self) -> float:
+        """Seconds from the last measurement that agreed to the last image; infinite before it."""
+        return self.filter.age(self._now)
 
     def apply(
         self, values: Depth, camera: CameraModel | None, stamp_ns: int
@@ -311,7 +316,7 @@ class ScaleAnchor:
             camera: of the image; without one there is nothing to measure with.
             stamp_ns: nanoseconds, of the image.
         """
-        now = stamp_ns * 1e-9
+        now = self._now = stamp_ns * 1e-9
         pairs = self._pairs(values, camera, stamp_ns)
         fit = self._fit(values, pairs, now) if pairs is not None else None
         if fit is not None:
@@ -324,7 +329,7 @@ class ScaleAnchor:
             deviation = local_deviation(metres, pairs)
             if deviation is not None:
                 metres *= np.exp(deviation)
-        return metres, current
+        return metres, replace(current, age=self.filter.age(now))
 
     def _pairs(self, values: Depth, camera: CameraModel | None, stamp_ns: int) -> Pairs | None:
         source = self.source

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,14 +17,19 @@ from depth_estimation_ros.geometry.camera_model import CameraModel
 Points = npt.NDArray[np.float64]
 
 MIN_RANGE = 0.1  # metres along Z: nearer points are on the robot itself
-MAX_POINTS = 512  # of one image
-_MAX_PROJECTED = 4096
+MAX_POINTS = 256  # of one image
+_MAX_PROJECTED = 2048
 _HIDDEN = 1.15  # a point this many times farther than its neighbour in the image is hidden by it
 _NEIGHBOURHOOD = 48  # cells of the image's width
-_FLOOR_PIXELS = 4000
+_FLOOR_PIXELS = 2500
 _HORIZON = 0.05  # tangent below the horizon; nearer to it a floor's depth says nothing
 _FLOOR_BAND = 0.08  # of log height
 _FLOOR_SHARE = 0.1  # of the pixels below the horizon that must lie on the floor
+
+# From a camera's body (x forward, y left, z up) to its optical frame (x right, y down, z forward).
+OPTICAL_FROM_BODY = np.array(
+    [[0.0, -1.0, 0.0, 0.0], [0.0, 0.0, -1.0, 0.0], [1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]]
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +47,40 @@ class RangePoints:
     def pairs(self, values: Depth, camera: CameraModel) -> Pairs:
         """Return the pixels at which the camera sees the points."""
         return project_ranges(self.points, camera, (values.shape[0], values.shape[1]))
+
+
+@dataclass(frozen=True, eq=False)
+class KnownPixels:
+    """Measured pixels of an image: those of a depth image that is registered to it.
+
+    Attributes:
+        pixels: of the depth image.
+        size: height and width of the depth image; a prediction of another size sees the same.
+        stamp_ns: nanoseconds, of the measurement; None if it holds for every image.
+    """
+
+    pixels: Pairs
+    size: tuple[int, int]
+    stamp_ns: int | None = None
+
+    @classmethod
+    def of_depth(cls, depth: Depth, stamp_ns: int | None) -> KnownPixels:
+        """Take up to `MAX_POINTS` known pixels, on a grid, of depth (H, W) in metres."""
+        with np.errstate(invalid="ignore"):
+            rows, columns = np.nonzero(np.isfinite(depth) & (depth > MIN_RANGE))
+        few = slice(None, None, max(1, -(-len(rows) // MAX_POINTS)))
+        rows, columns = rows[few], columns[few]
+        pixels = Pairs(rows, columns, depth[rows, columns].astype(np.float64))
+        return cls(pixels, (depth.shape[0], depth.shape[1]), stamp_ns)
+
+    def pairs(self, values: Depth, camera: CameraModel) -> Pairs:
+        """Return the pixels at the size of `values`."""
+        (h, w), (height, width) = values.shape, self.size
+        return Pairs(
+            ((self.pixels.rows + 0.5) * h / height).astype(np.intp),
+            ((self.pixels.columns + 0.5) * w / width).astype(np.intp),
+            self.pixels.depth,
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +165,22 @@ def pose_matrix(
     )
 
 
-def project_ranges(points: Points, camera: CameraModel, size: tuple[int, int]) -> Pairs:
+def transform_matrix(translation: Any, rotation: Any) -> npt.NDArray[np.float64]:
+    """Return the (4, 4) matrix of a geometry_msgs/Transform: its Vector3 and unit Quaternion."""
+    w, x, y, z = rotation.w, rotation.x, rotation.y, rotation.z
+    return np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w), translation.x],
+            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w), translation.y],
+            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y), translation.z],
+            [0.0, 0.0, 0.0, 1.0],
+        ]
+    )
+
+
+def project_ranges(
+    points: Points, camera: CameraModel, size: tuple[int, int], limit: int = MAX_POINTS
+) -> Pairs:
     """Return the pixels at which the camera sees measured points.
 
     Points outside the image, hidden behind another point, or where the distortion model has no
@@ -135,14 +190,15 @@ def project_ranges(points: Points, camera: CameraModel, size: tuple[int, int]) -
         points: (N, 3) metres in the camera's optical frame.
         camera: calibrated, of any image size.
         size: height and width of the prediction.
+        limit: how many pairs to return at most.
 
     Raises:
         CalibrationError: a distortion model that is not known.
     """
     height, width = size
-    points = points[np.isfinite(points).all(axis=1)]
-    points = points[points[:, 2] > MIN_RANGE]
-    points = points[:: max(1, len(points) // _MAX_PROJECTED)]
+    points = points[:: max(1, len(points) // max(_MAX_PROJECTED, limit))]
+    with np.errstate(invalid="ignore"):
+        points = points[(points[:, 2] > MIN_RANGE) & np.isfinite(points).all(axis=1)]
     pixels = camera.scaled(width, height).project(points)
     columns, rows = np.rint(pixels).T
     inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
@@ -150,7 +206,7 @@ def project_ranges(points: Points, camera: CameraModel, size: tuple[int, int]) -
     depth = points[inside, 2]
     seen = _visible(rows, columns, depth, size)
     rows, columns, depth = rows[seen], columns[seen], depth[seen]
-    few = slice(None, None, max(1, -(-len(depth) // MAX_POINTS)))
+    few = slice(None, None, max(1, -(-len(depth) // limit)))
     return Pairs(rows[few], columns[few], depth[few])
 
 

@@ -1,4 +1,4 @@
-"""Calibration files, for pictures and recordings without CameraInfo."""
+"""Calibration files, for images and bags without CameraInfo."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _OPTIONAL = ("distortion_coefficients", "rectification_matrix", "projection_matr
 
 
 def read_calibration(path: str | Path) -> CameraModel:
-    """The camera of a YAML file that camera_calibration and camera_info_manager write.
+    """Read the camera of a YAML file that camera_calibration and camera_info_manager write.
 
     Its fields: image_width, image_height (pixels), camera_matrix (3x3), and where they are given
     distortion_model, distortion_coefficients, rectification_matrix (3x3), projection_matrix (3x4);
@@ -29,7 +29,7 @@ def read_calibration(path: str | Path) -> CameraModel:
     https://docs.ros.org/en/rolling/p/camera_calibration_parsers.
 
     Raises:
-        CalibrationError: no such file, not YAML, a field missing, or numbers of no camera.
+        CalibrationError: no such file, not YAML, a missing field, or invalid numbers.
     """
     path = Path(path)
     try:
@@ -38,7 +38,7 @@ def read_calibration(path: str | Path) -> CameraModel:
             raise ValueError("it has no fields")
         width, height = int(fields["image_width"]), int(fields["image_height"])
         if not (0 < width < 1 << 31 and 0 < height < 1 << 31):
-            raise ValueError("an image_width or image_height that no picture has")
+            raise ValueError("image_width or image_height out of range")
         matrices = {
             short: [float(value) for value in _data(fields, name)]
             for name, short in _MATRICES.items()
@@ -51,7 +51,7 @@ def read_calibration(path: str | Path) -> CameraModel:
         raise _error(path, error.strerror or str(error)) from error
     except (ValueError, TypeError, OverflowError, yaml.YAMLError) as error:
         raise _error(path, " ".join(str(error).split())) from error
-    if "P" not in matrices:  # as for a camera that is not rectified to another one
+    if "P" not in matrices:  # as for a camera without rectification
         k = matrices["K"]
         matrices["P"] = [*k[0:3], 0.0, *k[3:6], 0.0, *k[6:9], 0.0]
     try:

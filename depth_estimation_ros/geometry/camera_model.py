@@ -1,4 +1,4 @@
-"""The camera as geometry: intrinsics, pixel rays, and depth turned into points.
+"""The pinhole camera with distortion: intrinsics, pixel rays, and points from depth.
 
 Pixel (u, v) means the centre of column u and row v, counted from 0; a camera looks along +Z with X
 to the right and Y down (the optical frame of REP 103). Depth is in metres along Z (REP 118).
@@ -22,12 +22,12 @@ from depth_estimation_ros.utils.row_chunks import iter_row_chunks
 FloatImage = NDArray[np.float32]
 Matrix = NDArray[np.float64]
 
-_SHORTEST_PX, _LONGEST_PX = 1e-6, 1e12  # far beyond any lens, also one of a picture scaled down
+_MIN_PX, _MAX_PX = 1e-6, 1e12  # far beyond any lens, also of an image scaled down
 
 
 @dataclass(frozen=True, eq=False)
 class CameraModel:
-    """A pinhole camera with distortion: the numbers of a CameraInfo, for one image size.
+    """A pinhole camera with distortion, as in a CameraInfo, for one image size.
 
     K (3, 3) maps rays to pixels of the raw image, after the distortion D (n,) that
     ``distortion_model`` names; P (3, 4) maps points to pixels of the rectified image; R (3, 3)
@@ -36,7 +36,7 @@ class CameraModel:
 
     Raises:
         CalibrationError: a matrix of another size, not finite, or with fx > 0 but fy <= 0; focal
-            lengths and a principal point beyond 1e-6 to 1e12 pixels, where no lens is.
+            lengths or a principal point beyond 1e-6 to 1e12 pixels.
     """
 
     width: int
@@ -52,17 +52,17 @@ class CameraModel:
             object.__setattr__(self, name, _matrix(name, getattr(self, name), shape))
         if self.is_calibrated and self.fy <= 0:
             raise CalibrationError(
-                "The camera matrix K has no focal length along y",
+                "CameraInfo.K has no focal length along y",
                 found=f"fx = {self.fx:g}, fy = {self.fy:g}",
                 expected="fy > 0",
                 fix="Calibrate the camera, or publish K = 0 if it is not calibrated.",
             )
-        if self.is_calibrated and not self._can_be():
+        if self.is_calibrated and not self._is_plausible():
             raise CalibrationError(
-                "The camera matrix K is of no camera",
+                "CameraInfo.K is not a valid pinhole matrix",
                 found=f"fx = {self.fx:g}, fy = {self.fy:g}, cx = {self.cx:g}, cy = {self.cy:g}",
-                expected=f"focal lengths of {_SHORTEST_PX:g} to {_LONGEST_PX:g} pixels, and a "
-                "principal point not farther off",
+                expected=f"focal lengths of {_MIN_PX:g} to {_MAX_PX:g} pixels, and a "
+                "principal point within 1e12 pixels",
                 fix="Calibrate the camera, or publish K = 0 if it is not calibrated.",
             )
 
@@ -70,13 +70,13 @@ class CameraModel:
     def from_intrinsics(
         cls, fx: float, fy: float, cx: float, cy: float, width: int, height: int
     ) -> CameraModel:
-        """A camera without distortion; fx, fy, cx, cy in pixels."""
+        """Create a camera without distortion; fx, fy, cx, cy in pixels."""
         K = np.array([[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]])
         return cls(width, height, K, P=np.hstack([K, np.zeros((3, 1))]))
 
     @classmethod
     def from_hfov(cls, width: int, height: int, hfov_deg: float) -> CameraModel:
-        """A camera of a horizontal field of view: square pixels, principal point in the centre."""
+        """Create a camera from its horizontal field of view; the principal point is the center."""
         focal = width / (2.0 * math.tan(math.radians(hfov_deg) / 2.0))
         return cls.from_intrinsics(
             focal, focal, (width - 1) / 2.0, (height - 1) / 2.0, width, height
@@ -100,7 +100,7 @@ class CameraModel:
 
     @property
     def is_calibrated(self) -> bool:
-        """False for the K = 0 by which a CameraInfo says "not calibrated"."""
+        """False if K = 0, by which a CameraInfo says "not calibrated"."""
         return bool(self.K[0, 0] > 0)
 
     def reduced(
@@ -112,12 +112,12 @@ class CameraModel:
         binning_x: int,
         binning_y: int,
     ) -> CameraModel:
-        """The camera of the delivered image, when this one is of the full sensor.
+        """Return the camera of the delivered image, where this one is of the full sensor.
 
-        As sensor_msgs/CameraInfo has it: the ROI is in full-resolution pixels, a ROI width or
+        As in sensor_msgs/CameraInfo: the ROI is in full-resolution pixels, a ROI width or
         height of 0 is the full one, a binning of 0 is 1. The principal point moves and scales as
-        in image_geometry (c' = (c - offset) / binning), so that this package agrees with the
-        other ROS nodes on the same CameraInfo.
+        in image_geometry (c' = (c - offset) / binning), so that all ROS nodes agree on the same
+        CameraInfo.
 
         Raises:
             CalibrationError: the ROI does not lie inside the image.
@@ -141,7 +141,7 @@ class CameraModel:
         return self._changed(change, roi_width // binning_x, roi_height // binning_y)
 
     def scaled(self, width: int, height: int) -> CameraModel:
-        """The camera of the image that cv2.resize makes of this one's: pixel centres, not corners.
+        """Return the camera of the image as cv2.resize scales it: by pixel centers, not corners.
 
         Raises:
             CalibrationError: this camera has no size (a CameraInfo left empty).
@@ -156,13 +156,16 @@ class CameraModel:
         return _scaled(self, width, height)
 
     def rectified(self) -> CameraModel:
-        """The camera of the rectified image, that P describes: no distortion, no rotation.
+        """Return the camera of the rectified image, P, without distortion and rotation.
 
-        P[0, 3] of a stereo pair stays in P; it is no part of a ray.
+        P[0, 3] of a stereo pair stays in P; it is no part of a ray. Without P, K takes its place
+        if there is no distortion.
 
         Raises:
-            CalibrationError: P is empty.
+            CalibrationError: P is empty and the image is distorted.
         """
+        if self.P[0, 0] <= 0 and not is_distorted(self.distortion_model, self.D):
+            return replace(self, P=np.hstack([self.K, np.zeros((3, 1))]), R=np.eye(3))
         if self.P[0, 0] <= 0:
             raise CalibrationError(
                 "CameraInfo has no P, which describes the rectified image",
@@ -175,19 +178,18 @@ class CameraModel:
         )
 
     def rays(self, stride: int = 1) -> FloatImage:
-        """x / z and y / z of pixels 0, stride, 2 * stride, ... in both directions, from K and D.
+        """Return x / z and y / z of pixels 0, stride, 2 * stride, ... from K and D.
 
         (ceil(H / stride), ceil(W / stride), 2) float32, read-only; NaN where the distortion model
-        has no inverse. Computed once for the same numbers, also in another instance, so a
-        CameraInfo with each frame costs nothing. In memory all x come before all y, which makes
-        ``deproject`` fast.
+        has no inverse. Computed once for the same numbers, also in another instance. In memory all
+        x come before all y, which makes ``deproject`` fast.
 
         Raises:
             CalibrationError: no calibration, or a distortion model that is not known.
         """
         if not self.is_calibrated or self.fy <= 0:
             raise CalibrationError(
-                "No rays without a calibration: K of the CameraInfo is empty",
+                "The camera is not calibrated: CameraInfo.K is empty",
                 found=f"fx = {self.fx:g}, fy = {self.fy:g}",
                 expected="focal lengths above 0",
                 fix="Calibrate the camera (camera_calibration) and publish the result.",
@@ -205,8 +207,8 @@ class CameraModel:
     def project(self, points: Matrix) -> Matrix:
         """Return pixels (N, 2), column and row, of points (N, 3) in the optical frame, by K and D.
 
-        NaN behind the camera, and where the distortion model has no inverse, so that no point far
-        outside the field of view is folded back into the image.
+        NaN behind the camera, and where the distortion model would fold a point from outside the
+        field of view back into the image.
 
         Raises:
             CalibrationError: no calibration, or a distortion model that is not known.
@@ -221,19 +223,23 @@ class CameraModel:
                 bent, _ = cv2.fisheye.projectPoints(given, still, still, np.eye(3), self.D)
             else:
                 bent, _ = cv2.projectPoints(ahead, still, still, np.eye(3), self.D)
-            bent = np.asarray(bent, np.float64).reshape(-1, 2)
-            back = np.column_stack(undistort(bent[:, 0], bent[:, 1], self.distortion_model, self.D))
-            same = np.abs(back - plane).max(axis=1) < 1e-3 * (1 + np.abs(plane).max(axis=1))
-            plane = np.where(same[:, np.newaxis], bent, np.nan)
+            bent = np.where(np.isnan(plane), np.nan, np.asarray(bent, np.float64).reshape(-1, 2))
+            pixels = bent * (self.fx, self.fy) + (self.cx, self.cy)
+            inside = ((pixels > -1) & (pixels < (self.width, self.height))).all(axis=1)
+            x, y = undistort(*bent[inside].T, self.distortion_model, self.D)
+            moved = np.abs(np.column_stack([x, y]) - plane[inside]).max(axis=1)
+            folded = ~(moved < 1e-3 * (1 + np.abs(plane[inside]).max(axis=1)))
+            pixels[np.flatnonzero(inside)[folded]] = np.nan
+            return pixels
         return plane * (self.fx, self.fy) + (self.cx, self.cy)
 
-    def _can_be(self) -> bool:
-        """Whether scaling and rays stay within what floats can say."""
+    def _is_plausible(self) -> bool:
+        """Return whether scaling and rays stay within the range of floats."""
         lengths, centre = np.array([self.fx, self.fy]), np.array([self.cx, self.cy])
         return bool(
-            (lengths >= _SHORTEST_PX).all()
-            and (lengths <= _LONGEST_PX).all()
-            and (np.abs(centre) <= _LONGEST_PX).all()
+            (lengths >= _MIN_PX).all()
+            and (lengths <= _MAX_PX).all()
+            and (np.abs(centre) <= _MAX_PX).all()
         )
 
     def _changed(self, change: Matrix, width: int, height: int) -> CameraModel:
@@ -248,7 +254,7 @@ class CameraModel:
 
 
 def deproject(depth: FloatImage, rays: FloatImage) -> FloatImage:
-    """Points (H, W, 3) float32 in metres of depth (H, W) float32 metres along Z and rays (H, W, 2).
+    """Return points (H, W, 3) float32 metres of depth (H, W) along Z and rays (H, W, 2).
 
     A depth that is not finite (unknown, beyond range, too close) or a ray without a value gives a
     point that is NaN in x, y and z.
@@ -265,7 +271,7 @@ def deproject(depth: FloatImage, rays: FloatImage) -> FloatImage:
 def deprojected_rows(
     depth: FloatImage, rays: FloatImage
 ) -> Iterator[tuple[slice, tuple[FloatImage, FloatImage, FloatImage]]]:
-    """The points of `deproject` some rows at a time: which rows, and their x, y and z.
+    """Yield the points of `deproject` some rows at a time: the rows, and their x, y and z.
 
     The three are contiguous, may share memory with the depth, and are overwritten by the next ones.
 
@@ -274,18 +280,18 @@ def deprojected_rows(
     """
     if depth.shape != rays.shape[:2]:
         raise CalibrationError(
-            "The rays belong to another camera than the depth",
+            "Rays and depth differ in size",
             found=f"rays {rays.shape[1]} x {rays.shape[0]}",
             expected=f"{depth.shape[1]} x {depth.shape[0]}",
             fix="Scale the CameraModel to the size of the depth first.",
         )
-    room: tuple[FloatImage, ...] = ()
+    buffers: tuple[FloatImage, ...] = ()
     for rows in iter_row_chunks(*depth.shape):
         z = np.ascontiguousarray(depth[rows], dtype=np.float32)
         ray_x, ray_y = (np.ascontiguousarray(rays[rows, :, axis]) for axis in (0, 1))
-        if not room:
-            room = tuple(np.empty_like(z) for _ in range(3))
-        x, y, known = (plane[: len(z)] for plane in room)
+        if not buffers:
+            buffers = tuple(np.empty_like(z) for _ in range(3))
+        x, y, known = (plane[: len(z)] for plane in buffers)
         cv2.multiply(ray_x, z, dst=x)
         # A sum is finite only if all that went into it is: much faster than to mask each pixel.
         if not math.isfinite(cv2.sumElems(x)[0]):
@@ -297,7 +303,7 @@ def deprojected_rows(
         yield rows, (x, y, z)
 
 
-@lru_cache(maxsize=32)  # the few sizes of the cameras of a node, frame after frame
+@lru_cache(maxsize=32)  # the sizes of a node's cameras repeat
 def _scaled(camera: CameraModel, width: int, height: int) -> CameraModel:
     sx, sy = width / camera.width, height / camera.height
     change = np.array([[sx, 0.0, 0.5 * sx - 0.5], [0.0, sy, 0.5 * sy - 0.5], [0.0, 0.0, 1.0]])
@@ -331,13 +337,13 @@ def _matrix(name: str, values: object, shape: tuple[int, ...]) -> Matrix:
     expected = math.prod(shape)
     if expected > 0 and matrix.size != expected:
         raise CalibrationError(
-            f"The camera's {name} has the wrong size",
+            f"CameraInfo.{name} has the wrong size",
             found=f"{matrix.size} numbers",
             expected=f"{expected} numbers",
         )
     if not np.isfinite(matrix).all():
         raise CalibrationError(
-            f"The camera's {name} is not finite",
+            f"CameraInfo.{name} is not finite",
             found=matrix.ravel().tolist(),
             expected="numbers",
             fix="Repeat the calibration, or publish K = 0 if the camera is not calibrated.",

@@ -1,7 +1,8 @@
-"""Point clouds outside messages: thinned by voxels, and as files of PLY."""
+"""Point clouds outside messages: voxel downsampling and PLY files."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,31 +19,64 @@ _VERTEX = np.dtype(
 )
 
 
+@dataclass(frozen=True, eq=False)
+class CloudCrop:
+    """The part of a cloud that is kept.
+
+    Attributes:
+        max_range: metres from the camera; 0 is no limit.
+        min_height, max_height: metres above the floor; 0 is no limit.
+        camera_height: metres of the camera above the floor.
+        down: unit vector of gravity in the frame of the points.
+    """
+
+    max_range: float = 0.0
+    min_height: float = 0.0
+    max_height: float = 0.0
+    camera_height: float = 0.0
+    down: tuple[float, float, float] = (0.0, 1.0, 0.0)
+
+    def apply(self, points: NDArray[np.float32]) -> None:
+        """Make, in place, points (..., 3) outside NaN."""
+        outside = np.zeros(points.shape[:-1], bool)
+        with np.errstate(invalid="ignore"):
+            if self.max_range > 0:
+                squared = np.einsum("...i,...i", points, points)
+                outside |= squared > self.max_range**2
+            if self.min_height or self.max_height:
+                height = self.camera_height - points @ np.array(self.down, np.float32)
+                if self.min_height:
+                    outside |= height < self.min_height
+                if self.max_height:
+                    outside |= height > self.max_height
+        points[outside] = np.nan
+
+
 def voxel_downsample(
     points: NDArray[np.float32], rgb: NDArray[np.uint8], size: float
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """One point for each occupied cube of a grid: the mean of its points and of their colours.
+    """Return one point for each occupied voxel: the mean of its points and of their colors.
 
-    The grid's corner is the origin, so that clouds of one frame of reference share their cubes.
+    The grid starts at the origin, so that clouds in one frame share their voxels.
 
     Args:
         points: (H, W, 3) or (N, 3) float32 metres; those that are not finite are left out.
-        rgb: their colours, uint8, of the same shape.
-        size: edge of a cube, metres.
+        rgb: their colors, uint8, of the same shape.
+        size: edge of a voxel, metres.
 
     Returns:
-        (M, 3) float32 metres and (M, 3) uint8, ordered by z, then y, then x of the cubes.
+        (M, 3) float32 metres and (M, 3) uint8, ordered by z, then y, then x of the voxels.
 
     Raises:
         ParameterError: the size is not above 0.
-        ImageError: points and colours differ in size.
+        ImageError: points and colors differ in size.
     """
     if not 0 < size < np.inf:
         raise ParameterError("voxel size", found=f"{size:g}", expected="metres above 0")
     xyz, colors = finite_points(points, rgb)
     if len(xyz) == 0:
         return xyz, colors
-    cube, count = _number_cubes(np.floor(xyz.astype(np.float64) / size))
+    cube, count = _number_voxels(np.floor(xyz.astype(np.float64) / size))
     members = np.bincount(cube, minlength=count)
 
     def mean(values: NDArray[np.generic]) -> NDArray[np.float64]:
@@ -55,17 +89,17 @@ def voxel_downsample(
 def finite_points(
     points: NDArray[np.float32], rgb: NDArray[np.uint8]
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """The finite ones of (H, W, 3) or (N, 3) points, as (M, 3), and their colours, row by row.
+    """Return the finite ones of (H, W, 3) or (N, 3) points as (M, 3), and their colors.
 
     Raises:
-        ImageError: points and colours differ in size.
+        ImageError: points and colors differ in size.
     """
     if points.shape != rgb.shape or points.shape[-1:] != (3,):
         raise ImageError(
-            "Points and colours of the cloud differ in size",
-            found=f"points {points.shape}, colours {rgb.shape}",
+            "Points and colors of the cloud differ in size",
+            found=f"points {points.shape}, colors {rgb.shape}",
             expected="the same (H, W, 3) or (N, 3)",
-            fix="Resize the picture to the size of the depth first.",
+            fix="Resize the image to the size of the depth first.",
         )
     flat = points.reshape(-1, 3)
     kept = np.isfinite(flat).all(axis=1)
@@ -73,22 +107,22 @@ def finite_points(
 
 
 def write_ply(path: str | Path, points: NDArray[np.float32], rgb: NDArray[np.uint8]) -> int:
-    """Writes a cloud as binary little-endian PLY: x y z float (metres), red green blue uchar.
+    """Write a cloud as binary little-endian PLY: x y z float (metres), red green blue uchar.
 
-    The format: Turk, "The PLY Polygon File Format", 1994. The file appears under its name when it
-    is whole, and replaces one that is there.
+    The format: Turk, "The PLY Polygon File Format", 1994. The file is written
+    atomically and replaces an earlier one.
 
     Args:
         path: of the file.
-        points: (H, W, 3) or (N, 3) float32 metres; those that are not finite are left out, as
-            viewers take NaN for a place.
-        rgb: their colours, uint8, of the same shape.
+        points: (H, W, 3) or (N, 3) float32 metres; those that are not finite are left out,
+            as viewers draw NaN somewhere.
+        rgb: their colors, uint8, of the same shape.
 
     Returns:
         How many points are in the file.
 
     Raises:
-        ImageError: points and colours differ in size.
+        ImageError: points and colors differ in size.
         OSError: the file cannot be written.
     """
     xyz, colors = finite_points(points, rgb)
@@ -109,10 +143,10 @@ def write_ply(path: str | Path, points: NDArray[np.float32], rgb: NDArray[np.uin
     return len(vertices)
 
 
-def _number_cubes(indices: NDArray[np.float64]) -> tuple[NDArray[np.intp], int]:
-    """Numbers the distinct rows of whole numbers (N, 3), by z, y, x; and says how many there are.
+def _number_voxels(indices: NDArray[np.float64]) -> tuple[NDArray[np.intp], int]:
+    """Number the distinct rows of integers (N, 3) by z, y, x; also return how many there are.
 
-    One number per row makes sorting several times faster than rows would be.
+    One number per row sorts several times faster than rows.
     """
     shifted = indices - indices.min(axis=0)
     extent = shifted.max(axis=0) + 1

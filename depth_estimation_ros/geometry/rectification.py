@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -29,7 +30,7 @@ class Rectification:
 
     camera: CameraModel
     visible: NDArray[np.bool_]
-    maps: tuple[NDArray[np.int16], NDArray[np.uint16]] | None
+    maps: tuple[NDArray[np.integer[Any]], NDArray[np.integer[Any]]] | None
 
     def apply(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return the rectified image of a raw one (H, W, 3)."""
@@ -78,4 +79,7 @@ def rectification(camera: CameraModel) -> Rectification:
         visible = (z > 0) & (np.hypot(x / z, y / z) <= max_radius(model, D))
     visible &= (columns >= -0.5) & (columns <= camera.width - 0.5)
     visible &= (rows >= -0.5) & (rows <= camera.height - 0.5)
-    return Rectification(rectified, visible, cv2.convertMaps(columns, rows, cv2.CV_16SC2))
+    first, second = cv2.convertMaps(columns, rows, cv2.CV_16SC2)
+    return Rectification(
+        rectified, visible, (np.asarray(first, np.int16), np.asarray(second, np.uint16))
+    )

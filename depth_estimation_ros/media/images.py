@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import math
-import re
 import struct
 import warnings
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depth_estimation_ros.errors import MediaError
+from depth_estimation_ros.utils.files import natural_order
 
 Rgb = NDArray[np.uint8]
 MediaKind = Literal["image", "folder", "video", "camera"]
@@ -158,7 +158,7 @@ class ImageFolder:
             found = [f for f in found if f.is_file()]
         except OSError as error:
             raise MediaError(f"The folder {path} cannot be read ({error.strerror})") from error
-        self.paths = sorted((f for f in found if not _is_depth_map(f)), key=_natural_order)
+        self.paths = sorted((f for f in found if not _is_depth_map(f)), key=natural_order)
         self.count = len(self.paths)
         if depth_maps := len(found) - self.count:
             self.notes.append(f"{path}: {depth_maps} depth maps were skipped")
@@ -313,13 +313,6 @@ def evenly_spaced(count: int, wanted: int) -> list[int]:
 
 def _read_frame(path: Path) -> MediaFrame:
     return MediaFrame(read_image(path), 0, path.name, focal_in_35mm(path))
-
-
-def _natural_order(path: Path) -> list[tuple[int, int, str]]:
-    """Sort runs of digits as numbers; the name itself settles the rest."""
-    pieces = re.findall(r"\d+|\D+", path.name.casefold())
-    key = [(0, int(p), "") if p.isdecimal() else (1, 0, p) for p in pieces]
-    return [*key, (2, 0, path.name)]
 
 
 def _is_depth_map(path: Path) -> bool:

@@ -28,10 +28,12 @@ from depth_estimation_ros.estimation import (
     check_prediction,
     resize_image,
 )
+from depth_estimation_ros.estimation.scale import ScaleAnchor, ScaleSource
+from depth_estimation_ros.estimation.scale_sources import FloorBelow
 from depth_estimation_ros.estimation.temporal_filter import TemporalFilter
 from depth_estimation_ros.geometry.camera_model import CameraModel, deproject
 from depth_estimation_ros.geometry.distortion import is_distorted
-from depth_estimation_ros.geometry.point_cloud import voxel_downsample
+from depth_estimation_ros.geometry.point_cloud import CloudCrop, voxel_downsample
 from depth_estimation_ros.geometry.rectification import Rectification, rectification
 from depth_estimation_ros.media.images import MAX_PIXELS
 from depth_estimation_ros.messages import ROS, MessageFactory
@@ -49,7 +51,7 @@ if TYPE_CHECKING:
 CameraState = Literal["calibrated", "unsupported", "uncalibrated", "missing"]
 
 OUTPUTS: Final[Mapping[CameraState, frozenset[str]]] = {
-    "calibrated": frozenset({"depth", "camera_info", "points", "color"}),
+    "calibrated": frozenset({"depth", "camera_info", "points", "color", "scale"}),
     "unsupported": frozenset({"depth", "camera_info", "color"}),
     "uncalibrated": frozenset({"depth", "color"}),
     "missing": frozenset({"depth", "color"}),
@@ -115,7 +117,11 @@ class DepthFrame:
         return messages.camera_info(self._camera(), self.image.header, factory)
 
     def points(
-        self, stride: int = 1, voxel_size: float = 0.0, factory: MessageFactory = ROS
+        self,
+        stride: int = 1,
+        voxel_size: float = 0.0,
+        factory: MessageFactory = ROS,
+        crop: CloudCrop | None = None,
     ) -> Any:
         """Return the depth as sensor_msgs/PointCloud2 with the colours of the image.
 
@@ -123,14 +129,19 @@ class DepthFrame:
             stride: use every n-th row and column of the depth.
             voxel_size: metres; above 0 the cloud is unorganised, with one mean point per voxel.
             factory: of the message.
+            crop: the part to keep; other points are NaN.
 
         Raises:
             CalibrationError: the camera is not calibrated, or its distortion model not supported.
         """
         depth, rays = self.result.depth[::stride, ::stride], self._camera().rays(stride)
         rgb = resize_image(self.image.rgb, *self.result.depth.shape)[::stride, ::stride]
-        if voxel_size > 0:
-            points, rgb = voxel_downsample(deproject(depth, rays), rgb, voxel_size)
+        if voxel_size > 0 or crop is not None:
+            points = deproject(depth, rays)
+            if crop is not None:
+                crop.apply(points)
+            if voxel_size > 0:
+                points, rgb = voxel_downsample(points, rgb, voxel_size)
             return messages.point_cloud(points, rgb, self.image.header, factory)
         return messages.depth_cloud(depth, rays, rgb, self.image.header, factory)
 
@@ -143,6 +154,22 @@ class DepthFrame:
         """
         rgb = colors.draw(self.result.depth, self.image.stamp_ns, self.result.far)
         return messages.color_image(rgb, self.image.header, factory)
+
+    def scale(self, factory: MessageFactory = ROS) -> Any:
+        """Return the scale of the depth as geometry_msgs/Vector3Stamped.
+
+        x is the factor on the network's depth, y the age of the last measurement in seconds, z how
+        many of its pixels agree.
+        """
+        fit = self.result.scale
+        assert fit is not None
+        return factory.new(
+            "geometry_msgs/msg/Vector3Stamped",
+            header=factory.header(self.image.header),
+            vector=factory.new(
+                "geometry_msgs/msg/Vector3", x=fit.scale, y=fit.age, z=float(fit.inliers)
+            ),
+        )
 
     def _camera(self) -> CameraModel:
         if self.result.camera is None:
@@ -251,6 +278,8 @@ class FrameProcessor:
         logger: of the node.
         model_info: of the open engine.
         camera: name, for the log.
+        scale_source: returns what anchors the depth of an image with this frame_id, if anything.
+        floor: returns the floor below the camera of this frame_id, if it is known.
     """
 
     def __init__(
@@ -262,6 +291,8 @@ class FrameProcessor:
         logger: RcutilsLogger,
         model_info: ModelInfo,
         camera: str = "",
+        scale_source: Callable[[str], ScaleSource | None] = lambda frame_id: None,
+        floor: Callable[[str], FloorBelow | None] = lambda frame_id: None,
     ) -> None:
         self.model_info = model_info
         self.estimator = estimator
@@ -272,6 +303,10 @@ class FrameProcessor:
         self._log_prefix = f"{camera}: " if camera else ""
         self._camera: ImageCamera | None = None  # of the last image
         self._history = TemporalFilter()
+        self._scale_source, self._floor = scale_source, floor
+        anchored = parameters().scale_source != "none"
+        self.anchor = ScaleAnchor(estimator.engine.card.output) if anchored else None
+        """Of the scale; None if there is no source."""
         self._colors = DepthColors()
         # Used in the publishing thread only; one per output, as each reuses its last message.
         self._factories = {name: ReusingMessageFactory() for name in ("depth", "points", "color")}
@@ -288,6 +323,8 @@ class FrameProcessor:
     def reset_time(self) -> None:
         """Forget the previous frames, as time has jumped; from any thread."""
         self._history.reset()
+        if self.anchor is not None:
+            self.anchor.reset()
         self._colors.reset()
 
     def process(self, frame: ImageInput) -> PublishJob | None:
@@ -328,6 +365,9 @@ class FrameProcessor:
             else:
                 result = self._estimate(image, frame, begun_at, times)
                 depth_camera = result.camera
+                if result.scale is None and parameters.scale_required:
+                    self._statistics.skipped("skipped_no_scale")
+                    return None
         except (CalibrationError, ImageError, ParameterError, PredictionError) as error:
             if isinstance(error, CalibrationError):
                 frame.monitor.calibration_failed(str(error), begun_at)
@@ -349,7 +389,10 @@ class FrameProcessor:
         self._statistics.engine_ran(prediction.engine_ms)
         check_prediction(prediction.values, self.estimator.engine.card.output)
         frame.monitor.predicted(prediction.values, begun_at)
-        result = self.estimator.finish(prediction, self._history, image.stamp_ns)
+        if self.anchor is not None:
+            self.anchor.local = self._parameters().scale_field
+            self.anchor.source = self._scale_source(image.header.frame_id)
+        result = self.estimator.finish(prediction, self._history, image.stamp_ns, self.anchor)
         result = mask_invisible(result, image.camera)
         times["post"] = _ms_since(predicted_at)
         return result
@@ -380,13 +423,28 @@ class FrameProcessor:
         latency_ms = _ms_since(job.input.received_at)
         if "camera_info" in job.outputs:
             publishers.camera_info.publish(frame.camera_info())
+        if "scale" in job.outputs and frame.result.scale is not None:
+            publishers.scale.publish(frame.scale())
         if "points" in job.outputs:
-            points = frame.points(parameters.cloud_stride, factory=factories["points"])
-            publishers.points.publish(points)
+            self._publish_points(frame, parameters)
         if "color" in job.outputs:
             self._colors.settings = parameters.color_settings()
             publishers.color.publish(frame.color(self._colors, factories["color"]))
         return latency_ms
+
+    def _publish_points(self, frame: DepthFrame, parameters: Parameters) -> None:
+        """Publish the cloud, or none where its heights need a floor that is not known."""
+        low, high = parameters.cloud_min_height, parameters.cloud_max_height
+        crop = CloudCrop(parameters.cloud_max_range) if parameters.cloud_max_range > 0 else None
+        if low or high:
+            floor = self._floor(frame.image.header.frame_id)
+            if floor is None:
+                return
+            x, y, z = (float(value) for value in floor.down)
+            crop = CloudCrop(parameters.cloud_max_range, low, high, floor.height, (x, y, z))
+        stride, voxel_size = parameters.cloud_stride, parameters.cloud_voxel_size
+        points = frame.points(stride, voxel_size, self._factories["points"], crop)
+        self._publishers.points.publish(points)
 
     def _note_camera(self, camera: ImageCamera, parameters: Parameters) -> None:
         """Keep the camera, and log once why it has no cloud."""

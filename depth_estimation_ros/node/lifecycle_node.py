@@ -48,6 +48,7 @@ from depth_estimation_ros.node.parameters import (
     UNCONFIGURED,
     Parameters,
 )
+from depth_estimation_ros.node.scale_input import Transforms, create_transforms
 from depth_estimation_ros.node.subscriptions import ImageInput
 from depth_estimation_ros.node.watchdog import WatchedEngine, end_process
 from depth_estimation_ros.node.worker import Worker
@@ -63,8 +64,8 @@ class DepthEstimationNode(LifecycleNode):
     """Estimate metric depth and point clouds from camera images.
 
     Subscribes to `image` and `camera_info`; publishes `~/depth/image`, `~/depth/camera_info`,
-    `~/points`, `~/depth/color` and /diagnostics; offers the service `~/enable`. The parameters are
-    those of `parameters.Parameters`.
+    `~/points`, `~/depth/color`, `~/scale` and /diagnostics; offers the service `~/enable`. The
+    parameters are those of `parameters.Parameters`.
 
     Args:
         open_engine: opens the model, see `engines.open_engine`.
@@ -88,6 +89,7 @@ class DepthEstimationNode(LifecycleNode):
         self._cameras: list[Camera] = []  # from configure to cleanup
         self._worker: Worker | None = None  # from configure to cleanup
         self._bond: Any = None  # while the node is active, if bondpy is installed
+        self._transforms: Transforms | None = None  # from the first activation that needs TF
         self._state = "unconfigured"
         self._engine_failed = self.create_guard_condition(self._on_engine_failed)
 
@@ -115,7 +117,11 @@ class DepthEstimationNode(LifecycleNode):
                 raise ParameterError("; ".join(self._refused.values()))
             self._parameters_now.check()
             self._cameras = create_cameras(
-                self, self._parameters_now.cameras, self._statistics, self._on_time_jump
+                self,
+                self._parameters_now.cameras,
+                self._statistics,
+                self._on_time_jump,
+                self._parameters_now.scale_source != "none",
             )
             self._start_worker()
         except Exception as error:
@@ -132,10 +138,14 @@ class DepthEstimationNode(LifecycleNode):
             if self._worker is not None and self._worker.has_ended:
                 self._start_worker()
             super().on_activate(state)
+            if self._transforms is None:
+                self._transforms = create_transforms(self, self._parameters_now)
             for camera in self._cameras:
                 if (processor := self._processor(camera)) is not None:
                     processor.reset_camera()
-                camera.subscribe(self, lambda: self._parameters_now, self._on_image)
+                camera.subscribe(
+                    self, lambda: self._parameters_now, self._on_image, self._transforms
+                )
         except Exception as error:
             self._unsubscribe()
             self._report("cannot activate", error)
@@ -253,6 +263,8 @@ class DepthEstimationNode(LifecycleNode):
                     logger,
                     model_info,
                     camera.name,
+                    camera.scale_source,
+                    camera.floor,
                 )
                 for camera in cameras
             }

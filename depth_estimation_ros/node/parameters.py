@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
@@ -26,6 +27,7 @@ ANY_TIME = "any time"
 UNCONFIGURED = "while unconfigured"
 READ_ONLY = "at start only"
 ONE_CAMERA = ("",)
+SCALE_SOURCES = ("none", "scan", "points", "range", "depth", "camera_height")
 EMPTY = '""'
 _CAMERA_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
@@ -144,8 +146,76 @@ class Parameters:
         "a robot: a distance that was measured, divided by the depth shown for it.",
         limits=(0.01, 100.0),
     )
+    scale_source: str = _parameter(
+        "none",
+        "What anchors the depth to true metres: scan (sensor_msgs/LaserScan on `scan`), points "
+        "(PointCloud2 on `points`: LiDAR, radar, ToF), range (Range on `range`), depth (a sparse "
+        "or poor depth image on `depth`, registered to the camera), camera_height (the floor at a "
+        "known height below the camera). none leaves it to the network (docs/scale.md).",
+        changes=UNCONFIGURED,
+        choices=SCALE_SOURCES,
+    )
+    scale_required: bool = _parameter(
+        False,
+        "Publish nothing before the first anchor; otherwise depth has the network's own scale "
+        "until then. Networks without metric scale need it.",
+        changes=UNCONFIGURED,
+    )
+    scale_field: bool = _parameter(
+        True,
+        "Where measurements cover the image, correct the scale by a smooth field instead of one "
+        "factor.",
+    )
+    range_sensor_pose: str = _parameter(
+        "",
+        "Pose of the range sensor in the camera's body frame (x forward, y left, z up): x y z in "
+        "metres and roll pitch yaw in radians, such as `0.1 0 -0.3 0 0 0`. Empty takes TF.",
+    )
+    camera_height: float = _parameter(
+        0.0,
+        "Height of the camera above the floor in metres, for camera_height and cloud_min_height.",
+        limits=(0.0, 100.0),
+    )
+    camera_pitch: float = _parameter(
+        0.0,
+        "Degrees that the camera looks down, for camera_height.",
+        limits=(-89.0, 89.0),
+    )
+    camera_roll: float = _parameter(
+        0.0,
+        "Degrees that the camera is rolled clockwise, for camera_height.",
+        limits=(-180.0, 180.0),
+    )
+    floor_frame: str = _parameter(
+        "",
+        "TF frame that lies on the floor, such as base_footprint: gives height and tilt of the "
+        "camera in place of camera_height, camera_pitch and camera_roll.",
+        changes=UNCONFIGURED,
+    )
     cloud_stride: int = _parameter(
         1, "Use every n-th row and column of the depth image for the cloud.", limits=(1, 64)
+    )
+    cloud_voxel_size: float = _parameter(
+        0.0,
+        "Metres: one mean point per voxel, in an unorganised cloud, for navigation. 0 is off.",
+        limits=(0.0, 10.0),
+    )
+    cloud_max_range: float = _parameter(
+        0.0,
+        "Metres from the camera beyond which points are left out of the cloud. 0 is off.",
+        limits=(0.0, 1000.0),
+    )
+    cloud_min_height: float = _parameter(
+        0.0,
+        "Metres above the floor below which points are left out of the cloud: 0.1 removes the "
+        "floor. Where the floor is say floor_frame, or camera_height and camera_pitch. 0 is off.",
+        limits=(-100.0, 100.0),
+    )
+    cloud_max_height: float = _parameter(
+        0.0,
+        "Metres above the floor above which points are left out of the cloud, such as the height "
+        "of the robot. 0 is off.",
+        limits=(-100.0, 100.0),
     )
     image_is_rectified: bool = _parameter(
         False,
@@ -263,6 +333,13 @@ class Parameters:
                 raise ParameterError(
                     f"parameter {name}", found=repr(value), expected=f"one of {', '.join(choices)}"
                 )
+        heights = self.cloud_min_height, self.cloud_max_height
+        if concerned & {"cloud_min_height", "cloud_max_height"} and any(heights):
+            self._check_heights(*heights)
+        if "range_sensor_pose" in concerned and self.range_sensor_pose:
+            parse_pose(self.range_sensor_pose)
+        if names is None:  # these are set one after the other
+            self._check_scale()
         if "cameras" in concerned:
             _check_cameras(self.cameras)
         for low, high, what_zero_does in (
@@ -277,6 +354,39 @@ class Parameters:
                     expected=f"{low} < {high}",
                     fix=f"Set both at once, or 0 {what_zero_does}",
                 )
+
+    def _check_heights(self, low: float, high: float) -> None:
+        if low and high and not low < high:
+            raise ParameterError(
+                "parameters cloud_min_height and cloud_max_height",
+                found=f"{low} and {high}",
+                expected="cloud_min_height < cloud_max_height",
+                fix="Set both at once, or 0 for no limit",
+            )
+        if not (self.camera_height > 0 or self.floor_frame):
+            raise ParameterError(
+                "parameter cloud_min_height or cloud_max_height",
+                found="neither floor_frame nor camera_height",
+                expected="one of them, which says where the floor is",
+                fix="Set it first",
+            )
+
+    def _check_scale(self) -> None:
+        if self.scale_required and self.scale_source == "none":
+            raise ParameterError(
+                "parameter scale_required",
+                found="scale_source none",
+                expected=f"one of {', '.join(SCALE_SOURCES[1:])}",
+                fix="Set scale_source, or scale_required to false",
+            )
+        known = self.camera_height > 0 or self.floor_frame
+        if self.scale_source == "camera_height" and not known:
+            raise ParameterError(
+                "parameter camera_height",
+                found="0",
+                expected="metres above the floor",
+                fix="Measure it and set it, or set floor_frame to a TF frame on the floor",
+            )
 
     def engine_options(self) -> EngineOptions:
         """Return the parameters that opening the model needs."""
@@ -310,7 +420,27 @@ class Parameters:
             temporal_filter=self.temporal_filter,
             assumed_hfov_deg=self.assumed_hfov_deg,
             scale_correction=self.scale_correction,
+            scale_required=self.scale_required,
         )
+
+
+def parse_pose(text: str) -> tuple[float, ...]:
+    """Return x, y, z, roll, pitch and yaw of a pose written as text.
+
+    Raises:
+        ParameterError: the text is not six numbers.
+    """
+    try:
+        values = tuple(float(word) for word in text.replace(",", " ").split())
+    except ValueError:
+        values = ()
+    if len(values) != 6 or not all(math.isfinite(value) for value in values):
+        raise ParameterError(
+            "parameter range_sensor_pose",
+            found=repr(text),
+            expected="six numbers: x y z in metres, roll pitch yaw in radians",
+        )
+    return values
 
 
 def _check_cameras(names: tuple[str, ...]) -> None:

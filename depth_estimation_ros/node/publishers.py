@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from geometry_msgs.msg import Vector3Stamped
 from rclpy.lifecycle import LifecycleNode
 from rclpy.node import Node
 from rclpy.qos import QoSPolicyKind, QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
@@ -29,27 +30,38 @@ OVERRIDABLE_POLICIES = (
 
 
 class Publishers:
-    """The publishers of one camera of the node, from configure to cleanup."""
+    """The publishers of one camera of the node, from configure to cleanup.
 
-    def __init__(self, node: LifecycleNode, camera: str = "") -> None:
+    Args:
+        node: owner of the topics.
+        camera: name; empty for none.
+        with_scale: whether there is a source of metric scale, and so ~/scale.
+    """
+
+    def __init__(self, node: LifecycleNode, camera: str = "", with_scale: bool = False) -> None:
         self._node = node
         self.depth = self._create(Image, topic_of(camera, "~/depth/image"))
         self.camera_info = self._create(CameraInfo, topic_of(camera, "~/depth/camera_info"))
         self.points = self._create(PointCloud2, topic_of(camera, "~/points"))
         self.color = self._create(Image, topic_of(camera, "~/depth/color"))
+        self.scale: Any = None
+        if with_scale:
+            self.scale = self._create(Vector3Stamped, topic_of(camera, "~/scale"))
 
     def subscribed(self) -> frozenset[str]:
         """Return the outputs that have a subscriber, names of `OUTPUTS`."""
         return frozenset(
             name
             for name in OUTPUTS["calibrated"]
-            if getattr(self, name).get_subscription_count() > 0
+            if (publisher := getattr(self, name)) is not None
+            and publisher.get_subscription_count() > 0
         )
 
     def destroy(self) -> None:
         """Destroy the publishers."""
-        for publisher in (self.depth, self.camera_info, self.points, self.color):
-            self._node.destroy_lifecycle_publisher(publisher)
+        for publisher in (self.depth, self.camera_info, self.points, self.color, self.scale):
+            if publisher is not None:
+                self._node.destroy_lifecycle_publisher(publisher)
 
     def _create(self, message: type, topic: str) -> Any:
         return self._node.create_lifecycle_publisher(

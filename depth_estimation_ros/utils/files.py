@@ -1,12 +1,14 @@
-"""Files: written whole or not at all, and their SHA-256."""
+"""Files: written whole or not at all, their SHA-256, and the order of their names."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 @contextmanager
@@ -27,6 +29,12 @@ def atomic_write(path: Path) -> Iterator[Path]:
 def partial_name(path: Path) -> Path:
     """Return a hidden name of this process next to `path`, with the suffix that OpenCV needs."""
     return path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+
+
+def natural_order(path: Path) -> tuple[list[Any], str]:
+    """Return a key that sorts frame2 before frame10, whatever the case of letters."""
+    pieces = re.split(r"(\d+)", path.name.casefold())  # text and digits in turn
+    return [int(piece) if piece.isdecimal() else piece for piece in pieces], path.name
 
 
 def sha256(*paths: Path) -> str:

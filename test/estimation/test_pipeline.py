@@ -338,3 +338,14 @@ def test_resizing_follows_pixel_centres(tmp_path: Path) -> None:
     depth = red_pipeline(tmp_path).run(red(values), None).depth[H // 2] - 1.0
     centre = (depth * np.arange(W)).sum() / depth.sum()
     assert centre == pytest.approx(40.0, abs=0.1)
+
+
+def test_a_network_with_another_size_built_in_is_refused() -> None:
+    class Square:
+        card = tiny_card()
+
+        def infer(self, batch: np.ndarray) -> np.ndarray:
+            return np.ones((len(batch), 48, 48), np.float32)
+
+    with pytest.raises(ModelError, match="found 48x48 for an input of 64x48"):
+        DepthEstimator(Square()).warm_up()  # type: ignore[arg-type]

@@ -63,14 +63,14 @@ def test_random_calibrations_are_inverted(seed):
     assert np.abs(pixels - expected)[valid].max() < 0.001
 
 
-def test_equidistant_without_coefficients_is_radius_equal_to_angle():
+def test_equidistant_of_zeros_is_radius_equal_to_angle():
     camera = CameraModel(641, 481, [300, 0, 320, 0, 300, 240, 0, 0, 1], np.zeros(4), "equidistant")
     right_of_centre = camera.rays()[240, 320:, 0]
     angle = np.arange(321) / 300.0  # up to 61 degrees
     assert right_of_centre == pytest.approx(np.tan(angle), rel=1e-5)
 
 
-def test_pixels_beyond_the_fold_of_the_model_have_no_ray():
+def test_pixels_beyond_the_fold_have_no_ray():
     # r (1 - 0.3 r^2) grows up to r = 1.0541 only, where it is 0.7027: nothing projects further out.
     camera = CameraModel(
         640, 480, [300, 0, 320, 0, 300, 240, 0, 0, 1], [-0.3, 0, 0, 0], "plumb_bob"
@@ -85,7 +85,7 @@ def test_pixels_beyond_the_fold_of_the_model_have_no_ray():
     assert np.hypot(rays[..., 0], rays[..., 1])[~missing].max() <= 1.0541
 
 
-def test_a_fisheye_pixel_at_or_behind_90_degrees_has_no_ray():
+def test_fisheye_pixels_beyond_89_degrees_have_no_ray():
     camera = CameraModel(641, 11, [150, 0, 320, 0, 150, 5, 0, 0, 1], np.zeros(4), "equidistant")
     row = camera.rays()[5, 320:, 0]  # pixel k is seen at k / 150 rad
     assert np.isfinite(row[:233]).all()  # 232 / 150 rad = 88.6 degrees
@@ -93,7 +93,7 @@ def test_a_fisheye_pixel_at_or_behind_90_degrees_has_no_ray():
 
 
 @pytest.mark.parametrize("model", ["", "none", "plumb_bob", "rational_polynomial"])
-def test_coefficients_of_zero_or_none_mean_no_distortion(model):
+def test_zero_coefficients_mean_no_distortion(model):
     for D in ([], np.zeros(5)):
         camera = CameraModel(64, 48, CAMERA.K, D, model)
         assert np.array_equal(camera.rays(), CAMERA.rays())
@@ -110,7 +110,7 @@ def test_coefficients_of_zero_or_none_mean_no_distortion(model):
         ("equidistant", [], "equidistant: found 0 coefficients, expected 4"),
     ],
 )
-def test_distortion_that_is_not_understood_is_refused_for_raw_images_only(model, D, message):
+def test_unknown_distortion_is_refused_for_raw_images(model, D, message):
     camera = CameraModel(64, 48, CAMERA.K, D, model, P=CAMERA.P)
     with pytest.raises(CalibrationError, match=message):
         camera.rays()

@@ -25,7 +25,7 @@ def colors_of(*rows):
 # Voxels
 
 
-def test_points_of_one_cube_become_their_mean_in_the_mean_colour():
+def test_points_of_a_voxel_become_their_mean():
     points = points_of((0.01, 0.02, 1.01), (0.03, 0.04, 1.03), (0.01, 0.02, 1.11))
     colors = colors_of((10, 0, 255), (21, 100, 255), (1, 2, 3))
     xyz, rgb = voxel_downsample(points, colors, 0.1)
@@ -34,13 +34,13 @@ def test_points_of_one_cube_become_their_mean_in_the_mean_colour():
     assert (xyz.dtype, rgb.dtype) == (np.float32, np.uint8)
 
 
-def test_cubes_begin_at_the_origin_on_both_sides_of_it():
+def test_voxels_start_at_the_origin():
     points = points_of((-0.01, 0.0, 1.0), (0.01, 0.0, 1.0))
     xyz, _ = voxel_downsample(points, np.zeros((2, 3), np.uint8), 0.1)
     np.testing.assert_array_equal(xyz, points)
 
 
-def test_points_without_a_place_are_left_out():
+def test_points_that_are_not_finite_are_dropped():
     nan, inf = np.nan, np.inf
     points = points_of((nan, nan, nan), (0.1, 0.2, inf), (-inf, 0, 1), (1, 2, 3))
     xyz, rgb = voxel_downsample(points, colors_of(*[(i, i, i) for i in range(4)]), 0.5)
@@ -48,7 +48,7 @@ def test_points_without_a_place_are_left_out():
     np.testing.assert_array_equal(rgb, [(3, 3, 3)])
 
 
-def test_every_point_counts_once_whatever_the_shape_and_order():
+def test_every_point_counts_once():
     points = RNG.uniform(-2, 2, (40, 50, 3)).astype(np.float32)
     colors = RNG.integers(0, 256, points.shape, np.uint8)
     organised = voxel_downsample(points, colors, 0.3)
@@ -67,7 +67,7 @@ def test_every_point_counts_once_whatever_the_shape_and_order():
     np.testing.assert_allclose(organised[1], expected[:, 3:], atol=0.5)
 
 
-def test_a_grid_too_large_to_count_is_no_trouble():
+def test_a_grid_too_large_to_count():
     points = points_of((-1e6, -1e6, 0), (1e6, 1e6, 1e6), (1e6, 1e6, 1e6), (0, 0, 0))
     xyz, _ = voxel_downsample(points, np.zeros((4, 3), np.uint8), 1e-3)
     np.testing.assert_array_equal(xyz, points_of((-1e6, -1e6, 0), (0, 0, 0), (1e6, 1e6, 1e6)))
@@ -86,7 +86,7 @@ def test_a_cube_has_a_size(size):
         voxel_downsample(np.zeros((1, 3), np.float32), np.zeros((1, 3), np.uint8), size)
 
 
-def test_as_many_colours_as_points():
+def test_as_many_colors_as_points():
     with pytest.raises(ImageError, match="differ in size"):
         voxel_downsample(np.zeros((2, 3), np.float32), np.zeros((1, 3), np.uint8), 0.1)
 
@@ -114,14 +114,14 @@ def test_a_ply_file_has_metres_and_bytes(tmp_path):
     assert vertices == [(0.5, -0.25, 1.5, 1, 2, 3), (1.0, 2.0, 3.0, 255, 0, 128)]
 
 
-def test_a_ply_file_has_only_points_with_a_place(tmp_path):
+def test_a_ply_file_has_only_finite_points(tmp_path):
     points = points_of((np.nan, 0, 1), (1, 2, 3), (0, 0, np.inf))
     path = tmp_path / "cloud.ply"
     assert write_ply(path, points, colors_of((1, 1, 1), (2, 2, 2), (3, 3, 3))) == 1
     assert read_ply(path)[1] == [(1.0, 2.0, 3.0, 2, 2, 2)]
 
 
-def test_a_ply_file_that_cannot_be_finished_leaves_the_earlier_one(tmp_path, monkeypatch):
+def test_a_failed_ply_file_leaves_the_earlier_one(tmp_path, monkeypatch):
     path = tmp_path / "cloud.ply"
     path.write_text("earlier")
 

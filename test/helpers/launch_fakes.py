@@ -81,6 +81,25 @@ class FakeIncludeLaunchDescription:
 
 
 @dataclass
+class FakeGroupAction:
+    actions: list[Any]
+    scoped: bool
+
+    def visit(self, context: FakeLaunchContext) -> list[Any]:
+        """As a scoped one: what is set inside is not seen outside."""
+        outside = dict(context.launch_configurations)
+        leaves = [leaf for action in self.actions for leaf in leaves_of(action, context)]
+        if self.scoped:
+            context.launch_configurations = outside
+        return leaves
+
+
+@dataclass
+class FakeLogInfo:
+    msg: str
+
+
+@dataclass
 class FakeShutdown:
     reason: str
 
@@ -123,6 +142,8 @@ def fake_modules() -> dict[str, ModuleType]:
         "launch.actions": {
             "DeclareLaunchArgument": FakeDeclareLaunchArgument,
             "ExecuteProcess": FakeExecuteProcess,
+            "GroupAction": FakeGroupAction,
+            "LogInfo": FakeLogInfo,
             "IncludeLaunchDescription": FakeIncludeLaunchDescription,
             "OpaqueFunction": FakeOpaqueFunction,
             "Shutdown": FakeShutdown,
@@ -142,14 +163,18 @@ def fake_modules() -> dict[str, ModuleType]:
     return modules
 
 
-def started(entities: list[Any], **arguments: str) -> list[Any]:
+def leaves_of(entity: Any, context: FakeLaunchContext) -> list[Any]:
+    """The nodes, timers and log lines that an entity leads to."""
+    if not hasattr(entity, "visit"):
+        wanted = getattr(entity, "condition", None)
+        return [entity] if wanted is None or wanted.evaluate(context) else []
+    return [leaf for sub in entity.visit(context) or [] for leaf in leaves_of(sub, context)]
+
+
+def started(
+    entities: list[Any], context: FakeLaunchContext | None = None, **arguments: str
+) -> list[Any]:
     """What a launch description would start for these arguments: nodes, and timers of processes."""
-    context = FakeLaunchContext(dict(arguments))
-
-    def leaves(entity: Any) -> list[Any]:
-        if not hasattr(entity, "visit"):
-            wanted = getattr(entity, "condition", None)
-            return [entity] if wanted is None or wanted.evaluate(context) else []
-        return [leaf for sub in entity.visit(context) or [] for leaf in leaves(sub)]
-
-    return [leaf for entity in entities for leaf in leaves(entity)]
+    context = context or FakeLaunchContext()
+    context.launch_configurations.update(arguments)
+    return [leaf for entity in entities for leaf in leaves_of(entity, context)]

@@ -14,7 +14,7 @@ from depth_estimation_ros.errors import MediaError
 from depth_estimation_ros.media.video import CODECS, Video, VideoWriter, open_media, write_video
 
 
-def test_a_video_keeps_its_rate_and_counts_its_frames(tmp_path):
+def test_a_video_has_rate_and_count(tmp_path):
     media = open_media(str(write_clip(tmp_path / "v.avi", 5, rate=12.5)))
     frames = list(media.frames())
     assert (media.kind, media.count, media.rate) == ("video", 5, 12.5)
@@ -27,7 +27,7 @@ def test_a_video_keeps_its_rate_and_counts_its_frames(tmp_path):
     np.testing.assert_allclose(reds, [20, 60], atol=8)  # numbers 1 and 3
 
 
-def test_a_video_that_breaks_off_says_so(tmp_path):
+def test_a_video_cut_off_is_reported(tmp_path):
     media = open_media(str(write_clip(tmp_path / "v.avi", 30)))
     media.count = 60  # as a header that was written before the disk was full
     assert len(list(media.frames())) == 30
@@ -35,13 +35,13 @@ def test_a_video_that_breaks_off_says_so(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["x.mp4", "x.avi"])
-def test_a_file_that_only_claims_to_be_a_video(tmp_path, name):
+def test_a_file_that_is_no_video(tmp_path, name):
     (tmp_path / name).write_bytes(b"no video")
     with pytest.raises(MediaError, match="cannot be opened by OpenCV"):
         open_media(str(tmp_path / name))
 
 
-def test_a_stream_that_nobody_sends_says_so():
+def test_a_stream_without_a_sender_is_an_error():
     with pytest.raises(MediaError, match=r"The stream rtsp://127.0.0.1:9/x cannot be opened"):
         open_media("rtsp://127.0.0.1:9/x")
 
@@ -53,7 +53,7 @@ def test_a_stream_has_no_known_length(tmp_path):
     assert len(list(media.frames())) == 3
 
 
-def test_a_rate_that_cannot_be_becomes_the_usual_one(tmp_path, monkeypatch):
+def test_an_impossible_rate_becomes_the_default(tmp_path, monkeypatch):
     path = write_clip(tmp_path / "v.avi", 3)
     real = cv2.VideoCapture
 

@@ -26,7 +26,7 @@ def info(**fields):
     )  # fmt: skip
 
 
-def test_numbers_of_the_message_are_those_of_the_model():
+def test_the_model_has_the_numbers_of_the_message():
     camera = camera_model(info())
     assert (camera.width, camera.height) == (640, 480)
     assert camera.distortion_model == "plumb_bob"
@@ -37,7 +37,7 @@ def test_numbers_of_the_message_are_those_of_the_model():
 
 
 @pytest.mark.parametrize("binning", [0, 1])
-def test_binning_of_zero_or_one_and_roi_of_zeros_mean_the_whole_image(binning):
+def test_no_binning_and_no_roi_mean_the_full_image(binning):
     camera = camera_model(info(binning_x=binning, binning_y=binning))
     assert (camera.width, camera.height) == (640, 480)
     assert camera.K.ravel().tolist() == K
@@ -73,7 +73,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_model_is_made_anew_only_when_a_number_changes(change):
+def test_equal_numbers_give_the_same_model(change):
     before = camera_model(info())
     assert camera_model(info()) is before
     assert camera_model(info(**{change: CHANGES[change]})) is not before
@@ -86,13 +86,13 @@ def test_roi_outside_the_sensor():
         camera_model(msg)
 
 
-def test_empty_camera_info_is_uncalibrated_and_fits_every_image():
+def test_empty_camera_info_fits_every_image():
     camera = camera_model(sensor_msgs.CameraInfo())
     assert not camera.is_calibrated
     check_matches(camera, height=480, width=640)
 
 
-def test_uncalibrated_camera_info_with_a_size_must_have_the_image_size():
+def test_uncalibrated_camera_info_must_have_the_image_size():
     camera = camera_model(info(k=[0.0] * 9, d=[]))
     assert not camera.is_calibrated
     check_matches(camera, height=480, width=640)
@@ -126,7 +126,7 @@ def test_there_and_back():
     assert msg.header.frame_id == "camera_optical"
 
 
-def test_camera_info_of_a_reduced_and_scaled_camera_has_no_roi_or_binning_left():
+def test_camera_info_of_a_scaled_camera_has_no_roi():
     msg = info(binning_x=2, binning_y=2)
     msg.roi.width, msg.roi.height = 320, 240
     camera = camera_model(msg).scaled(80, 60)

@@ -64,7 +64,7 @@ def test_16uc1_is_millimetres_and_zero_is_unknown(big_endian, padding):
     assert np.array_equal(decoded, expected, equal_nan=True)
 
 
-def test_png_is_millimetres_and_its_greatest_value_is_beyond_range():
+def test_png_is_millimetres_and_65535_beyond_range():
     decoded = decode_depth(png(np.array([[0, 1, 1234], [65534, 65535, 2000]], np.uint16)))
     expected = np.array([[np.nan, 0.001, 1.234], [65.534, np.inf, 2.0]], np.float32)
     assert decoded.dtype == np.float32
@@ -168,12 +168,12 @@ def test_32fc1_keeps_every_bit():
     ],
 )
 @pytest.mark.filterwarnings("error")
-def test_16uc1_rounds_and_what_it_cannot_say_is_zero(metres, millimetres):
+def test_16uc1_rounds_and_invalid_is_zero(metres, millimetres):
     msg = depth_image(np.full((2, 3), metres, np.float32), HEADER, "16UC1")
     assert np.frombuffer(msg.data, np.uint16).tolist() == [millimetres] * 6
 
 
-def test_16uc1_there_and_back_is_within_half_a_millimetre():
+def test_16uc1_round_trip_is_within_half_a_millimetre():
     back = decode_depth(depth_image(DEPTH, HEADER, "16UC1"))
     assert np.abs(back - DEPTH).max() < 0.000_51
 
@@ -185,7 +185,7 @@ def test_strided_depth(encoding):
 
 
 @pytest.mark.parametrize("encoding", ["32FC1", "16UC1"])
-def test_reused_room_holds_the_new_depth_and_nothing_of_the_last(encoding):
+def test_reused_buffer_holds_only_the_new_depth(encoding):
     kind = ReusingMessageFactory()
     unknown = DEPTH.copy()
     unknown[2, 3:] = np.nan

@@ -1,4 +1,4 @@
-"""Messages of kind ROSBAGS: the same fields as those of rclpy, made where there is no ROS."""
+"""Messages of ROSBAGS: the same fields as those of rclpy, without ROS."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ CAMERA = replace(
 MAKERS = {
     "depth in metres": ("Image", lambda kind: depth_image(DEPTH, HEADER, "32FC1", kind)),
     "depth in millimetres": ("Image", lambda kind: depth_image(DEPTH, HEADER, "16UC1", kind)),
-    "colours": ("Image", lambda kind: color_image(RGB, HEADER, kind)),
-    "strided colours": ("Image", lambda kind: color_image(RGB[::2, ::3, ::-1], HEADER, kind)),
+    "colors": ("Image", lambda kind: color_image(RGB, HEADER, kind)),
+    "strided colors": ("Image", lambda kind: color_image(RGB[::2, ::3, ::-1], HEADER, kind)),
     "cloud": ("PointCloud2", lambda kind: point_cloud(POINTS, RGB, HEADER, kind)),
     "unorganised cloud": ("PointCloud2", lambda kind: point_cloud(POINTS[0], RGB[0], HEADER, kind)),
     "empty cloud": (
@@ -72,7 +72,7 @@ def test_both_kinds_are_the_same_in_a_bag(what):
 
 
 @pytest.mark.parametrize("what", MAKERS)
-def test_stamp_and_frame_are_those_of_the_header_given(what):
+def test_stamp_and_frame_id_are_kept(what):
     name, make = MAKERS[what]
     header = through_a_bag(name, make(ROSBAGS)).header
     assert (header.stamp.sec, header.stamp.nanosec) == (7, 8)
@@ -104,7 +104,7 @@ def test_unorganised_cloud_has_one_row():
     assert np.array_equal(rgb[0], RGB[0])
 
 
-def test_depth_and_colours_are_not_copied():
+def test_depth_and_colors_are_not_copied():
     assert np.shares_memory(depth_image(DEPTH, HEADER, "32FC1", ROSBAGS).data, DEPTH)
     assert np.shares_memory(color_image(RGB, HEADER, ROSBAGS).data, RGB)
 

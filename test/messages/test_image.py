@@ -121,7 +121,7 @@ COLOR = {"r": 200, "g": 100, "b": 50}
 
 
 def mosaic(pattern, size):
-    """What a sensor with this pattern (colours of pixels 00 01 10 11) sees of COLOR."""
+    """What a sensor with this pattern (colors of pixels 00 01 10 11) sees of COLOR."""
     tile = np.array([COLOR[c] for c in pattern], np.uint8).reshape(2, 2)
     return np.tile(tile, (size[0] // 2 + 1, size[1] // 2 + 1))[: size[0], : size[1]]
 

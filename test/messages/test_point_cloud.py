@@ -67,7 +67,7 @@ def test_there_and_back(size):
     assert np.array_equal(color, rgb)
 
 
-def test_colors_whose_float_is_no_number_survive():
+def test_colors_that_are_denormal_floats_survive():
     # 0x007F8000 and the like are denormal floats; arithmetic on them would lose bits.
     rgb = np.array([[[0, 0, 1], [0x7F, 0x80, 0], [255, 255, 255], [0, 0, 0]]], np.uint8)
     points = np.zeros((1, 4, 3), np.float32)
@@ -170,7 +170,7 @@ def random_depth(height, width):
 
 @pytest.mark.parametrize("stride", [1, 3])
 @pytest.mark.parametrize("size", [(1, 1), (7, 5), (480, 640), (2, 50_000), (101, 999)])
-def test_a_cloud_of_depth_is_that_of_its_points_bit_by_bit(size, stride):
+def test_depth_cloud_equals_cloud_of_deprojected_points(size, stride):
     depth, rgb = random_depth(*size)
     camera = CameraModel.from_hfov(size[1], size[0], 60.0)
     parts = depth[::stride, ::stride], camera.rays(stride), rgb[::stride, ::stride]
@@ -178,7 +178,7 @@ def test_a_cloud_of_depth_is_that_of_its_points_bit_by_bit(size, stride):
     assert depth_cloud(*parts, HEADER) == expected
 
 
-def test_a_cloud_of_depth_has_no_point_where_a_lens_has_no_ray():
+def test_depth_cloud_has_no_point_without_a_ray():
     depth, rgb = random_depth(6, 8)
     rays = np.zeros((6, 8, 2), np.float32)
     rays[2, 3] = np.nan
@@ -191,7 +191,7 @@ def test_depth_and_colors_of_two_sizes_are_refused():
         depth_cloud(random_depth(4, 6)[0], np.zeros((4, 6, 2), np.float32), RGB_OF_ANOTHER, HEADER)
 
 
-def test_reused_room_holds_the_new_cloud_and_nothing_of_the_last():
+def test_reused_buffer_holds_only_the_new_cloud():
     kind = ReusingMessageFactory()
     camera = CameraModel.from_hfov(8, 6, 60.0)
     clouds = []
@@ -204,7 +204,7 @@ def test_reused_room_holds_the_new_cloud_and_nothing_of_the_last():
     assert clouds[0] is clouds[1]
 
 
-def test_room_of_another_size_is_made_anew():
+def test_buffer_of_another_size_is_replaced():
     kind = ReusingMessageFactory()
     small = depth_cloud(*of_a_camera(6, 8), HEADER, kind)
     large = depth_cloud(*of_a_camera(12, 16), HEADER, kind)

@@ -148,7 +148,8 @@ def test_rectified_image_without_p_is_a_bad_frame(
     tester.bring(node, "active", model=red_model, image_is_rectified=True)
     depth = tester.collect(node, Image, "~/depth/image")
     tester.result_of(node, red_image(), depth, info_of(CAMERA))
-    tester.publish(node, "camera_info", info_of(replace(CAMERA, P=np.zeros((3, 4)))))
+    distorted = replace(CAMERA, D=np.full(5, 0.01), distortion_model="plumb_bob")
+    tester.publish(node, "camera_info", info_of(replace(distorted, P=np.zeros((3, 4)))))
     tester.publish(node, "image", red_image())
     values = tester.diagnostics(node, lambda v: v["dropped_bad"] == "1")
     assert "image_is_rectified" in values["last_error"]

@@ -30,6 +30,7 @@ COUNTERS = (
     "dropped_waiting_for_camera_info",
     "skipped_no_subscriber",
     "skipped_no_calibration",
+    "skipped_no_scale",
 )
 
 

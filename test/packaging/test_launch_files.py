@@ -150,12 +150,14 @@ def test_launch_starts_the_node_alone_or_with_rviz(launch_file: ModuleType) -> N
         return [process.node_executable for process in launched(launch_file, **arguments)]
 
     assert executables() == ["depth_estimation_node"]
-    assert executables(rviz="true") == ["depth_estimation_node", "rviz2"]
+    assert executables(depth_rviz="true") == ["depth_estimation_node", "rviz2"]
 
 
 def test_launch_plays_a_bag_beside_the_node_in_simulated_time(tmp_path: Path) -> None:
     launch_file = launch_file_of("replay.launch.py")
-    node, rviz, player = launched(launch_file, bag=str(tmp_path), camera="/front", loop="true")
+    node, rviz, player = launched(
+        launch_file, bag=str(tmp_path), depth_camera="/front", loop="true"
+    )
     assert node.node_executable == "depth_estimation_node"
     assert rviz.node_executable == "rviz2"
     words = ["".join(part.text for part in word) for word in player.cmd]
@@ -176,7 +178,7 @@ def test_launch_ends_all_when_the_player_has_ended_unless_it_should_be_kept(
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     service = LaunchService(noninteractive=True)
     arguments = {name: default or "" for name, (default, *_) in launch_file.ARGUMENTS.items()}
-    arguments.update(delay="0.0", keep=keep, fastdds_profile="")
+    arguments.update(delay="0.0", keep=keep, depth_fastdds_profile="none")
     service.context.launch_configurations.update(arguments)
     ends: list[str] = []
     node = ExecuteProcess(cmd=["sleep", "600"], on_exit=lambda event, _: ends.append("node"))
@@ -219,7 +221,9 @@ def test_a_node_that_was_killed_comes_back_if_that_is_asked_for(
         return []
 
     service = LaunchService(noninteractive=True)
-    service.context.launch_configurations.update(respawn=respawn, fastdds_profile="")
+    service.context.launch_configurations.update(
+        depth_respawn=respawn, depth_fastdds_profile="none"
+    )
     handlers = [
         RegisterEventHandler(OnProcessStart(on_start=on_start)),
         TimerAction(period=60.0, actions=end),  # a safety net

@@ -63,7 +63,7 @@ def test_it_starts_node_and_rviz_in_simulated_time_and_the_player_a_little_later
     assert rviz.executable == "rviz2"
     assert rviz.parameters == [{"use_sim_time": True}]
     assert timer.period == 3.0
-    assert len(started(entities, bag=bag, rviz="false")) == 2
+    assert len(started(entities, bag=bag, depth_rviz="false")) == 2
 
 
 def test_it_plays_with_clock(entities: list[Any], bag: str) -> None:
@@ -98,7 +98,9 @@ def test_each_argument_is_an_option_of_the_player_and_the_bag_is_taken_for_none(
 def test_arguments_of_the_node_are_those_of_its_own_launch_file(
     entities: list[Any], bag: str
 ) -> None:
-    depth_estimation, rviz, _ = started(entities, bag=bag, camera="/front", model="mine.onnx")
+    depth_estimation, rviz, _ = started(
+        entities, bag=bag, depth_camera="/front", depth_model="mine.onnx"
+    )
     assert depth_estimation.parameters[1] == {"model": "mine.onnx", "use_sim_time": True}
     assert dict(depth_estimation.remappings)["image"] == "/front/image_raw"
     assert dict(rviz.remappings)["/camera/image_raw"] == "/front/image_raw"
@@ -116,7 +118,7 @@ def test_the_player_has_the_profile_of_the_node(entities: list[Any], bag: str) -
     (player,) = timer.actions
     assert player.additional_env == depth_estimation.additional_env == fastdds_environment(PROFILE)
     assert list(player.additional_env.values()) == [PROFILE]
-    assert player_of(entities, bag=bag, fastdds_profile="").additional_env == {}
+    assert player_of(entities, bag=bag, depth_fastdds_profile="none").additional_env == {}
 
 
 @pytest.mark.parametrize(

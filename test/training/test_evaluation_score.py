@@ -18,8 +18,10 @@ from depth_estimation_ros.errors import DatasetError, ParameterError
 from depth_estimation_ros.estimation import DepthEstimator
 from depth_estimation_ros.estimation.metrics import mean_metrics
 from training.evaluation import evaluate_set
+from training.evaluation.alignment import Alignment
 from training.evaluation.score import camera_of, predict
 from training.evaluation.statistics import DepthMedian, RunningMean, band_edges
+from training.evaluation.tables import as_csv, intervals_in_words, main_rows
 
 FLAT = np.full((24, 40), 2.0)
 
@@ -217,3 +219,27 @@ def test_the_recorded_room_scores_as_the_model_card_says(shared_data) -> None:
     assert result.rows["median"]["delta1"] == pytest.approx(0.761, abs=0.001)
     assert result.rows["constant"]["abs_rel"] == pytest.approx(0.676, abs=0.001)
     assert result.camera == "known"
+
+
+@pytest.mark.parametrize("align", ["points:8", "scan"])
+def test_an_anchor_takes_the_scale_from_a_few_pixels(align: str) -> None:
+    samples = ListedSamples([red_sample(FLAT, 3.0 * FLAT), red_sample(FLAT, FLAT)])
+    result = evaluate_set(red_pipeline(), samples, align=Alignment(align))
+    assert result.rows["unaligned"]["abs_rel"] == pytest.approx(1 / 3, abs=1e-3)
+    assert result.rows["anchored"]["abs_rel"] == pytest.approx(0.0, abs=1e-3)
+    (row,) = [row for row in main_rows(result) if row.alignment == align]
+    assert row.predictor == "model"
+    assert f"0.000 {align}" in intervals_in_words(result)
+    assert as_csv([(result, "all")]).count(align) == 2
+
+
+def test_an_anchor_that_says_nothing_changes_nothing() -> None:
+    samples = ListedSamples([red_sample(FLAT, 3.0 * FLAT)])
+    result = evaluate_set(red_pipeline(), samples, align=Alignment("height:1.5"))
+    assert result.rows["anchored"] == result.rows["unaligned"]  # a wall, no floor
+
+
+@pytest.mark.parametrize("name", ["", "points", "points:x", "height:", "laser"])
+def test_an_unknown_alignment_is_refused(name: str) -> None:
+    with pytest.raises(ParameterError, match="--align"):
+        Alignment(name)

@@ -16,7 +16,7 @@ from noise import DOUBLES, SEEDS, UINT32, spoiled
 
 from depth_estimation_ros.messages.image import _DECODERS
 
-# Bytes of a pixel in one row, and rows of data for two rows of the picture.
+# Bytes of a pixel in one row, and rows of data for two rows of the image.
 _LAYOUT = {
     **dict.fromkeys(("mono8", "8UC1"), (1, 2)),
     "rgb8": (3, 2),
@@ -26,6 +26,9 @@ _LAYOUT = {
     "bgra8": (4, 2),
     "8UC4": (4, 2),
     "mono16": (2, 2),
+    **dict.fromkeys((f"bayer_{pattern}16" for pattern in ("rggb", "bggr", "gbrg", "grbg")), (2, 2)),
+    **dict.fromkeys(("rgb16", "bgr16"), (6, 2)),
+    **dict.fromkeys(("rgba16", "bgra16"), (8, 2)),
     "nv12": (1, 3),
     "nv21": (1, 3),
     "nv24": (1, 6),
@@ -35,7 +38,7 @@ _UNKNOWN = [
     "",
     "RGB8",
     "rgb8\0",
-    "rgb16",
+    "rgb32",
     "32FC1",
     "64FC1",
     "16UC1",

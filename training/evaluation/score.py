@@ -34,9 +34,11 @@ from depth_estimation_ros.estimation.metrics import (
     mean_metrics,
     median_ratio,
 )
+from depth_estimation_ros.estimation.scale import ScaleAnchor, ScaleSource
 from depth_estimation_ros.geometry.camera_model import CameraModel
 from training.data.crops import crop_mask
 from training.data.sample import Sample, SampleSet
+from training.evaluation.alignment import Alignment
 from training.evaluation.statistics import (
     Band,
     ByDistance,
@@ -89,6 +91,22 @@ def predict(pipeline: DepthEstimator, sample: Sample, *, flip: bool = False) -> 
     return DepthResult(depth, frame.camera, spent, frame.near, frame.far)
 
 
+def predict_anchored(
+    pipeline: DepthEstimator, sample: Sample, source: ScaleSource | None
+) -> tuple[DepthResult, DepthResult]:
+    """Return depth of a sample with the network's own scale, and anchored to a source.
+
+    Where the source says nothing, both are the same.
+    """
+    camera = camera_of(sample) or CameraModel.from_hfov(
+        sample.depth.shape[1], sample.depth.shape[0], pipeline.settings.assumed_hfov_deg
+    )
+    (prediction,) = pipeline.infer([pipeline.prepare(sample.rgb, camera)])
+    anchor = ScaleAnchor(pipeline.engine.card.output)
+    anchor.source = source
+    return pipeline.finish(prediction), pipeline.finish(prediction, None, 0, anchor)
+
+
 def camera_of(sample: Sample, *, mirror: bool = False) -> CameraModel | None:
     """Return the camera of a sample, or of its mirrored image; None where it is not known."""
     if sample.intrinsics is None:
@@ -103,12 +121,16 @@ NEAREST_M = 1e-3  # nearer truth is not scored
 
 @dataclass(frozen=True)
 class FrameScore:
-    """The metrics of one frame: as predicted, and with its median scaled to the truth's."""
+    """The metrics of one frame: as predicted, with its median scaled to the truth's, anchored.
+
+    `anchored` is None without an alignment.
+    """
 
     index: int
     name: str
     unaligned: Metrics
     median: Metrics
+    anchored: Metrics | None = None
 
 
 @dataclass(frozen=True)
@@ -129,6 +151,7 @@ class SetResult:
         unreadable: names of those that could not, and why.
         seconds: for reading, predicting and scoring all frames.
         engine_ms: the median time in the engine for a frame.
+        alignment: of the row ``anchored``, such as "points:30"; empty without one.
     """
 
     dataset: str
@@ -142,6 +165,7 @@ class SetResult:
     unreadable: list[tuple[str, str]]
     seconds: float
     engine_ms: float
+    alignment: str = ""
 
     @property
     def without_truth(self) -> int:
@@ -157,6 +181,7 @@ def evaluate_set(
     crop: str | None = None,
     flip: bool = False,
     distances: Sequence[float] | None = None,
+    align: Alignment | None = None,
 ) -> SetResult:
     """Score every frame of a data set.
 
@@ -169,6 +194,7 @@ def evaluate_set(
         crop: a name of :data:`training.data.crops.CROPS`; None: the data set's own.
         flip: average each prediction with that for the mirrored image.
         distances: where to cut the table by distance, metres; None: the usual places.
+        align: what each frame is anchored to, for one more row; None: nothing.
 
     Raises:
         DatasetError: not one frame can be read.
@@ -191,7 +217,14 @@ def evaluate_set(
             unreadable.append((name, str(error)))
             continue
         calibrated = calibrated and sample.intrinsics is not None
-        tally.add(index, name, predict(pipeline, sample, flip=flip), sample.depth)
+        anchored = None
+        if align is not None:
+            usable = scored_pixels(sample.depth, crop, cap)
+            source = align.source(sample.depth, usable, index)
+            predicted, anchored = predict_anchored(pipeline, sample, source)
+        else:
+            predicted = predict(pipeline, sample, flip=flip)
+        tally.add(index, name, predicted, sample.depth, anchored)
     if not tally.frames:
         raise _nothing_readable(samples, unreadable)
     rows = {
@@ -200,6 +233,8 @@ def evaluate_set(
         "median": mean_metrics([frame.median for frame in tally.frames]),
         "constant_median": tally.constants.result(),
     }
+    if align is not None:
+        rows["anchored"] = mean_metrics([f.anchored for f in tally.frames if f.anchored])
     return SetResult(
         dataset=samples.name,
         cap_m=cap,
@@ -212,6 +247,7 @@ def evaluate_set(
         unreadable=unreadable,
         seconds=time.perf_counter() - start,
         engine_ms=float(np.median(tally.engine_ms)),
+        alignment=align.name if align is not None else "",
     )
 
 
@@ -231,7 +267,14 @@ class _Tally:
         self.constants = RunningMean()
         self.engine_ms: list[float] = []
 
-    def add(self, index: int, name: str, frame: DepthResult, truth: Array) -> None:
+    def add(
+        self,
+        index: int,
+        name: str,
+        frame: DepthResult,
+        truth: Array,
+        anchored: DepthResult | None = None,
+    ) -> None:
         scored = scored_pixels(truth, self.crop, self.cap)
         gt = truth[scored].astype(np.float64)
         pred = frame.depth[scored].astype(np.float64)
@@ -239,7 +282,13 @@ class _Tally:
         aligned = pred * median_ratio(pred[known], gt[known])
         unaligned_metrics = depth_metrics(pred, gt, max_depth=self.cap)
         median_metrics = depth_metrics(aligned, gt, max_depth=self.cap)
-        self.frames.append(FrameScore(index, name, unaligned_metrics, median_metrics))
+        anchored_metrics = None
+        if anchored is not None:
+            depth = anchored.depth[scored].astype(np.float64)
+            anchored_metrics = depth_metrics(depth, gt, max_depth=self.cap)
+        self.frames.append(
+            FrameScore(index, name, unaligned_metrics, median_metrics, anchored_metrics)
+        )
         self.by_distance.add(pred, aligned, gt, self.cap)
         self.depths.add(gt)
         self.constants.add(

@@ -52,6 +52,8 @@ def intervals(result: SetResult) -> dict[str, dict[str, Interval]]:
         "none": [frame.unaligned for frame in result.frames],
         "median": [frame.median for frame in result.frames],
     }
+    if result.alignment:
+        by_alignment[result.alignment] = [f.anchored for f in result.frames if f.anchored]
     return {
         alignment: {name: mean_interval([m[name] for m in metrics]) for name in WITH_INTERVAL}
         for alignment, metrics in by_alignment.items()
@@ -62,7 +64,7 @@ def intervals_in_words(result: SetResult) -> str:
     """Return the same in one sentence."""
     parts = [
         f"{TITLES[name]} {number(low)} to {number(high)} "
-        + ("not aligned" if alignment == "none" else "median-scaled")
+        + {"none": "not aligned", "median": "median-scaled"}.get(alignment, alignment)
         for alignment, by_name in intervals(result).items()
         for name, (low, high) in by_name.items()
     ]
@@ -80,6 +82,8 @@ def main_rows(result: SetResult) -> list[Row]:
         "median": ("model", "median"),
         "constant_median": ("frame's median", "median"),
     }
+    if result.alignment:
+        titles["anchored"] = ("model", result.alignment)
     return [Row(*titles[key], result.rows[key]) for key in titles]
 
 
@@ -226,7 +230,10 @@ def as_csv(results: Iterable[tuple[SetResult, str]]) -> str:
         lead = [result.dataset, split, result.crop, f"{result.cap_m:g}", result.camera]
         lead.append("yes" if result.flip else "no")
         for frame in result.frames:
-            for alignment, metrics in (("none", frame.unaligned), ("median", frame.median)):
+            by_alignment = [("none", frame.unaligned), ("median", frame.median)]
+            if frame.anchored is not None:
+                by_alignment.append((result.alignment, frame.anchored))
+            for alignment, metrics in by_alignment:
                 numbers = [known(metrics[name]) for name in METRICS]
                 ends = [int(metrics["valid_pixels"]), known(metrics["coverage"])]
                 writer.writerow([*lead, frame.name, alignment, *numbers, *ends])

@@ -139,8 +139,8 @@ def _show(summary: dict[str, Any], output: Path, written: list[str]) -> None:
         "  make demo INPUT=image.jpg ARGS='--hfov 70'\n"
         "  make demo INPUT=/dev/video0              a camera of this machine\n"
         "On a robot, with the package built in a sourced workspace:\n"
-        "  ros2 launch depth_estimation_ros depth_estimation.launch.py camera:=/camera rviz:=true "
-        "rviz_frame:=<frame_id of the images>",
+        "  ros2 launch depth_estimation_ros depth_estimation.launch.py depth_camera:=/camera "
+        "depth_rviz:=true depth_rviz_frame:=<frame_id of the images>",
         markup=False,
         soft_wrap=True,
     )

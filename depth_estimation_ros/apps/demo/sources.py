@@ -30,7 +30,7 @@ from depth_estimation_ros.bags.topics import (
 )
 from depth_estimation_ros.errors import BagError, ImageError
 from depth_estimation_ros.geometry.camera_model import CameraModel
-from depth_estimation_ros.media.images import IMAGE_SUFFIXES, Media, MediaFrame
+from depth_estimation_ros.media.images import IMAGE_SUFFIXES, Media, MediaFrame, hfov_deg
 from depth_estimation_ros.media.video import VIDEO_SUFFIXES, is_camera, open_media
 from depth_estimation_ros.messages import camera_info, decode_compressed, decode_depth, decode_image
 
@@ -281,7 +281,9 @@ class MediaSource:
         self.frame_count = min(count or 0, self._limit or count or 0)
         self.notes: list[str] = []
         self._hfov_deg = options.hfov_deg
-        self.has_camera_info = self._hfov_deg > 0
+        self.has_camera_info = self._hfov_deg > 0 or media.has_focal_length
+        if not self._hfov_deg and media.has_focal_length:
+            self.notes.append("the focal length is that of the EXIF; --hfov replaces it")
         if not self.has_camera_info:
             self.notes.append(NO_CAMERA_INFO)
         if media.kind == "image":
@@ -306,7 +308,8 @@ class MediaSource:
         info = None
         if self.has_camera_info:
             height, width = picture.shape[:2]
-            info = assumed_camera_info(width, height, self._hfov_deg, stamp_ns, FRAME_ID)
+            hfov = self._hfov_deg or hfov_deg(frame.focal_35mm or 0.0, width, height)
+            info = assumed_camera_info(width, height, hfov, stamp_ns, FRAME_ID)
         return Frame(serialize_message(image), info)
 
 

@@ -1,1 +1,1 @@
-"""Depth of pictures, videos and cameras as files, for people without ROS."""
+"""Depth of images, videos and cameras as files, for people without ROS."""

@@ -100,7 +100,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def replay_options(arguments: argparse.Namespace) -> ReplayOptions:
-    """The options of one replay: its fields have the names of the arguments."""
+    """Return the options of one replay: its fields have the names of the arguments."""
     options: dict[str, Any] = option_fields(ReplayOptions, arguments)
     options["outputs"] = tuple(name for name in OUTPUTS if name in options["outputs"])
     if options["copy"] in (("none",), ("all",)):

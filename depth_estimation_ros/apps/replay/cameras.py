@@ -53,7 +53,7 @@ class CameraInfos:
             self._missing -= 1
 
     def knows(self, stamp_ns: int) -> bool:
-        """Whether no later one can be nearer to this stamp, as far as is known."""
+        """Return whether no later one can be nearer to this stamp, as far as is known."""
         if self._first is None or (self._missing is not None and self._missing <= 0):
             return True
         return self._newest is not None and self._newest >= stamp_ns
@@ -93,7 +93,7 @@ class CameraSource:
             self.infos = CameraInfos(first, topics.camera_info.count)
 
     def camera_at(self, stamp_ns: int) -> ImageCamera:
-        """The camera of an image with this stamp.
+        """Return the camera of an image with this stamp.
 
         Raises:
             CalibrationError: numbers that no camera can have.
@@ -132,7 +132,7 @@ def decode_image(image: Any, camera: ImageCamera, hfov_deg: float) -> tuple[Deco
 
 
 def notes_on_cameras(cameras: list[CameraTopics], options: ReplayOptions) -> list[str]:
-    """What the user should know about where the cameras' numbers come from.
+    """Return what the user should know about where the cameras' numbers come from.
 
     Raises:
         ParameterError: one calibration file for several cameras.

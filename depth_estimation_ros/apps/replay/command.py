@@ -68,7 +68,7 @@ def _replay(options: ReplayOptions, argv: list[str], quiet: bool, report: bool) 
         (Path(options.output) / REPORT).unlink(missing_ok=True)  # of a part, by an earlier run
     show_result(console, summary, written)
     for camera, found in compared:
-        show_accuracy(console, camera, found)
+        show_accuracy(console, camera, found, summary.made_for)
     if not summary.complete:
         _say_how_to_go_on(summary, argv)
     return summary.exit_code

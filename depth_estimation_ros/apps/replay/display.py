@@ -264,13 +264,16 @@ def show_result(console: Console, summary: ReplaySummary, written: list[str]) ->
         console.print(f"Look at {escape(path)}", soft_wrap=True)
 
 
-def show_accuracy(console: Console, camera: CameraSummary, found: Comparison) -> None:
+def show_accuracy(
+    console: Console, camera: CameraSummary, found: Comparison, made_for: str
+) -> None:
     """Print the errors of a camera against the truth that the recording holds.
 
     Args:
         console: to print to.
         camera: whose depth it is.
         found: of the report.
+        made_for: indoor, outdoor or any scenes, by the model's card.
     """
     scores = found.accuracy
     kinds = [
@@ -280,8 +283,8 @@ def show_accuracy(console: Console, camera: CameraSummary, found: Comparison) ->
     ]
     if scores.as_predicted["abs_rel"] >= scores.one_constant["abs_rel"]:
         note = "the depth is no better than one constant for all pixels"
-        if scores.constant_m > scores.max_depth / 2:
-            note += f"; the model is made for depths to {scores.max_depth:g} m"
+        if made_for != "any":
+            note += f"; the model is made for {made_for} scenes"
         console.print(
             f"[yellow]note:[/] {escape(camera.image_topic)}: {note}. Use a model that was trained "
             "for such places",

@@ -14,6 +14,7 @@ from pathlib import Path
 from depth_estimation_ros.apps.replay.jobs import (
     CHUNKS,
     Bag,
+    Job,
     JobResult,
     is_finished,
     merge_chunks,
@@ -162,7 +163,8 @@ class Fleet:
         self._write([BagResult(b.name, b.options.inputs[0], str(b.output)) for b in self.bags], 0)
         results: dict[str, JobResult] = {}
         ended: dict[str, BagResult] = {}
-        jobs, owner = [], {}
+        jobs: list[Job] = []
+        owner: dict[str, Bag] = {}
         for bag in self.bags:
             prepare(bag)
             if is_finished(bag.output) and not bag.options.overwrite:
@@ -236,7 +238,7 @@ def _bag_result(bag: Bag, results: dict[str, JobResult], before: bool = False) -
 
 
 def _everywhere(options: ReplayOptions, workers: int, run_id: str) -> ReplayOptions:
-    """The same options, in any working folder, with a fair share of the processors."""
+    """Return the same options, in any working folder, with a fair share of the processors."""
     threads = options.threads
     if threads == 0 and workers > 1:
         threads = max(1, (os.cpu_count() or 1) // workers)

@@ -10,7 +10,7 @@ import platform
 import shutil
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count, pairwise
 from pathlib import Path
@@ -53,6 +53,15 @@ class Job:
     name: str
     options: ReplayOptions
     report: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Values for JSON; `from_json` reads them."""
+        return {"name": self.name, "options": self.options.to_json(), "report": self.report}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Job:
+        """Return the job of `to_json`."""
+        return cls(values["name"], ReplayOptions.from_json(values["options"]), values["report"])
 
 
 @dataclass(frozen=True)
@@ -125,7 +134,7 @@ def run_job(
 
 
 def read_summary(output: Path) -> ReplaySummary | None:
-    """The summary of a result; None if there is none."""
+    """Return the summary of a result; None if there is none."""
     try:
         return ReplaySummary.read(output)
     except (OSError, ValueError, TypeError):
@@ -133,7 +142,7 @@ def read_summary(output: Path) -> ReplaySummary | None:
 
 
 def is_finished(output: Path) -> bool:
-    """Whether the result lacks nothing that could still be done."""
+    """Return whether the result lacks nothing that could still be done."""
     summary = read_summary(output)
     return summary is not None and summary.complete
 
@@ -224,7 +233,7 @@ def merge_chunks(bag: Bag, report: bool = False) -> ReplaySummary:
 
 
 def output_names(inputs: Sequence[Path]) -> list[str]:
-    """A name for the output of each recording, no two alike: its own, without suffixes.
+    """Return a name for the output of each recording, no two alike: its own, without suffixes.
 
     Recordings of the same name get the names of folders above them (monday/run and tuesday/run
     become monday_run and tuesday_run), and where these do not help numbers.
@@ -303,8 +312,9 @@ def _joined(parts: Sequence[ReplaySummary], bag: Bag) -> ReplaySummary:
         known = cameras.get(camera.image_topic)
         # A chunk without images does not know the state of its camera, nor which topics it has.
         first = camera if known is None or known.frames_in == 0 else known
-        topics = {f: getattr(known, f, "") or getattr(camera, f) for f in TOPIC_FIELDS.values()}
-        cameras[camera.image_topic] = replace(first, **topics)
+        cameras[camera.image_topic] = first
+        for name in TOPIC_FIELDS.values():
+            setattr(first, name, getattr(known, name, "") or getattr(camera, name))
     return replace(
         parts[0],
         inputs=list(bag.options.inputs),

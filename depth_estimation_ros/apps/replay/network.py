@@ -185,7 +185,7 @@ def _estimated(
 
 
 def batch_size(asked: int, engine: Engine) -> int:
-    """How many images go through the network at once.
+    """Return how many images go through the network at once.
 
     A TensorRT engine that was built for several is fastest with several. On a processor ONNX
     Runtime gains nothing by it.
@@ -213,7 +213,7 @@ def batch_size(asked: int, engine: Engine) -> int:
 def estimate(
     items: Iterable[CopiedMessage | ReadFrame], estimator: DepthEstimator, batch: int
 ) -> Iterator[CopiedMessage | FrameResult]:
-    """What comes in, in its order, with images taken through the network.
+    """Yield what comes in, in its order, with images taken through the network.
 
     Raises:
         EngineError: the network cannot be run.

@@ -154,7 +154,7 @@ class ReplayOptions:
         return bool(self.scale_from or self.camera_height)
 
     def engine_options(self) -> EngineOptions:
-        """The part that opens the model."""
+        """Return the part that opens the model."""
         return EngineOptions(
             backend=self.backend,
             device=self.device,
@@ -166,13 +166,13 @@ class ReplayOptions:
         )
 
     def estimator_settings(self) -> EstimatorSettings:
-        """The part that the estimator needs."""
+        """Return the part that the estimator needs."""
         names = {field.name for field in fields(self)}
         shared = [field.name for field in fields(EstimatorSettings) if field.name in names]
         return EstimatorSettings(**{name: getattr(self, name) for name in shared})
 
     def color_settings(self) -> ColorSettings:
-        """The part that colours the depth."""
+        """Return the part that colours the depth."""
         return ColorSettings(
             self.color_map,
             self.color_range,
@@ -187,7 +187,7 @@ class ReplayOptions:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> ReplayOptions:
-        """The options of `to_json`; fields that this version does not know are left out."""
+        """Return the options of `to_json`; fields that this version does not know are left out."""
         known = {field.name for field in fields(cls)}
         plain: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value

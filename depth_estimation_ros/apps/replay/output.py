@@ -32,7 +32,7 @@ from depth_estimation_ros.utils.memory import peak_memory_mb
 
 
 def earlier_result(options: ReplayOptions) -> ReplaySummary | None:
-    """The result that is to be gone on with, or replaced; None if there is none.
+    """Return the result that is to be gone on with, or replaced; None if there is none.
 
     Raises:
         ParameterError: something is there, and it is not a result of a replay, or it is neither to
@@ -115,7 +115,7 @@ def open_result(options: ReplayOptions, summary: ReplaySummary) -> Iterator[Reco
 def finished_part(
     options: ReplayOptions, cameras: Sequence[CameraSummary]
 ) -> tuple[int, Counter[str]]:
-    """What runs until now have done; frames.csv says the same afterwards.
+    """Return what runs until now have done; frames.csv says the same afterwards.
 
     Returns:
         How many images are finished; and of each topic, how many messages of those that follow in
@@ -132,7 +132,7 @@ def finished_part(
 
 
 def new_summary(plan: Plan) -> ReplaySummary:
-    """A summary of what is known before the first image.
+    """Return a summary of what is known before the first image.
 
     Raises:
         ModelError: there is no such model.
@@ -199,7 +199,7 @@ def remove_result(output: Path) -> None:
 
 
 def sizes(inputs: Sequence[str]) -> list[int]:
-    """Bytes of each input; of a directory those of the files right in it, as it is read.
+    """Return the bytes of each input; of a directory those of the files right in it, as it is read.
 
     The result may lie in a folder of it, and grows.
     """

@@ -139,13 +139,13 @@ class Selection:
         self._due: dict[str, float] = {}
 
     def wants_time(self, time_ns: int) -> bool:
-        """Whether a message of this time of recording lies in the part that is wanted."""
+        """Return whether a message of this time of recording lies in the part that is wanted."""
         if time_ns < self.start_ns or (self.end_ns is not None and time_ns >= self.end_ns):
             return False
         return self._window is None or self._window[0] <= time_ns < self._window[1]
 
     def is_over(self, time_ns: int) -> bool:
-        """Whether nothing at or after this time is wanted."""
+        """Return whether nothing at or after this time is wanted."""
         ends = [self.end_ns, self._window[1] if self._window else None]
         return any(end is not None and time_ns >= end for end in ends)
 
@@ -194,7 +194,7 @@ def expected_images(
 
 
 def name_outputs(cameras: Sequence[CameraTopics], outputs: Sequence[str]) -> list[CameraSummary]:
-    """The topics in and out of each camera.
+    """Return the topics in and out of each camera.
 
     Results of /front/image_raw lie under /front/depth_estimation/, as those of a node in the
     namespace of the camera; where two cameras share /front, under /front/image_raw/...

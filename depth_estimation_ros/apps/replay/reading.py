@@ -96,7 +96,7 @@ class Reader:
         """Whether all that is wanted was read."""
 
     def items(self) -> Generator[CopiedMessage | ReadFrame, None, None]:
-        """Messages to copy and images, in the order of the recording."""
+        """Yield messages to copy and images, in the order of the recording."""
         # Half of the processor at most: the network needs the rest.
         threads = max(1, min(4, (os.cpu_count() or 1) // 2))
         with ThreadPoolExecutor(threads, "decode") as pool:

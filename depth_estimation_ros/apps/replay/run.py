@@ -113,6 +113,7 @@ def _run(
             network = open_network(read, options, cancelled)
             estimator, done = stack.enter_context(network)
             summary.engine = estimator.engine.description
+            summary.made_for = estimator.engine.card.made_for
             writer = stack.enter_context(open_result(options, summary))
             start = time.perf_counter()
             before, written = finished_part(options, plan.cameras)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +15,12 @@ from depth_estimation_ros.bags.topics import first_message, listed
 from depth_estimation_ros.errors import DepthEstimationError, ParameterError
 from depth_estimation_ros.estimation.scale import SYNC_S, ScaleSource
 from depth_estimation_ros.estimation.scale_sources import (
+    OPTICAL_FROM_BODY,
     FloorBelow,
     RangeCone,
     RangePoints,
     pose_matrix,
+    transform_matrix,
     transform_points,
 )
 from depth_estimation_ros.messages import laser_scan_points, read_xyz
@@ -30,9 +31,6 @@ SCAN, CLOUD, RANGE = (f"sensor_msgs/msg/{name}" for name in ("LaserScan", "Point
 TRANSFORMS = "tf2_msgs/msg/TFMessage"
 KEPT = 64
 """Measurements that are remembered; images come soon before or after theirs."""
-_OPTICAL_FROM_BODY = np.array(  # x ahead, y left, z up to x right, y down, z ahead
-    [[0.0, -1.0, 0.0, 0.0], [0.0, 0.0, -1.0, 0.0], [1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]]
-)
 _LEVEL = np.array([0.0, 1.0, 0.0])  # gravity in the optical frame of a camera that looks ahead
 
 
@@ -50,7 +48,10 @@ class StaticFrames:
             with suppress(DepthEstimationError):
                 for one in recording.deserialize(message).transforms:
                     child, parent = one.child_frame_id.lstrip("/"), one.header.frame_id.lstrip("/")
-                    self._parents[child] = parent, _transform_matrix(one.transform)
+                    self._parents[child] = (
+                        parent,
+                        transform_matrix(one.transform.translation, one.transform.rotation),
+                    )
 
     def pose(self, frame: str, target: str) -> Pose | None:
         """Return the (4, 4) pose of a frame in another, or None where nothing connects them."""
@@ -69,7 +70,7 @@ class StaticFrames:
         return _LEVEL if root == frame.lstrip("/") else -pose[2, :3]
 
     def _ancestors(self, frame: str) -> list[tuple[str, Pose]]:
-        """The frame itself and all above it, with the pose of the frame in each."""
+        """Return the frame itself and all above it, with the pose of the frame in each."""
         found, pose = [(frame.lstrip("/"), np.eye(4))], np.eye(4)
         while found[-1][0] in self._parents and len(found) < 100:  # no end in a circle
             parent, up = self._parents[found[-1][0]]
@@ -147,7 +148,7 @@ class ScaleMeasurements:
 
     def _pose(self, frames: StaticFrames, camera_frame: str, options: ReplayOptions) -> Pose:
         if options.range_sensor_pose:
-            return _OPTICAL_FROM_BODY @ pose_matrix(*options.range_sensor_pose)
+            return OPTICAL_FROM_BODY @ pose_matrix(*options.range_sensor_pose)
         assert self.topic is not None
         sensor_frame = _frame_id(self._recording, self.topic)
         pose = frames.pose(sensor_frame, camera_frame)
@@ -179,17 +180,3 @@ def _range_topic(recording: Recording, name: str) -> Topic:
 def _frame_id(recording: Recording, topic: Topic) -> str:
     message = first_message(recording, topic)
     return "" if message is None else str(message.header.frame_id)
-
-
-def _transform_matrix(transform: Any) -> Pose:
-    """The (4, 4) matrix of a geometry_msgs/Transform."""
-    q, t = transform.rotation, transform.translation
-    x, y, z, w = np.array([q.x, q.y, q.z, q.w]) / (np.linalg.norm([q.x, q.y, q.z, q.w]) or 1.0)
-    pose = np.eye(4)
-    pose[:3, :3] = [
-        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-    ]
-    pose[:3, 3] = t.x, t.y, t.z
-    return pose

@@ -95,6 +95,7 @@ class ReplaySummary:
         damage: losses of the recording: what, where, lost_messages, lost_bytes.
         seconds: of the last run, without opening the model.
         frames_per_second: of the last run.
+        made_for: indoor, outdoor or any scenes, by the card of the model.
         engine_ms_p50, engine_ms_p99: time inside the engine per image.
         peak_rss_mb: memory of the process at its largest.
         bytes_written: of messages, by the last run.
@@ -111,6 +112,7 @@ class ReplaySummary:
     notes: list[str] = field(default_factory=list)
     model: str = ""
     engine: str = ""
+    made_for: str = "any"
     frames_in: int = 0
     frames_out: int = 0
     frames_bad: int = 0
@@ -146,7 +148,7 @@ class ReplaySummary:
 
     @classmethod
     def read(cls, output: Path) -> ReplaySummary:
-        """What `write` wrote.
+        """Return what `write` wrote.
 
         Raises:
             OSError, ValueError: there is none, or it is not one.

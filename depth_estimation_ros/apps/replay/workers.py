@@ -26,7 +26,6 @@ from typing import Any
 
 from depth_estimation_ros import __version__
 from depth_estimation_ros.apps.replay.jobs import Job, JobResult, run_job
-from depth_estimation_ros.apps.replay.options import ReplayOptions
 from depth_estimation_ros.apps.replay.summary import Progress
 from depth_estimation_ros.errors import ParameterError
 from depth_estimation_ros.utils.memory import keep_freed_memory
@@ -105,11 +104,10 @@ class ProcessWorkers:
         return JobResult(job.name, 1, problem + times)
 
     def _attempt(self, job: Job) -> JobResult | str:
-        """The result of the job; or why there is none."""
+        """Return the result of the job; or why there is none."""
         path = os.pathsep.join(entry for entry in sys.path if entry)
-        values = {"name": job.name, "options": job.options.to_json(), "report": job.report}
         process = subprocess.Popen(
-            [sys.executable, "-m", __name__, json.dumps(values)],
+            [sys.executable, "-m", __name__, json.dumps(job.to_json())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -183,10 +181,9 @@ class RayWorkers:
             while running or waiting:
                 while waiting and len(running) < room and not self._stopped:
                     job = waiting.popleft()
-                    values = {"name": job.name, "options": job.options.to_json()}
-                    values["report"] = job.report
                     named = task.options(name=f"replay {job.name}")
-                    running[named.remote(values, str(self._folder), __version__)] = job
+                    handle = named.remote(job.to_json(), str(self._folder), __version__)
+                    running[handle] = job
                 done, _ = ray.wait([*running], timeout=0.1) if running else ([], [])
                 for handle in done:
                     yield self._result(ray, handle, running.pop(handle))
@@ -219,7 +216,7 @@ def remote_job(values: dict[str, Any], folder: str, version: str) -> dict[str, A
         folder: of the results, as the command sees it.
         version: of the package that the command runs.
     """
-    job = Job(values["name"], ReplayOptions.from_json(values["options"]), values["report"])
+    job = Job.from_json(values)
     here = socket.gethostname()
     problem = ""
     if version != __version__:
@@ -326,10 +323,9 @@ def _serve() -> None:
     # Ctrl-C in the terminal is for the command alone, which stops its workers in order.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
-    threading.Thread(target=lambda: (os.read(0, 1), stop.set()), daemon=True).start()
+    threading.Thread(target=_stop_at_end_of_input, args=(stop,), daemon=True).start()
     keep_freed_memory()
-    values = json.loads(sys.argv[1])
-    job = Job(values["name"], ReplayOptions.from_json(values["options"]), values["report"])
+    job = Job.from_json(json.loads(sys.argv[1]))
     last = 0.0
 
     def on_progress(progress: Progress) -> None:
@@ -343,6 +339,11 @@ def _serve() -> None:
         _answer({"result": asdict(run_job(job, on_progress, stop))})
     except Exception as error:
         _answer({"error": f"{type(error).__name__}: {error}"})
+
+
+def _stop_at_end_of_input(stop: threading.Event) -> None:
+    os.read(0, 1)
+    stop.set()
 
 
 def _answer(message: dict[str, Any]) -> None:

@@ -70,7 +70,7 @@ class ResultWriter:
             )
 
     def frame(self, result: FrameResult) -> FrameRow:
-        """The messages of an image's depth, at the time of the image; returns its row.
+        """Write the messages of the depth of an image at its time; return its row.
 
         Raises:
             DiskFullError: there is no room for them.

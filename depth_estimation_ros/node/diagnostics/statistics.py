@@ -21,6 +21,7 @@ COUNTERS = (
     "skipped_paused",
     "skipped_no_subscriber",
     "skipped_no_calibration",
+    "skipped_no_scale",
     "engine_runs",
     "time_jumps",
 )

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from depth_estimation_ros.engines import ModelInfo
+from depth_estimation_ros.estimation.scale import MAX_AGE_S, ScaleAnchor
 from depth_estimation_ros.node.diagnostics.image_monitor import ImageIssue, ImageMonitor
 from depth_estimation_ros.node.diagnostics.statistics import SILENCE_S, Statistics, rss_mb
 from depth_estimation_ros.node.parameters import Parameters
@@ -30,12 +31,14 @@ class CameraStatus:
         statistics: of its frames.
         state: calibrated, unsupported, uncalibrated or missing; empty before the first frame.
         monitor: of its images; None if the node is not active.
+        anchor: of its scale; None if there is no source, or no engine is open.
     """
 
     name: str
     statistics: Statistics
     state: str = ""
     monitor: ImageMonitor | None = None
+    anchor: ScaleAnchor | None = None
 
 
 def make_statuses(
@@ -69,16 +72,20 @@ def make_statuses(
         task = f"{node}: {camera.name} " if camera.name else f"{node}: "
         prefix = f"{camera.name}: " if camera.name else ""
         image_issues, output_issues = _issues(camera, parameters)
+        scale_issues = anchor_issues(camera.anchor) if camera.monitor is not None else []
         depth = depth_status(
             camera.statistics,
             name=f"{task}depth",
             state=state,
             engine=engine,
             camera_state=camera.state,
-            issues=[*image_issues, *output_issues],
+            issues=[*image_issues, *output_issues, *scale_issues],
             enabled=parameters.enabled,
         )
         of_cameras += [depth, _camera_status(camera, f"{task}camera", image_issues)]
+        if camera.anchor is not None:
+            source = parameters.scale_source
+            of_cameras.append(_scale_status(camera.anchor, f"{task}scale", source, scale_issues))
         of_output += [replace(issue, text=f"{prefix}{issue.text}") for issue in output_issues]
         if depth.level != DiagnosticStatus.OK:
             is_error = depth.level == DiagnosticStatus.ERROR
@@ -172,6 +179,40 @@ def output_issues(
         text = f"the latency of the depth is {latency:.0f} ms (p99), more than {max_latency_ms:g}"
         found.append(ImageIssue(text))
     return found
+
+
+def anchor_issues(anchor: ScaleAnchor | None) -> list[ImageIssue]:
+    """Return the issues of a source of metric scale; none if there is no source."""
+    if anchor is None:
+        return []
+    factor = anchor.filter.contradiction
+    if anchor.filter.current is None:
+        return [ImageIssue("the scale was not measured yet")]
+    if factor != 1.0:
+        return [
+            ImageIssue(f"the measured scale contradicts the scale in use by {factor:.2f} times")
+        ]
+    if anchor.age > MAX_AGE_S:
+        return [ImageIssue(f"the scale was last measured {anchor.age:.0f} s ago")]
+    return []
+
+
+def _scale_status(
+    anchor: ScaleAnchor, name: str, source: str, issues: Sequence[ImageIssue]
+) -> DiagnosticStatus:
+    fit = anchor.filter.current
+    values = {"source": source}
+    if fit is not None:
+        values |= {
+            "scale": f"{fit.scale:.4f}",
+            "shift": f"{fit.shift:.4f}",
+            "age_s": f"{anchor.age:.2f}",
+            "pairs": str(fit.pairs),
+            "inliers": str(fit.inliers),
+            "spread": f"{fit.spread:.3f}",
+            "contradiction": f"{anchor.filter.contradiction:.2f}",
+        }
+    return _make_status(name, source, issues, values)
 
 
 def _camera_status(

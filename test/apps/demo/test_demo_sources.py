@@ -10,6 +10,7 @@ import cv2
 import demo_recordings as recordings
 import numpy as np
 import pytest
+from media_files import write_jpeg
 
 pytest.importorskip("rclpy", reason="needs ROS 2 (rclpy)")
 
@@ -339,6 +340,17 @@ def test_a_field_of_view_gives_a_picture_its_camera(tmp_path: Path) -> None:
     assert (info.width, info.height) == (recordings.WIDTH, recordings.HEIGHT)
     assert info.k[0] == pytest.approx(focal)
     assert source.notes == []
+
+
+def test_the_focal_length_of_a_phone_is_used(tmp_path: Path) -> None:
+    path = write_jpeg(tmp_path / "phone.jpg", recordings.picture(0), focal_35mm=26)
+    source = source_of(path)
+    (frame,) = source.frames()
+    assert frame.camera_info is not None
+    info = deserialize_message(frame.camera_info, CameraInfo)
+    diagonal = math.hypot(recordings.WIDTH, recordings.HEIGHT)
+    assert info.k[0] == pytest.approx(26 * diagonal / math.hypot(36, 24))
+    assert "EXIF" in source.notes[0]
 
 
 def test_a_video_keeps_its_frame_rate(tmp_path: Path) -> None:

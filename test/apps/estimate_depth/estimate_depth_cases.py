@@ -1,4 +1,4 @@
-"""Pictures whose depth is known, and what lies in an output folder of estimate_depth."""
+"""Images whose depth is known, and what lies in an output folder of estimate_depth."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ HEIGHT, WIDTH = 48, 64
 
 
 def steps(reds: tuple[int, ...] = (0, 64, 128, 255)) -> np.ndarray:
-    """A picture of vertical stripes; `red_depth` tells 1 + 8 * red / 255 metres."""
-    picture = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
-    picture[..., 0] = np.repeat(reds, WIDTH // len(reds))
-    picture[..., 1] = 77
-    return picture
+    """A image of vertical stripes; `red_depth` tells 1 + 8 * red / 255 metres."""
+    image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    image[..., 0] = np.repeat(reds, WIDTH // len(reds))
+    image[..., 1] = 77
+    return image
 
 
-def depth_of(picture: np.ndarray) -> np.ndarray:
-    return (1.0 + 8.0 * picture[..., 0].astype(np.float64) / 255.0).astype(np.float32)
+def depth_of(image: np.ndarray) -> np.ndarray:
+    return (1.0 + 8.0 * image[..., 0].astype(np.float64) / 255.0).astype(np.float32)
 
 
 def names(folder: Path) -> list[str]:

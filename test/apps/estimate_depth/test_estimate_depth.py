@@ -1,4 +1,4 @@
-"""The command estimate_depth: what it writes of a picture."""
+"""The command estimate_depth: what it writes of an image."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from media_files import read_ply, write
 from depth_estimation_ros.apps.estimate_depth.files import to_units
 
 
-def test_a_picture_becomes_colours_and_millimetres(run, out, tmp_path):
-    picture = write(tmp_path / "kitchen.png", steps())
-    code, text = run(picture, "--hfov", "70")
+def test_an_image_becomes_colors_and_millimetres(run, out, tmp_path):
+    image = write(tmp_path / "kitchen.png", steps())
+    code, text = run(image, "--hfov", "70")
     assert code == 0, text
     assert names(out) == ["kitchen_depth_color.png", "kitchen_depth_mm.png", "summary.json"]
     pixels = cv2.imread(str(out / "kitchen_depth_mm.png"), cv2.IMREAD_UNCHANGED)
@@ -24,8 +24,8 @@ def test_a_picture_becomes_colours_and_millimetres(run, out, tmp_path):
 
 
 def test_every_file_says_its_unit(run, out, tmp_path):
-    picture = write(tmp_path / "k.png", steps())
-    run(picture, "--hfov", "70", "--save", "depth16", "npz", "color", "side-by-side", "ply")
+    image = write(tmp_path / "k.png", steps())
+    run(image, "--hfov", "70", "--save", "depth16", "npz", "color", "side-by-side", "ply")
     assert names(out) == [
         "k_cloud_m.ply",
         "k_depth_color.png",
@@ -50,8 +50,8 @@ def test_every_file_says_its_unit(run, out, tmp_path):
 
 
 def test_npz_has_metres_infinities_and_the_camera(run, out, tmp_path):
-    picture = write(tmp_path / "k.png", steps())
-    run(picture, "--focal-px", "50", "--save", "npz", "--min-depth", "2", "--max-depth", "5.5")
+    image = write(tmp_path / "k.png", steps())
+    run(image, "--focal-px", "50", "--save", "npz", "--min-depth", "2", "--max-depth", "5.5")
     stored = np.load(out / "k_depth_m.npz")
     expected = depth_of(steps())
     expected[:, :16], expected[:, 48:] = -np.inf, np.inf
@@ -62,9 +62,9 @@ def test_npz_has_metres_infinities_and_the_camera(run, out, tmp_path):
     assert str(stored["source"]) == "focal length: --focal-px 50"
 
 
-def test_png_has_other_units_and_says_what_did_not_fit(run, out, tmp_path):
-    picture = write(tmp_path / "k.png", steps())
-    code, text = run(picture, "--hfov", "70", "--save", "depth16", "--png-scale", "10000")
+def test_other_units_report_what_does_not_fit(run, out, tmp_path):
+    image = write(tmp_path / "k.png", steps())
+    code, text = run(image, "--hfov", "70", "--save", "depth16", "--png-scale", "10000")
     assert code == 0
     pixels = cv2.imread(str(out / "k_depth_10000_per_m.png"), cv2.IMREAD_UNCHANGED)
     np.testing.assert_array_equal(pixels[0, ::16], [10000, 30078, 50157, 0])
@@ -74,16 +74,16 @@ def test_png_has_other_units_and_says_what_did_not_fit(run, out, tmp_path):
     assert "1 / 10000 metres" in png_texts(out / "k_depth_10000_per_m.png")["Description"]
 
 
-def test_16_bits_have_no_infinities_and_lose_only_what_is_finite():
+def test_16_bits_lose_only_finite_depth():
     depth = np.array([[np.nan, np.inf, -np.inf, 65.535, 65.536, 0.0004, 1.2344]], np.float32)
     pixels, lost = to_units(depth, 1000.0)
     np.testing.assert_array_equal(pixels, [[0, 0, 0, 65535, 0, 0, 1234]])
     assert lost == 2
 
 
-def test_a_picture_beside_its_depth(run, out, tmp_path):
-    picture = write(tmp_path / "k.png", steps())
-    run(picture, "--hfov", "70", "--save", "side-by-side", "color", "--range", "1", "9")
+def test_an_image_next_to_its_depth(run, out, tmp_path):
+    image = write(tmp_path / "k.png", steps())
+    run(image, "--hfov", "70", "--save", "side-by-side", "color", "--range", "1", "9")
     page = cv2.cvtColor(cv2.imread(str(out / "k_side_by_side.png")), cv2.COLOR_BGR2RGB)
     color = cv2.cvtColor(cv2.imread(str(out / "k_depth_color.png")), cv2.COLOR_BGR2RGB)
     np.testing.assert_array_equal(page[:, :WIDTH], steps())
@@ -92,9 +92,9 @@ def test_a_picture_beside_its_depth(run, out, tmp_path):
     assert summary(out)["colors"] == {"map": "spectral", "near_far_m": [1, 9], "from": "--range"}
 
 
-def test_a_cloud_has_the_colours_and_the_shape_of_the_camera(run, out, tmp_path):
-    picture = write(tmp_path / "k.png", steps())
-    run(picture, "--focal-px", "50", "--save", "ply", "--stride", "4")
+def test_a_cloud_has_colors_and_shape(run, out, tmp_path):
+    image = write(tmp_path / "k.png", steps())
+    run(image, "--focal-px", "50", "--save", "ply", "--stride", "4")
     _, vertices = read_ply(out / "k_cloud_m.ply")
     assert len(vertices) == HEIGHT * WIDTH // 16
     u, v = 20, 4
@@ -106,8 +106,8 @@ def test_a_cloud_has_the_colours_and_the_shape_of_the_camera(run, out, tmp_path)
 
 
 def test_a_cloud_is_thinned_by_voxels(run, out, tmp_path):
-    picture = write(tmp_path / "k.png", steps())
-    run(picture, "--focal-px", "50", "--save", "ply", "--voxel", "100")
+    image = write(tmp_path / "k.png", steps())
+    run(image, "--focal-px", "50", "--save", "ply", "--voxel", "100")
     vertices = read_ply(out / "k_cloud_m.ply")[1]
     assert len(vertices) == 4  # one for each quadrant of x and y
     np.testing.assert_allclose(np.mean([v[2] for v in vertices]), depth_of(steps()).mean(), 1e-4)

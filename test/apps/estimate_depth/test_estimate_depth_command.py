@@ -15,13 +15,13 @@ from depth_estimation_ros.apps.estimate_depth.command import main
 
 
 def test_it_runs_without_ros_torch_and_rosbags(model, tmp_path):
-    picture = write(tmp_path / "k.png", steps())
+    image = write(tmp_path / "k.png", steps())
     code = (
         "import sys\n"
         "for name in ('rclpy', 'sensor_msgs', 'std_msgs', 'rosbags', 'torch', 'matplotlib'):\n"
         "    sys.modules[name] = None\n"
         "from depth_estimation_ros.apps.estimate_depth.command import main\n"
-        f"sys.exit(main([{str(picture)!r}, '--out', {str(tmp_path / 'out')!r}, '--model', "
+        f"sys.exit(main([{str(image)!r}, '--out', {str(tmp_path / 'out')!r}, '--model', "
         f"{str(model)!r}, '--hfov', '70', '--save', 'npz', 'depth16', 'color', 'side-by-side', "
         "'ply']))\n"
     )
@@ -32,12 +32,10 @@ def test_it_runs_without_ros_torch_and_rosbags(model, tmp_path):
     assert len(names(tmp_path / "out")) == 6
 
 
-def test_the_bundled_network_sees_that_a_motorcycle_is_nearer_than_the_wall(
-    shared_data, tmp_path, capsys
-):
+def test_the_bundled_network_on_a_photograph(shared_data, tmp_path, capsys):
     folder = shared_data("middlebury_motorcycle")
-    picture = folder / "motorcycle_left.png"
-    arguments = [picture, "--out", tmp_path, "--focal-px", "994.978", "--save", "npz"]
+    image = folder / "motorcycle_left.png"
+    arguments = [image, "--out", tmp_path, "--focal-px", "994.978", "--save", "npz"]
     assert main([str(word) for word in arguments]) == 0
     depth = np.load(tmp_path / "motorcycle_left_depth_m.npz")["depth"]
     archive = np.load(folder / "motorcycle_disp.npz")
@@ -60,7 +58,7 @@ def test_the_bundled_network_sees_that_a_motorcycle_is_nearer_than_the_wall(
         (["--save", "exr"], "invalid choice: 'exr'"),
     ],
 )
-def test_what_cannot_be_is_refused_in_words(capsys, arguments, message):
+def test_impossible_arguments_are_refused(capsys, arguments, message):
     with pytest.raises(SystemExit, match=r"^1$"):
         main(["x.png", "--out", "o", *arguments])
     text = capsys.readouterr().err

@@ -47,7 +47,7 @@ def fake_camera(monkeypatch):
     monkeypatch.setattr(cv2, "VideoCapture", open_video)
 
 
-def test_a_video_becomes_a_video_of_the_same_rate_and_length(run, out, tmp_path):
+def test_a_video_keeps_its_rate_and_length(run, out, tmp_path):
     clip = write_video(tmp_path / "clip.avi", 7, rate=12.5)
     code, text = run(clip, "--hfov", "70")
     assert code == 0, text
@@ -64,15 +64,15 @@ def test_a_video_becomes_a_video_of_the_same_rate_and_length(run, out, tmp_path)
     assert ("browsers do not" in text) == (codec == "mpeg4")
 
 
-def test_frames_of_a_video_become_files_in_a_folder_of_its_name(run, out, tmp_path):
+def test_frames_of_a_video_become_files(run, out, tmp_path):
     clip = write_video(tmp_path / "clip.avi", 8)
     code, _ = run(clip, "--hfov", "70", "--save", "depth16", "--every", "3", "--frames", "2")
     assert code == 0
     assert names(out) == ["clip/000000_depth_mm.png", "clip/000003_depth_mm.png", "summary.json"]
 
 
-def test_the_colours_of_a_video_do_not_move(run, out, tmp_path):
-    # The picture gets farther with each frame; one range holds for all of them.
+def test_the_colors_of_a_video_do_not_move(run, out, tmp_path):
+    # The image gets farther with each frame; one range holds for all of them.
     clip = write_video(tmp_path / "clip.avi", 8)
     run(clip, "--hfov", "70", "--save", "color")
     texts = {png_texts(path)["Colors"] for path in (out / "clip").glob("*.png")}
@@ -82,7 +82,7 @@ def test_the_colours_of_a_video_do_not_move(run, out, tmp_path):
     assert far == pytest.approx(1.0 + 8.0 * 140 / 255, rel=0.05)
 
 
-def test_a_video_that_fails_halfway_leaves_what_it_has(run, out, tmp_path, monkeypatch):
+def test_a_failed_video_leaves_what_it_has(run, out, tmp_path, monkeypatch):
     clip = write_video(tmp_path / "clip.avi", 8)
     original = files.encode_png
     written = []
@@ -104,7 +104,7 @@ def test_a_video_that_fails_halfway_leaves_what_it_has(run, out, tmp_path, monke
     assert len(video_frames(out / "clip_side_by_side.mp4")) == 4
 
 
-def test_a_camera_is_watched_for_so_many_frames(run, out, fake_camera):
+def test_a_camera_gives_a_number_of_frames(run, out, fake_camera):
     code, text = run("0", "--hfov", "70", "--frames", "5", "--save", "side-by-side", "depth16")
     assert code == 0, text
     told = summary(out)
@@ -117,7 +117,7 @@ def test_a_camera_is_watched_for_so_many_frames(run, out, fake_camera):
     ]
 
 
-def test_an_interrupted_video_is_playable_and_says_so(model, tmp_path):
+def test_an_interrupted_video_is_playable(model, tmp_path):
     slow = tiny_models.slow_depth(tmp_path / "slow.onnx", 20)
     clip = write_video(tmp_path / "clip.avi", 2000)
     out = tmp_path / "out"

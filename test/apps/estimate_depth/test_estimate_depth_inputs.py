@@ -9,7 +9,7 @@ from estimate_depth_cases import names, png_texts, steps, summary
 from media_files import write
 
 
-def test_inputs_of_the_same_name_do_not_overwrite_each_other(run, out, tmp_path):
+def test_inputs_of_one_name_do_not_collide(run, out, tmp_path):
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         write(tmp_path / folder / "k.png", steps())
@@ -18,7 +18,7 @@ def test_inputs_of_the_same_name_do_not_overwrite_each_other(run, out, tmp_path)
     assert names(out) == ["k_2_depth_mm.png", "k_depth_mm.png", "summary.json"]
 
 
-def test_a_folder_keeps_its_names_and_pictures_of_one_name_their_endings(run, out, tmp_path):
+def test_images_of_one_stem_keep_their_suffix(run, out, tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()
     for name in ("1.png", "1.bmp", "2.png"):
@@ -32,7 +32,7 @@ def test_a_folder_keeps_its_names_and_pictures_of_one_name_their_endings(run, ou
     assert names(tmp_path / "two") == [*in_folder, "k_depth_mm.png", "summary.json"]
 
 
-def test_colours_mean_the_same_in_all_pictures_of_a_run(run, out, tmp_path):
+def test_colors_mean_the_same_in_all_images(run, out, tmp_path):
     near = write(tmp_path / "near.png", steps((0, 0)))
     far = write(tmp_path / "far.png", steps((128, 255)))
     run(near, far, "--hfov", "70")
@@ -40,7 +40,7 @@ def test_colours_mean_the_same_in_all_pictures_of_a_run(run, out, tmp_path):
     assert texts == ["1 m to 9 m, spectral"] * 2
 
 
-def test_what_cannot_be_read_is_counted_and_the_rest_is_done(run, out, tmp_path):
+def test_unreadable_inputs_are_counted_and_skipped(run, out, tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()
     write(folder / "1.png", steps())
@@ -60,7 +60,7 @@ def test_what_cannot_be_read_is_counted_and_the_rest_is_done(run, out, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["missing.png", "broken.png", "clip.bag"])
-def test_nothing_that_can_be_read_is_an_error_and_leaves_nothing(run, out, tmp_path, name):
+def test_no_readable_input_is_an_error(run, out, tmp_path, name):
     if name != "missing.png":
         (tmp_path / name).write_bytes(b"broken")
     code, text = run(tmp_path / name)
@@ -70,19 +70,19 @@ def test_nothing_that_can_be_read_is_an_error_and_leaves_nothing(run, out, tmp_p
 
 
 def test_earlier_files_stay_unless_they_may_be_replaced(run, out, tmp_path):
-    picture = write(tmp_path / "k.png", steps())
-    assert run(picture, "--save", "depth16")[0] == 0
+    image = write(tmp_path / "k.png", steps())
+    assert run(image, "--save", "depth16")[0] == 0
     (out / "k_depth_mm.png").write_text("mine")
     (out / "summary.json").unlink()
-    code, text = run(picture, "--save", "depth16")
+    code, text = run(image, "--save", "depth16")
     assert code == 1
     assert "k_depth_mm.png, from an earlier run, expected no file of that name" in text
     assert (out / "k_depth_mm.png").read_text() == "mine"
-    assert run(picture, "--save", "depth16", "--overwrite")[0] == 0
+    assert run(image, "--save", "depth16", "--overwrite")[0] == 0
     assert cv2.imread(str(out / "k_depth_mm.png"), cv2.IMREAD_UNCHANGED).dtype == np.uint16
 
 
-def test_depth_beside_its_pictures_is_not_taken_for_pictures(run, tmp_path):
+def test_depth_next_to_images_is_skipped(run, tmp_path):
     (tmp_path / "rooms").mkdir()
     write(tmp_path / "rooms" / "a.png", steps())
     kinds = ["--save", "color", "side-by-side", "depth16", "--hfov", 70]
@@ -95,7 +95,7 @@ def test_depth_beside_its_pictures_is_not_taken_for_pictures(run, tmp_path):
     assert sorted(path.name for path in (tmp_path / "rooms").iterdir()) == before
 
 
-def test_a_folder_that_cannot_be_written_to_is_an_error(run, tmp_path):
+def test_an_unwritable_folder_is_an_error(run, tmp_path):
     (tmp_path / "out").write_text("a file")
     code, text = run(write(tmp_path / "k.png", steps()))
     assert code == 1
@@ -103,10 +103,10 @@ def test_a_folder_that_cannot_be_written_to_is_an_error(run, tmp_path):
     assert (tmp_path / "out").read_text() == "a file"
 
 
-def test_an_output_that_is_a_file_is_told_with_the_next_step(run, tmp_path):
-    picture = write(tmp_path / "a.png", steps())
+def test_an_output_that_is_a_file_is_an_error(run, tmp_path):
+    image = write(tmp_path / "a.png", steps())
     (tmp_path / "taken").write_text("mine")
-    code, text = run(picture, "--hfov", "70", out="taken")
+    code, text = run(image, "--hfov", "70", out="taken")
     assert code == 1
     assert "cannot be written" in text
     assert "give another --out" in text

@@ -1,4 +1,4 @@
-"""The lens behind a picture: what the user, the EXIF or nobody says of it."""
+"""The lens behind a image: what the user, the EXIF or nobody says of it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from estimate_depth_cases import HEIGHT, WIDTH, steps, summary
 from media_files import write, write_jpeg
 
 
-def test_an_unknown_lens_is_said_once_with_what_to_give(run, out, tmp_path):
+def test_an_unknown_lens_is_noted_once(run, out, tmp_path):
     for name in ("a.png", "b.png"):
         write(tmp_path / name, steps())
     code, text = run(tmp_path / "a.png", tmp_path / "b.png")
@@ -25,11 +25,11 @@ def test_an_unknown_lens_is_said_once_with_what_to_give(run, out, tmp_path):
     assert len(summary(out)["notes"]) == 1
 
 
-def test_a_picture_of_a_phone_knows_its_lens(run, out, tmp_path):
+def test_an_image_of_a_phone_has_its_lens(run, out, tmp_path):
     card = tiny_models.tiny_card(canonical_focal_px=100.0)
     canonical = tiny_models.constant_depth(tmp_path / "canonical.onnx", 2.0, card)
-    picture = write_jpeg(tmp_path / "k.jpg", steps(), focal_35mm=26)
-    code, text = run(picture, "--save", "npz", "ply", "--model", canonical)
+    image = write_jpeg(tmp_path / "k.jpg", steps(), focal_35mm=26)
+    code, text = run(image, "--save", "npz", "ply", "--model", canonical)
     assert code == 0, text
     assert "note" not in text
     stored = np.load(out / "k_depth_m.npz")
@@ -37,11 +37,11 @@ def test_a_picture_of_a_phone_knows_its_lens(run, out, tmp_path):
     assert stored["K"][0, 0] == pytest.approx(focal)
     np.testing.assert_allclose(stored["depth"], 2.0 * focal / 100.0, rtol=1e-5)
     assert summary(out)["inputs"][0]["focal_length"] == ["EXIF of the image, 26 mm of 35 mm film"]
-    run(picture, "--focal-px", "50", "--save", "npz", "--overwrite")  # the user knows better
+    run(image, "--focal-px", "50", "--save", "npz", "--overwrite")  # the user knows better
     assert np.load(out / "k_depth_m.npz")["K"][0, 0] == 50.0
 
 
-def test_a_cloud_without_a_lens_is_refused_before_anything_is_done(run, out, tmp_path):
+def test_a_cloud_without_a_lens_is_refused(run, out, tmp_path):
     code, text = run(write(tmp_path / "k.png", steps()), "--save", "color", "ply")
     assert code == 1
     assert "--save ply: found no focal length" in text
@@ -68,30 +68,30 @@ def write_calibration(path: Path, width: int, height: int, focal: float) -> Path
 def test_the_focal_length_scales_the_depth(run, out, tmp_path, option, value, focal):
     card = tiny_models.tiny_card(canonical_focal_px=100.0)
     canonical = tiny_models.constant_depth(tmp_path / "canonical.onnx", 2.0, card)
-    picture = write(tmp_path / "k.png", steps())
+    image = write(tmp_path / "k.png", steps())
     if option == "--calibration":
         value = write_calibration(tmp_path / "camera.yaml", 2 * WIDTH, 2 * HEIGHT, 300.0)
-    code, text = run(picture, option, value, "--save", "npz", "--model", canonical)
+    code, text = run(image, option, value, "--save", "npz", "--model", canonical)
     assert code == 0, text
     stored = np.load(out / "k_depth_m.npz")
     np.testing.assert_allclose(stored["depth"], 2.0 * focal / 100.0, rtol=1e-5)
     np.testing.assert_allclose(stored["K"][[0, 0], [0, 2]], [focal, 31.5], rtol=1e-6)
 
 
-def test_a_calibration_of_a_picture_of_another_shape_is_refused(run, tmp_path):
-    picture = write(tmp_path / "k.png", steps())
-    code, text = run(picture, "--calibration", write_calibration(tmp_path / "c.yaml", 64, 64, 50.0))
+def test_a_calibration_of_another_shape_is_refused(run, tmp_path):
+    image = write(tmp_path / "k.png", steps())
+    code, text = run(image, "--calibration", write_calibration(tmp_path / "c.yaml", 64, 64, 50.0))
     assert code == 1
     assert "of another shape: found 64 x 48, expected 64 x 64" in text
 
 
-def test_a_calibration_that_is_not_there_or_no_yaml_is_told_in_one_line(run, tmp_path):
-    picture = write(tmp_path / "a.png", steps())
-    code, text = run(picture, "--calibration", tmp_path / "none.yaml")
+def test_a_missing_or_damaged_calibration_is_one_line(run, tmp_path):
+    image = write(tmp_path / "a.png", steps())
+    code, text = run(image, "--calibration", tmp_path / "none.yaml")
     assert code == 1
     assert "none.yaml: found No such file or directory, expected a YAML file" in text
     (tmp_path / "notes.yaml").write_text("# Notes\n\n- a\nb\n")
-    code, text = run(picture, "--calibration", tmp_path / "notes.yaml")
+    code, text = run(image, "--calibration", tmp_path / "notes.yaml")
     assert code == 1
     assert 'in "<unicode string>", line' in text
     assert len(text.strip().splitlines()) == 1

@@ -69,11 +69,12 @@ def test_topics_that_were_not_written_are_not_printed(
 ) -> None:
     images = [recordings.raw_image(recordings.picture(i), t) for i, t in enumerate((1, 2))]
     bag = recordings.write_bag(tmp_path / "bag", {"/camera/image": images})
-    command = [str(bag), "--output", str(tmp_path / "out"), "--model", model, "--no-report"]
+    command = [str(bag), "--output", str(tmp_path / "out"), "--model", model]
 
     assert main(command) == 0
 
     printed = words(capsys)
+    assert "The scale is a guess" in (tmp_path / "out" / "report.html").read_text()
     assert DEPTH in printed
     assert "/camera/depth_estimation/points" not in printed
     assert "the scale of /camera/image is a guess" in printed

@@ -29,7 +29,18 @@ def frames(seconds: list[float], median: list[float], bad: tuple[int, ...] = ())
     depth[list(bad)] = np.nan
     ok = ~np.isnan(depth)
     ones = np.ones(len(stamps))
-    return Frames(stamps, stamps, ok, ones, ones, depth / 2, depth, depth * 2, ones)
+    return Frames(
+        stamps,
+        stamps,
+        ok,
+        ones,
+        ones,
+        depth / 2,
+        depth,
+        depth * 2,
+        ones,
+        np.full_like(ones, np.nan),
+    )
 
 
 def test_depth_lies_at_its_second_and_its_metres() -> None:

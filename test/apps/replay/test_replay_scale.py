@@ -14,6 +14,7 @@ from tiny_models import red_depth
 
 from depth_estimation_ros.apps.replay.frames_csv import read_rows
 from depth_estimation_ros.apps.replay.jobs import plan_bags
+from depth_estimation_ros.apps.replay.report import write_report
 from depth_estimation_ros.errors import ParameterError
 from depth_estimation_ros.messages import (
     ROSBAGS,
@@ -103,6 +104,9 @@ def test_range_sensor_gives_the_scale(topic: str, bag: Path, tmp_path: Path) -> 
     assert summary.frames_out == FRAMES
     scales = [float(row.scale) for row in read_rows(tmp_path / "out")]
     np.testing.assert_allclose(scales, TRUE_SCALE, rtol=0.02)
+    page = write_report(tmp_path / "out").read_text()
+    assert f"by {topic}; median 3." in page or f"by {topic}; median 2.9" in page
+    assert "Scale of /camera/image over time" in page
     for index, found in enumerate(depths(tmp_path / "out")):
         wanted = TRUE_SCALE * recordings.depth(index)
         known = np.isfinite(found)

@@ -132,6 +132,23 @@ def draw_depth_over_time(frames: Frames, start_ns: int, gaps: Sequence[Gap], nam
         return _svg(figure, f"Depth of {name} over time: medians {words}")
 
 
+def draw_scale_over_time(frames: Frames, start_ns: int, name: str) -> str:
+    """Return the measured scale of the depth over time as SVG.
+
+    Args:
+        frames: of a camera, with at least one finite scale.
+        start_ns: second 0 of the axis.
+        name: of the camera.
+    """
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(6.0, 2.0), layout="constrained")
+        axes = figure.add_subplot(xlabel="seconds", ylabel="scale")
+        axes.plot((frames.stamp_ns - start_ns) / 1e9, frames.scale, color="#14589c")
+        axes.set_ylim(0.0, 1.2 * float(np.nanmax(frames.scale)))
+        words = f"from {np.nanmin(frames.scale):.3g} to {np.nanmax(frames.scale):.3g}"
+        return _svg(figure, f"Scale of {name} over time: {words}")
+
+
 def depth_lines(frames: Frames, start_ns: int, gaps: Sequence[Gap]) -> list[tuple[Floats, Floats]]:
     """Return seconds (M,) and percentiles 5, 50, 95 in metres (3, M), one pair a run without gaps.
 

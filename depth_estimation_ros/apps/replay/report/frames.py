@@ -16,7 +16,15 @@ from depth_estimation_ros.apps.replay.frames_csv import read_rows
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-NUMBERS = ("engine_ms", "total_ms", "depth_p5", "depth_median", "depth_p95", "valid_share")
+NUMBERS = (
+    "engine_ms",
+    "total_ms",
+    "depth_p5",
+    "depth_median",
+    "depth_p95",
+    "valid_share",
+    "scale",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +39,7 @@ class Frames:
         total_ms: (N,) for decoding, depth and making the messages.
         depth_p5, depth_median, depth_p95: (N,) metres, of the pixels with a depth.
         valid_share: (N,) of the pixels that have a depth.
+        scale: (N,) of the depth, where something metric gave it.
     """
 
     stamp_ns: Integers
@@ -42,6 +51,7 @@ class Frames:
     depth_median: Floats
     depth_p95: Floats
     valid_share: Floats
+    scale: Floats
 
     def __len__(self) -> int:
         return len(self.stamp_ns)
@@ -50,7 +60,7 @@ class Frames:
 def read_frames(output: Path) -> dict[str, Frames]:
     """Frames of OUT/frames.csv by image topic, each camera's in the order of their stamps.
 
-    72 bytes a frame are held. Without the file there are no frames.
+    80 bytes a frame are held. Without the file there are no frames.
     """
     cameras: dict[str, dict[str, Any]] = {}
     for row in read_rows(output):

@@ -137,7 +137,10 @@ def _heading(summary: ReplaySummary) -> dict[str, Any]:
         status = f"Complete, with loss: {' and '.join(lost)}."
     else:
         status = "Complete: every frame gave depth."
-    good = summary.complete and not lost and not summary.problem
+    guessed = any(camera.has_guessed_scale for camera in summary.cameras)
+    if guessed and summary.complete:
+        status += " The scale is a guess: the field of view of a camera is not known."
+    good = summary.complete and not lost and not summary.problem and not guessed
     return {"title": f"Depth of {title}", "status": status, "good": good, "notes": summary.notes}
 
 
@@ -288,6 +291,11 @@ def _depths(cameras: Cameras, start: int, options: ReplayOptions) -> list[tuple[
             )
             chart = charts.draw_depth_over_time(frames, start, gaps, camera.image_topic)
             shown.append((chart, caption))
+        if np.isfinite(frames.scale).any():
+            source = options.scale_from or f"a camera height of {options.camera_height:g} m"
+            caption = f"{camera.image_topic}. The factor on the depth of the network, by {source}; "
+            caption += f"median {np.nanmedian(frames.scale):.2f}."
+            shown.append((charts.draw_scale_over_time(frames, start, camera.image_topic), caption))
     return shown
 
 
