@@ -27,7 +27,7 @@ Rgb = npt.NDArray[np.uint8]
 
 PANEL = (320, 214)  # pixels
 CLOUD_WIDTH = 480
-STEPS, STEP_MS = 18, 90  # of one sway
+STEPS, STEP_MS = 14, 110  # of one sway
 SWAY_DEG, PITCH_DEG = 20.0, 10.0
 GAP = 4
 QUALITY = 60  # of WebP

@@ -17,7 +17,7 @@ import pytest
 
 NAME = "depth_estimation_ros"
 REPOSITORY = Path(__file__).resolve().parents[2]
-EXECUTABLES = ("depth_estimation_node", "depth_estimation_demo", "build_engine")
+EXECUTABLES = ("depth_estimation_node", "depth_estimation_demo", "build_engine", "view")
 # What ROS 2 brings; each of these that the runtime imports has to be named in package.xml.
 ROS_PACKAGES = ("rclpy", "launch", "launch_ros", "cv_bridge", "tf2_ros", "message_filters")
 

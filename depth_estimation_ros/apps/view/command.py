@@ -18,7 +18,7 @@ import rerun as rr
 from depth_estimation_ros.apps.arguments import CommandParser, number
 from depth_estimation_ros.apps.view.scene import CLOUD_TYPE, DIAGNOSTICS_TYPE, SceneLog
 from depth_estimation_ros.bags import open_recording, stamp_in
-from depth_estimation_ros.bags.cameras import IMAGE_TYPES
+from depth_estimation_ros.bags.topics import IMAGE_TYPES
 from depth_estimation_ros.errors import BagError, DepthEstimationError
 
 SHOWN_TYPES = (*IMAGE_TYPES, CLOUD_TYPE, DIAGNOSTICS_TYPE)
