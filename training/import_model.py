@@ -374,7 +374,7 @@ def draft_card(args: argparse.Namespace, path: Path, ports: Ports) -> ModelCard:
         raise ModelError(
             f"{path.name}: input {name}", found=f"{kind} {list(shape)}", expected="one RGB image"
         )
-    layout = "NHWC" if shape[3] == 3 else "NCHW"
+    layout: Any = "NHWC" if shape[3] == 3 else "NCHW"
     rows, columns = shape[1:3] if layout == "NHWC" else shape[2:4]
     if isinstance(rows, int) and isinstance(columns, int):
         height, width = rows, columns
@@ -385,7 +385,9 @@ def draft_card(args: argparse.Namespace, path: Path, ports: Ports) -> ModelCard:
             "--size", found="nothing", expected="a size, since the graph takes any"
         )
     floats = kind == "float"
-    unit = {"metric_depth": "m", "inverse_depth": "1/m" if args.metric else ""}.get(args.kind, "")
+    unit: Any = {"metric_depth": "m", "inverse_depth": "1/m" if args.metric else ""}.get(
+        args.kind, ""
+    )
     output, _, _ = _chosen(ports.outputs, args.output, "--output", path)
     return ModelCard(
         name=args.name or path.stem,

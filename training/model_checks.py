@@ -226,7 +226,7 @@ def _rank_correlation(depth: npt.NDArray, truth: npt.NDArray) -> float:
     both = np.isfinite(depth) & np.isfinite(truth)
     step = max(1, int(both.sum()) // 5000)
     ranks = [np.argsort(np.argsort(values[both][::step])) for values in (depth, truth)]
-    return float(np.corrcoef(*ranks)[0, 1]) if len(ranks[0]) > 1 else 0.0
+    return float(np.asarray(np.corrcoef(np.stack(ranks)))[0, 1]) if len(ranks[0]) > 1 else 0.0
 
 
 def _engine_ms(engine: OnnxRuntimeEngine, rgb: Rgb, rounds: int = 5) -> float:

@@ -223,15 +223,18 @@ class CameraModel:
                 bent, _ = cv2.fisheye.projectPoints(given, still, still, np.eye(3), self.D)
             else:
                 bent, _ = cv2.projectPoints(ahead, still, still, np.eye(3), self.D)
-            bent = np.where(np.isnan(plane), np.nan, np.asarray(bent, np.float64).reshape(-1, 2))
-            pixels = bent * (self.fx, self.fy) + (self.cx, self.cy)
+            bent = np.asarray(bent, np.float64).reshape(-1, 2)
+            distorted = np.asarray(np.where(np.isnan(plane), np.nan, bent), np.float64)
+            pixels = distorted * (self.fx, self.fy) + (self.cx, self.cy)
             inside = ((pixels > -1) & (pixels < (self.width, self.height))).all(axis=1)
-            x, y = undistort(*bent[inside].T, self.distortion_model, self.D)
+            x, y = undistort(
+                distorted[inside, 0], distorted[inside, 1], self.distortion_model, self.D
+            )
             moved = np.abs(np.column_stack([x, y]) - plane[inside]).max(axis=1)
             folded = ~(moved < 1e-3 * (1 + np.abs(plane[inside]).max(axis=1)))
             pixels[np.flatnonzero(inside)[folded]] = np.nan
             return pixels
-        return plane * (self.fx, self.fy) + (self.cx, self.cy)
+        return np.asarray(plane * (self.fx, self.fy) + (self.cx, self.cy), np.float64)
 
     def _is_plausible(self) -> bool:
         """Return whether scaling and rays stay within the range of floats."""

@@ -36,7 +36,7 @@ from training.trainer.run_folder import FINAL
 
 SPLIT = "validation"
 SHOWN = {name: title for name, title in TITLES.items() if name != "coverage"}
-COSTS = ("network", "encoder", "weights before", "loss", "steps x images", "seed")
+COSTS: tuple[str, ...] = ("network", "encoder", "weights before", "loss", "steps x images", "seed")
 COSTS += ("height x width", "parameters", "GMACs", "CPU ms")
 EXAMPLES = """\
 example:

@@ -27,7 +27,8 @@ from depth_estimation_ros.estimation.scale import ScaleAnchor, ScaleSource
 from depth_estimation_ros.estimation.scale_sources import FloorBelow, project_ranges
 from depth_estimation_ros.geometry.camera_model import CameraModel
 from training.data.layouts import LAYOUTS, open_dataset
-from training.data.sample import Sample
+from training.data.pictures import read_rgb
+from training.data.sample import Sample, SampleSet
 from training.evaluation.alignment import EXPECTED, Alignment
 from training.evaluation.inputs import add_model_arguments, open_model, parse_options
 from training.evaluation.score import scored_pixels
@@ -74,17 +75,15 @@ def run(args: argparse.Namespace) -> int:
         engine, EstimatorSettings(scale_required=not engine.card.output.unit)
     )
     tables = {}
+    sets: dict[str, tuple[Iterator[Frame], float, str]] = {}
     if args.synthetic:
         sets = {"synthetic": (synthetic_frames(args.synthetic), 10.0, "none")}
     elif args.dgp:
         sets = {args.dgp.name: (dgp_frames(args.dgp), 80.0, "none")}
     else:
-        sets = {}
         for path in args.data:
             samples = open_dataset(args.layout, path, **parse_options(args.option))
-            chosen = range(0, len(samples), args.every)
-            frames = (Frame(samples[index]) for index in chosen)
-            sets[samples.name] = (frames, samples.cap_m, samples.crop)
+            sets[samples.name] = (_frames(samples, args.every), samples.cap_m, samples.crop)
     for name, (frames, cap, crop) in sets.items():
         table = measure(estimator, frames, args.align, args.cap or cap, args.crop or crop, name)
         tables[name] = table
@@ -182,12 +181,16 @@ def synthetic_frames(count: int) -> Iterator[Frame]:
         yield Frame(sample, float(cameras.position[0, 2]), down.astype(np.float64))
 
 
+def _frames(samples: SampleSet, every: int) -> Iterator[Frame]:
+    for index in range(0, len(samples), every):
+        yield Frame(samples[index])
+
+
 def dgp_frames(folder: Path) -> Iterator[Frame]:
     """Yield the images of a DGP scene with their LiDAR points as sparse depth.
 
     Height and tilt of each camera are those in the vehicle's frame, which lies on the ground.
     """
-    import cv2
 
     data = json.loads(next(folder.glob("scene_*.json")).read_text())
     by_key = {datum["key"]: datum for datum in data["data"]}
@@ -205,10 +208,10 @@ def dgp_frames(folder: Path) -> Iterator[Frame]:
             if "image" not in datum["datum"]:
                 continue
             name, lens = datum["id"]["name"], lenses[datum["id"]["name"]]
-            rgb = cv2.imread(str(folder / datum["datum"]["image"]["filename"]))[..., ::-1]
+            rgb = read_rgb(folder / datum["datum"]["image"]["filename"])
             height, width = rgb.shape[:2]
-            lens = tuple(lens[key] for key in ("fx", "fy", "cx", "cy"))
-            camera = CameraModel.from_intrinsics(*lens, width, height)
+            fx, fy, cx, cy = (lens[key] for key in ("fx", "fy", "cx", "cy"))
+            camera = CameraModel.from_intrinsics(fx, fy, cx, cy, width, height)
             body = _pose(datum["datum"]["image"]["pose"])
             scanner = _pose(lidar["pose"])
             points = np.linalg.inv(body) @ scanner @ np.column_stack([cloud, np.ones(len(cloud))]).T

@@ -306,7 +306,8 @@ def _build(
 def facade(assets: Assets, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Return 512x512 texels of a wall with four storeys of windows."""
     base = assets.texture(rng, "brick", "Wall", "concrete", "Stone", "plaster", "wall")
-    wall = cv2.resize(np.tile(base, (3, 3, 1)), (512, 512), interpolation=cv2.INTER_AREA)
+    tiled = cv2.resize(np.tile(base, (3, 3, 1)), (512, 512), interpolation=cv2.INTER_AREA)
+    wall = np.asarray(tiled, np.uint8)
     wall = np.clip(_faded(wall, rng) * np.array(_tint(rng, 0.4, 1.2)), 0, 255).astype(np.uint8)
     columns = int(rng.integers(3, 9))
     wide, high = rng.uniform(0.3, 0.75) * 512 / columns, rng.uniform(0.4, 0.75) * 128
@@ -357,18 +358,18 @@ def _line(
                 # Cars stand along the street; some meshes are a third too large.
                 scale = rng.uniform(4.0, 4.9) / max(size[:2]) if name in cars else 1.0
                 turn = (0.0 if size[1] >= size[0] else math.pi / 2) + math.pi * rng.integers(2)
-                at = (side * x + rng.normal(0, 0.15), y + rng.uniform(-0.5, 0.5), 0.0)
+                spot = (side * x + rng.normal(0, 0.15), y + rng.uniform(-0.5, 0.5), 0.0)
                 turn += rng.normal(0, 0.03)
-                scene.parts += placed(parts, at, turn, scale, _tint(rng, 0.3, 1.5))
+                scene.parts += placed(parts, spot, turn, scale, _tint(rng, 0.3, 1.5))
         y += rng.uniform(5.5, 9.0)
     y = begin
     while y < end:
         x = side * (road / 2 + rng.uniform(0.4, max(0.5, walk)))
         if trees and rng.random() < green:
-            at = (side * (road / 2 + walk + rng.uniform(0, 10)), y, -0.1)
+            root = (side * (road / 2 + walk + rng.uniform(0, 10)), y, -0.1)
             tree = load_mesh(assets.meshes[choose(rng, trees)])
             scene.parts += placed(
-                tree, at, rng.uniform(0, 6.3), rng.uniform(0.6, 1.8), _tint(rng, 0.4, 1.2)
+                tree, root, rng.uniform(0, 6.3), rng.uniform(0.6, 1.8), _tint(rng, 0.4, 1.2)
             )
         elif posts and rng.random() < 0.4:
             post = load_mesh(assets.meshes[choose(rng, posts)])
@@ -376,8 +377,8 @@ def _line(
         elif rng.random() < 0.2:
             hedge = assets.texture(rng, "leaves", "grass", "Grass", "brick", "wall")
             size = (rng.uniform(0.15, 1.2), rng.uniform(2, 14), rng.uniform(0.6, 2.2))
-            at = (side * (road / 2 + walk + 0.6), y, -0.1)
-            scene.parts += box(at, size, hedge, 2.0, tint=_tint(rng, 0.3, 1.0))
+            foot = (side * (road / 2 + walk + 0.6), y, -0.1)
+            scene.parts += box(foot, size, hedge, 2.0, tint=_tint(rng, 0.3, 1.0))
         y += rng.uniform(3.0, 14.0)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from depth_estimation_ros.errors import DatasetError, ParameterError
 from training.scenes.cameras import look
@@ -126,7 +126,8 @@ open_assets = lru_cache(maxsize=1)(Assets)
 @lru_cache(maxsize=256)
 def read_texture(file: Path) -> NDArray[np.uint8]:
     """Return ``file`` as (h, w, 3) uint8 RGB."""
-    return cv2.cvtColor(cv2.imread(str(file), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    bgr = np.asarray(cv2.imread(str(file), cv2.IMREAD_COLOR))
+    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 @lru_cache(maxsize=128)
@@ -170,7 +171,7 @@ def mesh_size(parts: Sequence[Part]) -> Array:
 
 
 def placed(
-    parts: Sequence[Part], at: Sequence[float], yaw: float, scale: float = 1.0, tint: Any = None
+    parts: Sequence[Part], at: ArrayLike, yaw: float, scale: float = 1.0, tint: Any = None
 ) -> list[Part]:
     """Return the parts scaled, turned about z and moved to ``at``."""
     c, s = math.cos(yaw), math.sin(yaw)
@@ -180,18 +181,18 @@ def placed(
 
 
 def quad(
-    corner: Sequence[float],
-    u: Sequence[float],
-    v: Sequence[float],
+    corner: ArrayLike,
+    u: ArrayLike,
+    v: ArrayLike,
     texture: NDArray[np.uint8],
     tile: float | None = None,
     **options: Any,
 ) -> Part:
     """Return a rectangle with sides ``u`` and ``v``; ``tile``: metres a repeat, None stretches."""
-    corner, u, v = (np.asarray(side, float) for side in (corner, u, v))
-    across, up = (1.0, 1.0) if tile is None else (_norm(u) / tile, _norm(v) / tile)
-    vertices = np.array([corner, corner + u, corner + u + v, corner + v])
-    uv = np.array([[0, 0], [across, 0], [across, up], [0, up]])
+    at, right, up = (np.asarray(side, float) for side in (corner, u, v))
+    across, along = (1.0, 1.0) if tile is None else (_norm(right) / tile, _norm(up) / tile)
+    vertices = np.array([at, at + right, at + right + up, at + up])
+    uv = np.array([[0, 0], [across, 0], [across, along], [0, along]])
     return Part(vertices, np.array([[0, 1, 2], [0, 2, 3]]), uv, texture, **options)
 
 
@@ -338,9 +339,9 @@ def _radiance(
     around = normal + 0.98 * _unit(rng.normal(size=points.shape))
     reach = 3.0 if scene.sun is not None else 0.7
     open_ = 1.0 - caster.blocked(points, around, reach)
-    shade = np.zeros((len(depth), 2), np.float32)
-    shade[seen] = np.stack([lit * facing * scene.strength, 0.35 + 0.65 * open_], axis=1)
-    shade = cv2.blur(shade.reshape(*size, 2), (5, 5)).reshape(-1, 2)[seen]
+    sharp = np.zeros((len(depth), 2), np.float32)
+    sharp[seen] = np.stack([lit * facing * scene.strength, 0.35 + 0.65 * open_], axis=1)
+    shade = np.asarray(cv2.blur(sharp.reshape(*size, 2), (5, 5))).reshape(-1, 2)[seen]
     up = 0.7 + 0.3 * normal[:, 2]
     light = np.zeros((len(depth), 3), np.float32)
     glow = np.array([part.glow for part in scene.parts])[caster.owner[triangle]]
@@ -404,7 +405,8 @@ def _levels(texture: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
     levels = [texture]
     while min(levels[-1].shape[:2]) >= 4:
         h, w = levels[-1].shape[:2]
-        levels.append(cv2.resize(levels[-1], (w // 2, h // 2), interpolation=cv2.INTER_AREA))
+        half = cv2.resize(levels[-1], (w // 2, h // 2), interpolation=cv2.INTER_AREA)
+        levels.append(np.asarray(half, np.uint8))
     return levels
 
 

@@ -41,7 +41,7 @@ def main(argv: list[str] | None = None) -> int:
                     _log_recording(SceneLog(recording), bag, options.frames)
             recording.disconnect()
             if options.screenshot_to:
-                _take_screenshot(Path(file), options.screenshot_to)
+                _take_screenshot(Path(str(file)), options.screenshot_to)
     except DepthEstimationError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

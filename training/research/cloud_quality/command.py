@@ -209,7 +209,7 @@ def _over(mean: Any, values: Sequence[float]) -> float:
     return float(mean(values)) if values else math.nan
 
 
-_SIZE = {"width": 720, "height": 520}
+_WIDTH, _HEIGHT = 720, 520
 
 
 def side_by_side(
@@ -227,7 +227,7 @@ def side_by_side(
     panels = []
     for title, depth in shown.items():
         cloud = deproject(depth, view.camera.rays())
-        panel = render_cloud(cloud, view.rgb, yaw_deg=55.0, pitch_deg=18.0, **_SIZE)
+        panel = render_cloud(cloud, view.rgb, yaw_deg=55.0, width=_WIDTH, height=_HEIGHT)
         font, white = cv2.FONT_HERSHEY_SIMPLEX, (235, 235, 235)
         panels.append(cv2.putText(panel, title, (16, 30), font, 0.7, white, 1, cv2.LINE_AA))
     return np.asarray(np.hstack(panels), np.uint8)
