@@ -264,10 +264,10 @@ def find_floor(
     counts = np.histogram(candidates, bins)[0]
     counts = np.convolve(counts, np.ones(2 * round(_FLOOR_BAND / 0.02) + 1), mode="same")
     peak = int(np.flatnonzero(counts >= 0.5 * counts.max())[-1])
-    # From the upper flank to the top of the lowest surface.
-    while peak > 0 and counts[peak - 1] > counts[peak]:
-        peak -= 1
     centre = float(bins[peak]) + 0.01
+    for reach in (1.5, 1.0):  # from the upper flank to the middle of the lowest surface
+        near = candidates[np.abs(candidates - centre) < reach * _FLOOR_BAND]
+        centre = float(np.median(near)) if len(near) else centre
     floor = flat & (np.abs(logs - centre) < _FLOOR_BAND)
     if floor.sum() < _FLOOR_SHARE * countable:
         return None

@@ -301,17 +301,18 @@ def _finite_points(points: Points, rgb: Rgb | None) -> tuple[Floats, Rgb, Floats
     columns, share = grid.shape[1], max(1.0, grid[..., 0].size / MAX_POINTS)
     step = math.ceil(math.sqrt(share) if organised else share)
     thin = (slice(None, None, step if organised else 1), slice(0, columns, step))
-    grid, colors = grid[thin].astype(np.float64), colors[thin]
-    kept = np.isfinite(grid).all(axis=-1)
-    spacing = 0.003 * grid[..., 2]
+    colors = colors[thin]
+    xyz = grid[thin].astype(np.float64)
+    kept = np.isfinite(xyz).all(axis=-1)
+    spacing: Floats = 0.003 * xyz[..., 2]
     if organised and kept.any() and min(kept.shape) > 1:
-        right = np.diff(grid, axis=1, append=np.nan)
-        below = np.diff(grid, axis=0, append=np.nan)
-        flat = np.nanmedian(np.abs(right[..., 0]) / grid[..., 2]) * grid[..., 2]
+        right = np.diff(xyz, axis=1, append=np.nan)
+        below = np.diff(xyz, axis=0, append=np.nan)
+        flat = np.nanmedian(np.abs(right[..., 0]) / xyz[..., 2]) * xyz[..., 2]
         gaps = np.fmax(np.linalg.norm(right, axis=-1), np.linalg.norm(below, axis=-1))
         # A slanted surface has wider gaps than a flat one; what is wider still is an edge.
         spacing = np.where((gaps > flat) & (gaps < 10.0 * flat), gaps, flat)
-    return grid[kept], colors[kept], spacing[kept]
+    return xyz[kept], colors[kept], spacing[kept]
 
 
 class _CloudView:

@@ -376,9 +376,9 @@ def _line(
             scene.parts += placed(post, (x, y, 0.1), math.pi / 2 * rng.integers(4))
         elif rng.random() < 0.2:
             hedge = assets.texture(rng, "leaves", "grass", "Grass", "brick", "wall")
-            size = (rng.uniform(0.15, 1.2), rng.uniform(2, 14), rng.uniform(0.6, 2.2))
-            foot = (side * (road / 2 + walk + 0.6), y, -0.1)
-            scene.parts += box(foot, size, hedge, 2.0, tint=_tint(rng, 0.3, 1.0))
+            extent = (rng.uniform(0.15, 1.2), rng.uniform(2, 14), rng.uniform(0.6, 2.2))
+            edge = (side * (road / 2 + walk + 0.6), y, -0.1)
+            scene.parts += box(edge, extent, hedge, 2.0, tint=_tint(rng, 0.3, 1.0))
         y += rng.uniform(3.0, 14.0)
 
 

@@ -147,6 +147,20 @@ def _add_frames(parser: argparse.ArgumentParser) -> None:
     )
     add_scale_argument(group)
     group.add_argument(
+        "--camera-height",
+        type=number(float, 0.01, 100),
+        metavar="M",
+        help="metres of the camera above the floor, which gives the depth its scale where the "
+        "floor is in view; needs a focal length",
+    )
+    group.add_argument(
+        "--camera-pitch",
+        type=number(float, -89, 89),
+        default=0.0,
+        metavar="DEGREES",
+        help="that the camera looks down, with --camera-height (default: 0, level)",
+    )
+    group.add_argument(
         "--png-scale",
         type=number(float, 1e-3, 65535),
         default=1000.0,

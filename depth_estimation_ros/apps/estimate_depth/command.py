@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import signal
 import threading
@@ -49,6 +50,7 @@ from depth_estimation_ros.apps.estimate_depth.run import (
 )
 from depth_estimation_ros.errors import DepthEstimationError, MediaError, ParameterError
 from depth_estimation_ros.estimation import DepthEstimator, EstimatorSettings
+from depth_estimation_ros.estimation.scale_sources import FloorBelow, down_vector
 from depth_estimation_ros.media.images import Media
 from depth_estimation_ros.media.video import open_media
 
@@ -118,10 +120,21 @@ def _run(options: argparse.Namespace, stop: threading.Event) -> int:
         )
         settings = _settings(options, tasks, estimator, lens, outcome)
         options.out.mkdir(parents=True, exist_ok=True)
-        estimation = Estimation(estimator, lens, settings, options.out, options.codec)
+        floor = None
+        if options.camera_height is not None:
+            down = down_vector(0.0, math.radians(options.camera_pitch))
+            floor = FloorBelow(options.camera_height, down)
+        estimation = Estimation(estimator, lens, settings, options.out, options.codec, floor)
         try:
             _process(estimation, tasks, stop, outcome)
         finally:
+            if floor is not None:
+                anchored = sum(result.anchored for result in outcome.results)
+                _note(
+                    outcome,
+                    f"--camera-height: {anchored} of {outcome.frames} frames have the floor's "
+                    "scale; the others have the network's own",
+                )
             _note_files(outcome, settings.png_scale, options.codec)
             kinds = [kind for task in tasks for kind in task.kinds]
             if outcome.files:

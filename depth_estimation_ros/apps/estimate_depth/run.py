@@ -22,6 +22,8 @@ from depth_estimation_ros.apps.estimate_depth.files import (
 )
 from depth_estimation_ros.apps.estimate_depth.inputs import Lens, Task
 from depth_estimation_ros.estimation import DepthEstimator
+from depth_estimation_ros.estimation.scale import ScaleAnchor
+from depth_estimation_ros.estimation.scale_sources import FloorBelow
 from depth_estimation_ros.estimation.temporal_filter import TemporalFilter
 from depth_estimation_ros.media.images import MediaFrame
 from depth_estimation_ros.media.video import DEFAULT_RATE, VideoWriter, write_video
@@ -40,6 +42,7 @@ class InputResult:
         engine_ms: of each frame.
         codec: of the side-by-side video.
         focal_lengths: where those of the frames come from; keys in words, in order.
+        anchored: frames whose scale is that of the floor, with a known camera height.
     """
 
     name: str
@@ -51,6 +54,7 @@ class InputResult:
     engine_ms: list[float] = field(default_factory=list)
     codec: str = ""
     focal_lengths: dict[str, None] = field(default_factory=dict)
+    anchored: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Return the entry of summary.json."""
@@ -119,6 +123,7 @@ class Estimation:
         settings: of the files.
         out: folder of the files.
         codec: of videos; None takes the best there is.
+        floor: at a known height below the camera, which gives the depth its scale; None if unknown.
     """
 
     def __init__(
@@ -128,7 +133,9 @@ class Estimation:
         settings: OutputSettings,
         out: Path,
         codec: str | None,
+        floor: FloorBelow | None = None,
     ) -> None:
+        self._floor = floor
         self._estimator, self._lens, self._settings = estimator, lens, settings
         self._out, self._codec = out, codec
 
@@ -149,7 +156,9 @@ class Estimation:
         """
         writer = FrameWriter(self._settings)
         # Images of a folder need not follow one another in time.
-        history = TemporalFilter() if task.media.kind in ("video", "camera") else None
+        follows = task.media.kind in ("video", "camera")
+        history = TemporalFilter() if follows else None
+        anchor = self._anchor() if follows else None
         video: VideoWriter | None = None
         try:
             with ExitStack() as stack:
@@ -158,7 +167,9 @@ class Estimation:
                     writing = write_video(task.destination.video, rate, self._codec)
                     video = stack.enter_context(writing)
                 for frame in task.frames(result.unreadable):
-                    self._process(task, frame, history, writer, video, result)
+                    self._process(
+                        task, frame, history, anchor or self._anchor(), writer, video, result
+                    )
                     on_frame()
                     if stop.is_set():
                         break
@@ -169,18 +180,28 @@ class Estimation:
             result.unreadable += task.media.unreadable
             result.lost_pixels = writer.lost
 
+    def _anchor(self) -> ScaleAnchor | None:
+        """Return a new anchor to the floor, if its height is known."""
+        if self._floor is None:
+            return None
+        anchor = ScaleAnchor(self._estimator.engine.card.output)
+        anchor.source = self._floor
+        return anchor
+
     def _process(
         self,
         task: Task,
         frame: MediaFrame,
         history: TemporalFilter | None,
+        anchor: ScaleAnchor | None,
         writer: FrameWriter,
         video: VideoWriter | None,
         result: InputResult,
     ) -> None:
         model_input = self._estimator.prepare(frame.rgb, self._lens.camera(frame))
         (prediction,) = self._estimator.infer([model_input])
-        depth = self._estimator.finish(prediction, history, frame.stamp_ns)
+        depth = self._estimator.finish(prediction, history, frame.stamp_ns, anchor)
+        result.anchored += depth.scale is not None
         focal_source = self._lens.source(frame)
         result.engine_ms.append(depth.engine_ms)
         result.focal_lengths.setdefault(focal_source)

@@ -43,7 +43,7 @@ def main(argv: list[str] | None = None) -> int:
                 _log_live(SceneLog(recording), options.frames)
             recording.disconnect()
             if options.screenshot_to:
-                _take_screenshot(Path(file), options.screenshot_to)
+                _take_screenshot(Path(str(file)), options.screenshot_to)
     except DepthEstimationError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

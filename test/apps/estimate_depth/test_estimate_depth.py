@@ -111,3 +111,18 @@ def test_a_cloud_is_thinned_by_voxels(run, out, tmp_path):
     vertices = read_ply(out / "k_cloud_m.ply")[1]
     assert len(vertices) == 4  # one for each quadrant of x and y
     np.testing.assert_allclose(np.mean([v[2] for v in vertices]), depth_of(steps()).mean(), 1e-4)
+
+
+def test_the_camera_height_gives_the_scale(run, out, tmp_path):
+    slope = np.maximum((np.arange(HEIGHT) - 23.5) / 50.0, 1e-3)
+    floor = np.minimum(2.0 / slope, 8.5)  # of a camera 2 m above it
+    red = np.rint((floor - 1.0) / 8.0 * 255.0).clip(0, 255).astype(np.uint8)
+    rgb = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    rgb[..., 0] = red[:, np.newaxis]
+    image = write(tmp_path / "k.png", rgb)
+    arguments = (image, "--focal-px", "50", "--save", "npz", "--camera-height", "3")
+    code, text = run(*arguments)
+    assert code == 0, text
+    assert "1 of 1 frames have the floor's scale" in " ".join(text.split())
+    depth = np.load(out / "k_depth_m.npz")["depth"]
+    np.testing.assert_allclose(depth[-5:], 1.5 * floor[-5:, np.newaxis].repeat(WIDTH, 1), rtol=0.05)
