@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pipeline_cases import H, W, depth_of, red, red_pipeline
+from estimator_cases import H, W, depth_of, red, red_pipeline
 from tiny_models import tiny_card
 
 from depth_estimation_ros.errors import ModelError

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pipeline_cases import H, W, constant_pipeline, depth_of, red, red_pipeline
+from estimator_cases import H, W, constant_pipeline, depth_of, red, red_pipeline
 from tiny_models import tiny_card
 
 from depth_estimation_ros.estimation import LIMIT_TOLERANCE, DepthEstimator

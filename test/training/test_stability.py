@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pipeline_cases import constant_pipeline
+from estimator_cases import constant_pipeline
 
 from depth_estimation_ros.errors import ParameterError
 from depth_estimation_ros.geometry.camera_model import CameraModel

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from pipeline_cases import H, W, constant_pipeline, depth_of, red, red_pipeline
+from estimator_cases import H, W, constant_pipeline, depth_of, red, red_pipeline
 from tiny_models import constant_depth, float_nchw, red_depth, tiny_card, with_size
 
 from depth_estimation_ros.engines import open_engine

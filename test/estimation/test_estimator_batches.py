@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pipeline_cases import H, W, red, red_pipeline
+from estimator_cases import H, W, red, red_pipeline
 from tiny_models import float_nchw, red_depth, tiny_card
 
 from depth_estimation_ros.engines import open_engine

@@ -72,7 +72,7 @@ def test_a_resumed_run_begins_without_a_past_and_says_so(tmp_path: Path) -> None
     first = replay(options(bag, tmp_path / "out", temporal_filter=0.5), lambda _: stop.set(), stop)
     assert first.interrupted
     summary = run(bag, tmp_path / "out", temporal_filter=0.5, resume=True)
-    assert "the temporal filter begins anew where this run goes on" in summary.notes[-1]
+    assert "the temporal filter begins again where this run goes on" in summary.notes[-1]
     done, bare = first.frames_out, depths(tmp_path / "bare")
     assert 0 < done < 2 * FRAMES
     expected = smoothed(bare[:done]) + smoothed(bare[done:])
