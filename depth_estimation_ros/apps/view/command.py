@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import rerun as rr
+import rerun_cli
 
 from depth_estimation_ros.apps.arguments import CommandParser, number
 from depth_estimation_ros.apps.view.scene import CLOUD_TYPE, DIAGNOSTICS_TYPE, SceneLog
@@ -34,7 +35,8 @@ def main(argv: list[str] | None = None) -> int:
         with tempfile.TemporaryDirectory(prefix="depth_view_") as folder:
             file = options.save or (Path(folder) / "view.rrd" if options.screenshot_to else None)
             if file is None:
-                recording.spawn(memory_limit=options.memory_limit)
+                _open_viewer(options.memory_limit)
+                recording.connect_grpc()
             else:
                 recording.save(file)
             if options.recordings:
@@ -124,6 +126,20 @@ def _log_live(scene: SceneLog, frames: int) -> None:
     from depth_estimation_ros.apps.view.live import log_live
 
     log_live(scene, frames)
+
+
+def _open_viewer(memory_limit: str) -> None:
+    """Start the viewer, which stays when this process ends and shares none of its pipes."""
+    # The scripts of an environment need not be on the PATH.
+    viewer = str(Path(rerun_cli.__file__).with_name("rerun"))
+    quiet = subprocess.DEVNULL
+    subprocess.Popen(
+        [viewer, "--memory-limit", memory_limit],
+        stdin=quiet,
+        stdout=quiet,
+        stderr=quiet,
+        start_new_session=True,
+    )
 
 
 def _take_screenshot(file: Path, png: Path) -> None:
