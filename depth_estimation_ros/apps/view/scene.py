@@ -107,7 +107,7 @@ class SceneLog:
         """Return the layout for the topics so far."""
         flat = [rrb.Spatial2DView(origin=topic, name=topic) for topic in self.images + self.depths]
         left = rrb.Grid(*flat, grid_columns=1 if len(flat) <= 3 else 2)
-        right = []
+        right: list[Any] = []
         if self.clouds:
             cloud = rrb.Spatial3DView(
                 origin="/",
@@ -122,7 +122,7 @@ class SceneLog:
             right.append(cloud)
         if self.has_latency:
             right.append(rrb.TimeSeriesView(origin=LATENCY, name="latency, ms"))
-        views = [left]
+        views: list[Any] = [left]
         if right:
             views.append(rrb.Vertical(*right, row_shares=[3, 1][: len(right)]))
         return rrb.Blueprint(
