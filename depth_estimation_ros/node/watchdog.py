@@ -44,10 +44,10 @@ class WatchedEngine:
         self._run: object | None = None  # identifies the present run
         self._error: EngineError | None = None
         self._returned, self._closed = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="depth_watchdog", daemon=True)
-        self._thread.start()
         self.card = engine.card
         self.path = engine.path
+        self._thread = threading.Thread(target=self._watch, name="depth_watchdog", daemon=True)
+        self._thread.start()
 
     @property
     def max_batch(self) -> int | None:

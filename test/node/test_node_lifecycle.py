@@ -119,7 +119,7 @@ def test_images_streaming_in_do_not_disturb_transitions(
     ("make", "message"),
     [
         (lambda path: path, "no such file"),
-        (lambda path: path.write_bytes(b"this is not a network") and path, "not an ONNX file"),
+        (lambda path: path.write_bytes(b"this is not a network") and path, "cannot load this file"),
         (tiny_models.without_card, "no card"),
         (lambda path: tiny_models.with_card_version(path, 99), "99"),
         (

@@ -25,7 +25,7 @@ LONG = 1000.0  # seconds to wait for a CameraInfo: no test waits for its end
 def simulated(
     _session_tester: Tester, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[NodeProcess]:
-    """A node with use_sim_time; nothing has come on /clock yet when the first test gets it."""
+    """A node with use_sim_time; nothing is received on /clock yet when the first test gets it."""
     folder = tmp_path_factory.mktemp("simulated")
     with NodeProcess(folder, autostart=False, use_sim_time=True) as process:
         yield process
@@ -84,9 +84,9 @@ def test_without_any_clock_depth_flows_and_the_log_says_once_that_there_is_none(
     depth = tester.collect(simulated, Image, "~/depth/image")
     image = image_at(100.0)
     assert tester.result_of(simulated, image, depth).header == image.header
-    tester.wait_until(lambda: "nothing has come on /clock" in simulated.log, "the log", simulated)
+    tester.wait_until(lambda: "nothing is received on /clock" in simulated.log, "the log", simulated)
     tester.spin(0.5)  # five more periods of the diagnostics
-    assert simulated.log.count("nothing has come on /clock") == 1
+    assert simulated.log.count("nothing is received on /clock") == 1
     assert tester.diagnostics(simulated)["stamp"] == "0"
 
 

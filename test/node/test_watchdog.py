@@ -24,7 +24,7 @@ BATCH = np.zeros(3)
 class StuckEngine:
     """Runs until it is released."""
 
-    card, max_batch, description = tiny_card(), 4, "fake"
+    card, max_batch, description, path = tiny_card(), 4, "fake", None
 
     def __init__(self) -> None:
         self.go, self.closed = threading.Event(), 0

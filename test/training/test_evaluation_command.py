@@ -158,7 +158,8 @@ def test_the_validation_sets_of_a_configuration(room: Path, model: Path) -> None
     (root / "synthetic").mkdir(parents=True)
     room.rename(root / "synthetic" / "val")
     out = root / "card.json"
-    assert evaluate("--model", model, "--config", CONFIG, "--data", root, "--json", out) == 0
+    config = CONFIG.with_name("compact_scenes.yaml")
+    assert evaluate("--model", model, "--config", config, "--data", root, "--json", out) == 0
     (entry, *_) = json.loads(out.read_text())
     assert (entry["dataset"], entry["split"]) == ("val", "validation")
 
@@ -182,10 +183,8 @@ def test_of_a_set_with_holdout_no_frame_that_was_trained_on_is_scored(
     scored = {line["frame"] for line in csv.DictReader(out.open())}
     (trained,) = open_sets(load_config(config).data.training, tmp_path, validation=False)
     trained_on = {trained.frame_name(index) for index in range(len(trained))}
-    assert len(scored) > 0
-    assert len(trained_on) > 0
+    assert (len(scored), len(trained_on)) == (6, 2)  # the other four are the gap between them
     assert scored.isdisjoint(trained_on)
-    assert len(scored | trained_on) == 12
 
 
 @pytest.mark.parametrize(
@@ -202,7 +201,6 @@ def test_of_a_set_with_holdout_no_frame_that_was_trained_on_is_scored(
             r"found openvino for a checkpoint\. Leave",
         ),
         (["--model", "a.ckpt", "--precision", "fp32"], r"found fp32 for a checkpoint\. Leave"),
-        (["--backend", "onnxruntime", "--precision", "int8"], r"precision: found int8 for"),
         (["--config", "x.yaml", "--layout", "folder"], r"--config with --layout or --option"),
         (["--config", "x.yaml"], r"no training config x\.yaml"),
     ],

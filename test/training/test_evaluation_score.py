@@ -210,11 +210,12 @@ def test_the_median_of_many_depths_is_right_to_a_ten_thousandth() -> None:
 
 
 def test_the_recorded_room_scores_as_the_model_card_says(shared_data) -> None:
-    from depth_estimation_ros.engines import open_engine
+    from depth_estimation_ros.engines import EngineOptions, open_engine
     from training.data.folder import RgbdFolder
 
     folder = RgbdFolder(shared_data("rgbd/val/tum_static"))
-    result = evaluate_set(DepthEstimator(open_engine("compact")), folder)
+    engine = open_engine("compact", EngineOptions(precision="fp32"))
+    result = evaluate_set(DepthEstimator(engine), folder)
     assert result.rows["unaligned"]["delta1"] == pytest.approx(0.195, abs=0.001)
     assert result.rows["median"]["delta1"] == pytest.approx(0.761, abs=0.001)
     assert result.rows["constant"]["abs_rel"] == pytest.approx(0.676, abs=0.001)
