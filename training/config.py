@@ -137,8 +137,8 @@ class TrainerConfig:
     """How the run is computed, and how it is watched.
 
     Attributes:
-        precision: ``32-true``; ``bf16-mixed`` for GPUs since Ampere and many CPUs; ``16-mixed``
-            for older GPUs.
+        precision: ``32-true``; ``bf16-mixed`` for GPUs since Ampere and many CPUs (a CPU without
+            its instructions takes ``32-true``); ``16-mixed`` for older GPUs.
         workers: processes of each device that load images; 0 loads in the training process.
         validate_every: steps between validations; a checkpoint is written after each.
         accumulate_grad_batches: parts that a step is computed in, one after the other, where its

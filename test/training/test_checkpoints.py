@@ -18,6 +18,8 @@ from training.__main__ import main
 from training.checkpoint import load_checkpoint, load_weights
 from training.config import load_config
 from training.module import DepthModule
+from training.trainer import fit
+from training.trainer.launch import Launch
 
 
 class Trap:
@@ -128,6 +130,13 @@ def test_depthwise_convolutions_stay_float32_under_bf16_on_a_cpu():
     with torch.autocast("cpu", torch.bfloat16):
         types = [m.network.encoder.blocks[0][0].conv_dw(x).dtype for m in (module, plain)]
     assert types == [torch.float32, torch.bfloat16]
+
+
+@pytest.mark.parametrize(("bf16", "precision"), [(True, "bf16-mixed"), (False, "32-true")])
+def test_a_cpu_without_bf16_trains_in_float32(tmp_path, monkeypatch, bf16, precision):
+    monkeypatch.setattr(fit, "has_bf16", lambda: bf16)
+    config = at_precision(load_config(CONFIG), "bf16-mixed")
+    assert fit.make_trainer(config, tmp_path, Launch(1, 1, True, "command")).precision == precision
 
 
 def at_precision(config, precision):

@@ -71,7 +71,7 @@ def test_int8_without_calibration_images_says_what_both_backends_need(
     tmp_path: Path, model: Path, gpu: NoGpu
 ) -> None:
     said: list[str] = []
-    with pytest.raises(ParameterError, match="which is not int8. Set precision to auto"):
+    with pytest.raises(ParameterError, match=r"which is not int8\. Set precision to auto"):
         open_or_build(model, options(tmp_path, backend="auto", precision="int8"), said.append)
     assert said[0].startswith("no TensorRT engine was built: an int8 engine of")
     assert "needs pictures" in said[0]
