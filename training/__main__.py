@@ -14,6 +14,10 @@ COMMANDS = {
     "synthesize": ("training.scenes.write", "render random scenes with exact depth"),
     "check-data": ("training.check_data", "look at data sets before training on them"),
     "train": ("training.train", "train a network from a YAML configuration"),
+    "finetune": (
+        "training.finetune",
+        "teach a model the world of one robot, from its own recording",
+    ),
     "export": ("training.export", "turn a checkpoint into an ONNX file with its model card"),
     "import-model": (
         "training.import_model",

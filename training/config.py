@@ -61,6 +61,7 @@ class DataSetConfig:
         holdout: share of its scenes, or of its frames in blocks, kept for validation: under
             ``training`` these are left out, under ``validation`` the others are. 0 takes all frames
             in both.
+        holdout_end: hold out the last part in time, one block, whatever the scenes.
     """
 
     path: str
@@ -68,6 +69,7 @@ class DataSetConfig:
     weight: float
     options: dict[str, Any]
     holdout: float = 0.0
+    holdout_end: bool = False
 
 
 @dataclass(frozen=True)
@@ -264,8 +266,11 @@ def _named(value: Any, where: str) -> NamedConfig:
 def _data_set(value: Any, where: str) -> DataSetConfig:
     if not isinstance(value, Mapping):
         raise ParameterError(f"{where} is not a mapping", found=repr(value), expected="path: ...")
-    own = {"layout": "folder", "weight": 1.0, "holdout": 0.0, **value}
-    kinds = {"path": str, "layout": str, "weight": float, "holdout": float}
+    own = {"layout": "folder", "weight": 1.0, "holdout": 0.0, "holdout_end": False, **value}
+    kinds = {
+        **{"path": str, "layout": str, "weight": float},
+        **{"holdout": float, "holdout_end": bool},
+    }
     known = {key: Schema(where).build(kind, own.pop(key, None), key) for key, kind in kinds.items()}
     # As kept in a checkpoint the options are a mapping of their own.
     return DataSetConfig(**known, options=dict(own.pop("options", own)))

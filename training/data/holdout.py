@@ -30,17 +30,22 @@ class Scenes(SampleSet):
         samples: the whole set.
         share: of the scenes or frames that are held out, between 0 and 1; one scene at least.
         held_out: True for the frames that are held out, False for the kept ones.
+        at_end: hold out the last frames in one block, as a robot learns from the past.
 
     Raises:
         DatasetError: if no frame is left.
     """
 
-    def __init__(self, samples: SampleSet, share: float, held_out: bool) -> None:
+    def __init__(
+        self, samples: SampleSet, share: float, held_out: bool, *, at_end: bool = False
+    ) -> None:
         self.samples = samples
         self.name = f"{samples.name} ({'held out' if held_out else 'kept'})"
         self.cap_m, self.crop = samples.cap_m, samples.crop
         scenes = [samples.scene_name(index) for index in range(len(samples))]
-        if len(set(scenes)) == len(scenes):
+        if at_end:
+            part = _end(len(samples), share)[int(held_out)]
+        elif len(set(scenes)) == len(scenes):
             part = _blocks(len(samples), share)[int(held_out)]
         else:
             chosen = _held_out(set(scenes), share)
@@ -75,6 +80,13 @@ def _blocks(frames: int, share: float) -> tuple[npt.NDArray[np.intp], npt.NDArra
     distance = np.abs(np.arange(frames)[:, None] - middle).min(axis=1)
     held_out = distance <= length / 2
     return np.flatnonzero(distance > length / 2 + GAP * length), np.flatnonzero(held_out)
+
+
+def _end(frames: int, share: float) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Return the indices of the first part and of the last, with a gap between the two."""
+    start = frames - max(1, round(share * frames))
+    gap = round(GAP * (frames - start))
+    return np.arange(max(0, start - gap)), np.arange(start, frames)
 
 
 def _held_out(scenes: set[str], share: float) -> set[str]:

@@ -28,7 +28,7 @@ def open_sets(entries: Sequence[DataSetConfig], root: Path, *, validation: bool)
     for entry in entries:
         samples = open_dataset(entry.layout, root / entry.path, **entry.options)
         if entry.holdout:
-            samples = Scenes(samples, entry.holdout, held_out=validation)
+            samples = Scenes(samples, entry.holdout, held_out=validation, at_end=entry.holdout_end)
         sets.append(samples)
     return sets
 
