@@ -30,10 +30,9 @@ from depth_estimation_ros.engines.precision.graph import load
 from depth_estimation_ros.engines.precision.quantize import to_int8
 from depth_estimation_ros.engines.tensorrt.api import find_tensorrt
 from depth_estimation_ros.engines.tensorrt.builder import build_plan
-from depth_estimation_ros.engines.tensorrt.make import in_precision, wanted_engine
-from depth_estimation_ros.engines.tensorrt.model_file import read_model_file
-from depth_estimation_ros.engines.tensorrt.request import make_profile
-from depth_estimation_ros.engines.tensorrt.sidecar import PRECISIONS
+from depth_estimation_ros.engines.tensorrt.engine_file import PRECISIONS
+from depth_estimation_ros.engines.tensorrt.make import in_precision, read_model_file, wanted_engine
+from depth_estimation_ros.engines.tensorrt.profile import make_profile
 
 ROOT = Path(__file__).resolve().parents[1]
 GPUS = ("7.5", "8.0", "8.6", "8.9", "12.0")

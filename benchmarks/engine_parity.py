@@ -16,9 +16,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from depth_estimation_ros.apps.build_engine.calibration_images import network_batch, read_pictures
+from depth_estimation_ros.apps.build_engine.calibration_images import (
+    CALIBRATED,
+    network_batch,
+    read_pictures,
+)
 from depth_estimation_ros.apps.build_engine.parity import LIMITS, compare
-from depth_estimation_ros.apps.build_engine.pictures import CALIBRATED
 from depth_estimation_ros.engines import resolve_model
 from depth_estimation_ros.engines.onnxruntime import OnnxRuntimeEngine
 from depth_estimation_ros.engines.precision.graph import load

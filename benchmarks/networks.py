@@ -39,7 +39,7 @@ def in_int8(model: str, folder: Path) -> Path:
     )
     from depth_estimation_ros.engines.precision.graph import load
     from depth_estimation_ros.engines.precision.quantize import to_int8
-    from depth_estimation_ros.engines.tensorrt.model_file import read_model_file
+    from depth_estimation_ros.engines.tensorrt.make import read_model_file
 
     source = resolve_model(model)
     if f"{source.stem}_int8" in bundled_models():

@@ -127,7 +127,7 @@ def batch_for(model: str) -> np.ndarray:
     """A batch of one as the network takes it, of a 640x480 picture."""
     from depth_estimation_ros.apps.build_engine.calibration_images import network_batch
     from depth_estimation_ros.engines import resolve_model
-    from depth_estimation_ros.engines.tensorrt.model_file import read_model_file
+    from depth_estimation_ros.engines.tensorrt.make import read_model_file
 
     return network_batch(picture(640, 480), read_model_file(resolve_model(model)).card.input)
 

@@ -27,9 +27,8 @@ from depth_estimation_ros.bags import STORE, bag_writer
 from depth_estimation_ros.errors import BagError
 from depth_estimation_ros.geometry.camera_model import CameraModel
 from depth_estimation_ros.messages import ROSBAGS, camera_info
-from training.scenes.paths import camera_path
+from training.scenes.paths import camera_path, record
 from training.scenes.scenes import sample_scenes
-from training.scenes.sequence import record
 
 IMAGE_TOPIC = "/camera/image"
 COMPRESSED_TOPIC = "/camera/image/compressed"

@@ -9,14 +9,15 @@ from typing import Any
 import lightning
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
 
 from depth_estimation_ros.errors import DatasetError, ParameterError
 from depth_estimation_ros.estimation.metrics import depth_metrics, mean_metrics
-from training.config import TrainingConfig, build_named, to_mapping
+from training.config import OptimizerConfig, TrainingConfig, build_named, to_mapping
 from training.losses import LOSSES
 from training.networks import DepthNetwork, build_network
 from training.networks.base import LITE0_PACKAGE, SOURCES, load_packaged_weights
-from training.optimizers import make_optimizer, make_schedule
 from training.trainer.launch import gather, mean_over_processes
 
 NAN = float("nan")
@@ -160,3 +161,27 @@ def _frozen_parts(network: DepthNetwork, names: Sequence[str]) -> list[nn.Module
             known = ", ".join(key for key in parts if key.count(".") <= name.count(".") and key)
             raise ParameterError("optimizer.frozen", found=name, expected=f"one of: {known}")
     return [parts[name] for name in names]
+
+
+def make_optimizer(network: DepthNetwork, how: OptimizerConfig) -> Optimizer:
+    """Two groups of parameters, each with its learning rate: the encoder and the rest."""
+    encoder = [p for p in network.encoder.parameters() if p.requires_grad]
+    known = {id(p) for p in network.encoder.parameters()}
+    rest = [p for p in network.parameters() if p.requires_grad and id(p) not in known]
+    groups = [{"params": encoder, "lr": how.encoder_lr}, {"params": rest, "lr": how.lr}]
+    kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[how.name]
+    return kind(groups, weight_decay=how.weight_decay, amsgrad=how.amsgrad)
+
+
+def make_schedule(optimizer: Optimizer, how: OptimizerConfig) -> LambdaLR:
+    """Multiplies the rates by :func:`rate_factor`, a step at a time."""
+    return LambdaLR(optimizer, lambda step: rate_factor(step, how))
+
+
+def rate_factor(step: int, how: OptimizerConfig) -> float:
+    """What the learning rates are multiplied by at a step, 0..1."""
+    if step < how.warmup_steps:
+        return (step + 1) / how.warmup_steps
+    progress = (step - how.warmup_steps) / max(1, how.steps - how.warmup_steps)
+    left = 1.0 - min(1.0, progress)
+    return left if how.schedule == "linear" else 0.5 * (1.0 - math.cos(math.pi * left))

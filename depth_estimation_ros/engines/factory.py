@@ -155,7 +155,7 @@ def card_of_file(path: Path) -> ModelCard:
         EngineError: the engine's sidecar cannot be used.
     """
     if path.suffix in ENGINE_SUFFIXES:
-        from depth_estimation_ros.engines.tensorrt.sidecar import read_sidecar
+        from depth_estimation_ros.engines.tensorrt.engine_file import read_sidecar
 
         return read_sidecar(path).card
     from depth_estimation_ros.engines.onnxruntime import read_metadata
@@ -272,7 +272,7 @@ def _open_tensorrt(path: Path, options: EngineOptions, log: Log) -> Engine:
             fix=f"On a machine with an NVIDIA GPU run: {INSTALL_TENSORRT}. Without a GPU give the "
             "ONNX file and backend auto or onnxruntime",
         )
-    from depth_estimation_ros.engines.tensorrt.open import open_engine_file, open_from_cache
+    from depth_estimation_ros.engines.tensorrt.engine import open_engine_file, open_from_cache
 
     if path.suffix in ENGINE_SUFFIXES:
         return open_engine_file(path, options.device)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from depth_estimation_ros.errors import CalibrationError
 from depth_estimation_ros.geometry.distortion import is_distorted, undistort
-from depth_estimation_ros.utils.row_chunks import iter_row_chunks
+from depth_estimation_ros.utils.memory import iter_row_chunks
 
 FloatImage = NDArray[np.float32]
 Matrix = NDArray[np.float64]

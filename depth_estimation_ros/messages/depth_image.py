@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from depth_estimation_ros.errors import ImageError, ParameterError
 from depth_estimation_ros.messages.factory import ROS, MessageFactory
 from depth_estimation_ros.messages.image import decode_bytes, image_rows
-from depth_estimation_ros.utils.row_chunks import iter_row_chunks
+from depth_estimation_ros.utils.memory import iter_row_chunks
 
 Depth = NDArray[np.float32]
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from depth_estimation_ros.errors import ImageError
 from depth_estimation_ros.geometry.camera_model import deprojected_rows
 from depth_estimation_ros.messages.factory import ROS, MessageFactory
-from depth_estimation_ros.utils.row_chunks import iter_row_chunks
+from depth_estimation_ros.utils.memory import iter_row_chunks
 
 _FIELDS = ("x", "y", "z", "rgb")
 _FLOAT32 = 7  # sensor_msgs/PointField.FLOAT32

@@ -30,7 +30,7 @@ import numpy as np
 import numpy.typing as npt
 
 from depth_estimation_ros.errors import ParameterError
-from depth_estimation_ros.utils.row_chunks import iter_row_chunks
+from depth_estimation_ros.utils.memory import iter_row_chunks
 
 Rgb = npt.NDArray[np.uint8]
 Depth = npt.NDArray[np.float32]

@@ -18,11 +18,15 @@ from depth_estimation_ros.engines.tensorrt import api as api_module
 from depth_estimation_ros.engines.tensorrt import builder
 from depth_estimation_ros.engines.tensorrt.api import TensorRT, find_tensorrt
 from depth_estimation_ros.engines.tensorrt.builder import build_plan
-from depth_estimation_ros.engines.tensorrt.engine_file import load_engine_file
-from depth_estimation_ros.engines.tensorrt.make import in_precision, make_engine, wanted_engine
-from depth_estimation_ros.engines.tensorrt.model_file import ModelFile, read_model_file
-from depth_estimation_ros.engines.tensorrt.request import make_profile
-from depth_estimation_ros.engines.tensorrt.sidecar import Settings
+from depth_estimation_ros.engines.tensorrt.engine_file import Settings, load_engine_file
+from depth_estimation_ros.engines.tensorrt.make import (
+    ModelFile,
+    in_precision,
+    make_engine,
+    read_model_file,
+    wanted_engine,
+)
+from depth_estimation_ros.engines.tensorrt.profile import make_profile
 from depth_estimation_ros.errors import EngineError
 
 GPUS = ("7.5", "8.0", "8.6", "8.9", "12.0")

@@ -12,9 +12,8 @@ from tiny_models import float_nchw, red_depth, tiny_card
 
 from depth_estimation_ros.engines import resolve_model
 from depth_estimation_ros.engines.tensorrt.api import TensorRT
-from depth_estimation_ros.engines.tensorrt.model_file import read_model_file
-from depth_estimation_ros.engines.tensorrt.request import make_profile
-from depth_estimation_ros.engines.tensorrt.shapes import Profile
+from depth_estimation_ros.engines.tensorrt.make import read_model_file
+from depth_estimation_ros.engines.tensorrt.profile import Profile, make_profile
 from depth_estimation_ros.errors import EngineError, ModelError
 
 

@@ -25,8 +25,8 @@ from depth_estimation_ros.engines.tensorrt.cache import (
     not_there,
     timing_cache_path,
 )
-from depth_estimation_ros.engines.tensorrt.shapes import Profile
-from depth_estimation_ros.engines.tensorrt.sidecar import sidecar_path
+from depth_estimation_ros.engines.tensorrt.engine_file import sidecar_path
+from depth_estimation_ros.engines.tensorrt.profile import Profile
 from depth_estimation_ros.errors import EngineError
 
 TEST = Path(__file__).resolve().parents[1]
@@ -206,7 +206,7 @@ class TestBuild:
         path = written(full_disk / "x.engine")
         plan = bytes(1 << 20)
         larger = dataclasses.replace(
-            SIDECAR, plan_sha256=engine_file.sha256(plan), plan_bytes=len(plan)
+            SIDECAR, plan_sha256=engine_file.plan_sha256(plan), plan_bytes=len(plan)
         )
         with pytest.raises(EngineError, match=r"x.engine of 1 MB cannot be written \(No space"):
             written(path, larger, plan)

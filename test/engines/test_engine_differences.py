@@ -10,16 +10,16 @@ import pytest
 from engine_cases import CARD, HERE, ORIN, PROFILE, SIDECAR, WANTED
 
 from depth_estimation_ros.engines.model_card import ModelCard
-from depth_estimation_ros.engines.tensorrt import differences as module
-from depth_estimation_ros.engines.tensorrt.differences import (
+from depth_estimation_ros.engines.tensorrt import cache as module
+from depth_estimation_ros.engines.tensorrt.cache import (
     Environment,
     Wanted,
     build_command,
     check_fits,
     differences,
 )
-from depth_estimation_ros.engines.tensorrt.shapes import Profile
-from depth_estimation_ros.engines.tensorrt.sidecar import Settings, Sidecar
+from depth_estimation_ros.engines.tensorrt.engine_file import Settings, Sidecar
+from depth_estimation_ros.engines.tensorrt.profile import Profile
 from depth_estimation_ros.errors import EngineError
 
 # What differs, and all that is said of it.

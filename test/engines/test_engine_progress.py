@@ -9,18 +9,17 @@ from engine_cases import build
 from tiny_models import red_depth
 
 from depth_estimation_ros.engines import resolve_model
-from depth_estimation_ros.engines.tensorrt import progress
+from depth_estimation_ros.engines.tensorrt import builder
 from depth_estimation_ros.engines.tensorrt.api import TensorRT
-from depth_estimation_ros.engines.tensorrt.builder import BuildCancelled
-from depth_estimation_ros.engines.tensorrt.model_file import ModelFile, read_model_file
-from depth_estimation_ros.engines.tensorrt.progress import BarProgress, LogProgress
+from depth_estimation_ros.engines.tensorrt.builder import BarProgress, BuildCancelled, LogProgress
+from depth_estimation_ros.engines.tensorrt.make import ModelFile, read_model_file
 
 
 class TestLog:
     @pytest.fixture
     def clock(self, monkeypatch: pytest.MonkeyPatch) -> list[float]:
         now = [100.0]
-        monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+        monkeypatch.setattr(builder.time, "monotonic", lambda: now[0])
         return now
 
     def test_a_line_now_and_then(self, clock: list[float]) -> None:

@@ -7,8 +7,7 @@ import dataclasses
 import pytest
 from tiny_models import tiny_card
 
-from depth_estimation_ros.engines.tensorrt.request import make_profile
-from depth_estimation_ros.engines.tensorrt.shapes import Profile
+from depth_estimation_ros.engines.tensorrt.profile import Profile, make_profile
 from depth_estimation_ros.errors import ParameterError
 
 SPEC = tiny_card().input  # 48x64, multiples of 8

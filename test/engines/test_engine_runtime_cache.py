@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from depth_estimation_ros.engines.tensorrt import engine_file
-from depth_estimation_ros.engines.tensorrt.runtime_cache import RuntimeCache, runtime_cache_path
+from depth_estimation_ros.engines.tensorrt.execution import RuntimeCache, runtime_cache_path
 
 OLD, NEW = b"kernels of yesterday" * 50, b"kernels of today" * 80
 

@@ -13,8 +13,13 @@ import pytest
 from engine_cases import PLAN, SIDECAR, written
 
 from depth_estimation_ros.engines.tensorrt import engine_file
-from depth_estimation_ros.engines.tensorrt.engine_file import load_engine_file, replace_file
-from depth_estimation_ros.engines.tensorrt.sidecar import Sidecar, read_sidecar, sidecar_path
+from depth_estimation_ros.engines.tensorrt.engine_file import (
+    Sidecar,
+    load_engine_file,
+    read_sidecar,
+    replace_file,
+    sidecar_path,
+)
 from depth_estimation_ros.errors import EngineError
 
 AHEAD_OF_TIME = dataclasses.replace(
@@ -180,7 +185,9 @@ class TestEngineFile:
 
     def test_writing_replaces_the_pair_and_leaves_nothing_else(self, tmp_path: Path) -> None:
         engine = written(tmp_path / "folder" / "tiny.engine")
-        newer = dataclasses.replace(SIDECAR, plan_sha256=engine_file.sha256(b"newer"), plan_bytes=5)
+        newer = dataclasses.replace(
+            SIDECAR, plan_sha256=engine_file.plan_sha256(b"newer"), plan_bytes=5
+        )
         written(engine, newer, b"newer")
         assert load_engine_file(engine) == (b"newer", newer)
         names = sorted(path.name for path in engine.parent.iterdir())

@@ -15,7 +15,7 @@ import pytest
 from depth_estimation_ros.engines import tensorrt
 from depth_estimation_ros.engines.model_card import InputSpec
 from depth_estimation_ros.engines.tensorrt import cuda, graph
-from depth_estimation_ros.engines.tensorrt.shapes import (
+from depth_estimation_ros.engines.tensorrt.profile import (
     Profile,
     check_shape,
     input_of_engine,

@@ -42,7 +42,6 @@ VARIABLES = {
         "api.module.BuilderFlag": "BuilderFlag",
         "api.module.MemoryPoolType": "MemoryPoolType",
     },
-    "progress.py": {"api.module": ""},
     "execution.py": {
         "trt": "",
         "trt.TensorIOMode": "TensorIOMode",
@@ -50,9 +49,9 @@ VARIABLES = {
         "self._context": "IExecutionContext",
         "strategy": "CudaGraphStrategy",
         "config": "IRuntimeConfig",
+        "self._cache": "IRuntimeCache",
     },
-    "runtime_cache.py": {"config": "IRuntimeConfig", "self._cache": "IRuntimeCache"},
-    "runner.py": {"self._api.module": "", "runtime": "Runtime"},
+    "engine.py": {"self._api.module": "", "runtime": "Runtime"},
 }
 # Used behind a question whether the module has ComputeCapability or CudaGraphStrategy.
 ONLY_IN_RTX = {
@@ -105,7 +104,7 @@ def test_a_name_exists_in_every_release_or_is_asked_for_first(name: str) -> None
 
 @pytest.mark.parametrize("name", sorted(PROGRESS_OVERRIDES))
 def test_the_progress_monitor_overrides_what_is_there(name: str) -> None:
-    assert f"def {name}(" in (ROOM / "progress.py").read_text()
+    assert f"def {name}(" in (ROOM / "builder.py").read_text()
     assert TABLE["lacking"][f"IProgressMonitor.{name}"] == []
 
 

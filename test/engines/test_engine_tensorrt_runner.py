@@ -14,20 +14,19 @@ import pytest
 from engine_cases import NoGpu
 from tiny_models import constant_depth, tiny_card
 
-from depth_estimation_ros.engines.tensorrt import open as opening
+from depth_estimation_ros.engines.tensorrt import engine as opening
 from depth_estimation_ros.engines.tensorrt.api import TensorRT, find_tensorrt
-from depth_estimation_ros.engines.tensorrt.differences import Wanted
-from depth_estimation_ros.engines.tensorrt.engine_file import sha256, write_engine_file
-from depth_estimation_ros.engines.tensorrt.make import wanted_engine
-from depth_estimation_ros.engines.tensorrt.model_file import ModelFile, read_model_file
-from depth_estimation_ros.engines.tensorrt.open import choose, open_engine_file, open_from_cache
-from depth_estimation_ros.engines.tensorrt.request import make_profile
-from depth_estimation_ros.engines.tensorrt.shapes import Profile
-from depth_estimation_ros.engines.tensorrt.sidecar import (
+from depth_estimation_ros.engines.tensorrt.cache import Wanted
+from depth_estimation_ros.engines.tensorrt.engine import choose, open_engine_file, open_from_cache
+from depth_estimation_ros.engines.tensorrt.engine_file import (
     Settings,
     Sidecar,
+    plan_sha256,
     sidecar_path,
+    write_engine_file,
 )
+from depth_estimation_ros.engines.tensorrt.make import ModelFile, read_model_file, wanted_engine
+from depth_estimation_ros.engines.tensorrt.profile import Profile, make_profile
 from depth_estimation_ros.errors import EngineError
 
 PLAN = b"ftrt? not what TensorRT wrote" * 40
@@ -48,7 +47,7 @@ def sidecar_of(**changes: object) -> Sidecar:
         compute_capabilities=("8.6",),
         cuda_version=None,
         settings=Settings(),
-        plan_sha256=sha256(PLAN),
+        plan_sha256=plan_sha256(PLAN),
         plan_bytes=len(PLAN),
     )
     return dataclasses.replace(sidecar, **changes)  # type: ignore[arg-type]

@@ -21,7 +21,7 @@ from depth_estimation_ros.engines.model_card import METADATA_KEY, ModelCard
 from depth_estimation_ros.engines.onnxruntime import OnnxRuntimeEngine, read_metadata
 from depth_estimation_ros.engines.openvino import OpenVinoEngine
 from depth_estimation_ros.engines.precision.graph import load
-from depth_estimation_ros.engines.tensorrt.model_file import read_model_file
+from depth_estimation_ros.engines.tensorrt.make import read_model_file
 from depth_estimation_ros.errors import ModelError
 
 READERS: list[Callable[[Path], object]] = [

@@ -12,11 +12,14 @@ from tiny_models import tiny_card
 from depth_estimation_ros.engines.model_card import InputSpec
 from depth_estimation_ros.engines.tensorrt.api import TensorRT
 from depth_estimation_ros.engines.tensorrt.builder import build_plan
-from depth_estimation_ros.engines.tensorrt.differences import Environment, Wanted
-from depth_estimation_ros.engines.tensorrt.engine_file import sha256, write_engine_file
-from depth_estimation_ros.engines.tensorrt.request import make_profile
-from depth_estimation_ros.engines.tensorrt.shapes import Profile
-from depth_estimation_ros.engines.tensorrt.sidecar import Settings, Sidecar
+from depth_estimation_ros.engines.tensorrt.cache import Environment, Wanted
+from depth_estimation_ros.engines.tensorrt.engine_file import (
+    Settings,
+    Sidecar,
+    plan_sha256,
+    write_engine_file,
+)
+from depth_estimation_ros.engines.tensorrt.profile import Profile, make_profile
 
 PLAN = b"the bytes of an engine"
 ONNX_SHA256 = "a" * 64
@@ -36,7 +39,7 @@ SIDECAR = Sidecar(
     compute_capabilities=("8.7",),
     cuda_version="12.6",
     settings=Settings(workspace_mb=1024),
-    plan_sha256=sha256(PLAN),
+    plan_sha256=plan_sha256(PLAN),
     plan_bytes=len(PLAN),
 )
 HERE = Environment("tensorrt", "10.3.0", ORIN, "8.7", "12.6")

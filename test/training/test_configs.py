@@ -8,8 +8,7 @@ import torch
 
 from training.config import load_config
 from training.data.layouts import LAYOUTS
-from training.module import DepthModule
-from training.optimizers import make_optimizer, rate_factor
+from training.module import DepthModule, make_optimizer, rate_factor
 
 FOLDER = Path(__file__).resolve().parents[2] / "config" / "training"
 FILES = sorted(FOLDER.rglob("*.yaml"))

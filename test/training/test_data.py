@@ -8,9 +8,8 @@ import pytest
 
 from depth_estimation_ros.errors import DepthEstimationError
 from training.data.augment import NO_AUGMENTATION, Augmentation, random_view, warp
-from training.data.examples import Examples
+from training.data.examples import Examples, draw_order
 from training.data.folder import RgbdFolder
-from training.data.order import draw_order
 from training.data.sample import Sample
 
 

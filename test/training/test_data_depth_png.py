@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from depth_estimation_ros.errors import DatasetError
-from training.data.depth_png import read_depth_png, read_depth_values
-from training.data.pictures import check_same_size, read_rgb
+from training.data.image_files import check_same_size, read_depth_png, read_depth_values, read_rgb
 
 
 def write(path, values):

@@ -5,9 +5,8 @@ import pytest
 
 from depth_estimation_ros.errors import DatasetError
 from training.data.augment import Augmentation
-from training.data.examples import Examples
+from training.data.examples import Examples, StepBatches, capped_weights, draw_order, evenly_spaced
 from training.data.holdout import Scenes
-from training.data.order import StepBatches, capped_weights, draw_order, evenly_spaced
 from training.data.sample import Sample, SampleSet
 
 

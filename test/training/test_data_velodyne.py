@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from depth_estimation_ros.errors import DatasetError
-from training.data.kitti_calibration import raw_intrinsics
-from training.data.velodyne import project, read_scan
+from training.data.kitti_frames import project, raw_intrinsics, read_scan
 
 # A scanner at the camera: its x is the camera's z, its y is left, its z is up.
 AXES = np.array([[0.0, -1.0, 0.0, 0.0], [0.0, 0.0, -1.0, 0.0], [1.0, 0.0, 0.0, 0.0]])

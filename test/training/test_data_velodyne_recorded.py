@@ -3,10 +3,9 @@
 import cv2
 import numpy as np
 
-from training.data.depth_png import read_depth_png
-from training.data.kitti_calibration import object_camera, raw_camera
+from training.data.image_files import read_depth_png
+from training.data.kitti_frames import object_camera, project, raw_camera, read_scan
 from training.data.kitti_raw import read_projected
-from training.data.velodyne import project, read_scan
 
 DAY = "kitti_raw_tiny/2011_09_26"
 STORED = f"{DAY}/2011_09_26_drive_0023_sync/proj_depth/velodyne/image_{{:02d}}/{{:010d}}.npz"

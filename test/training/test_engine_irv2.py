@@ -14,9 +14,13 @@ from depth_estimation_ros.engines.model_card import InputSpec, ModelCard, Output
 from depth_estimation_ros.engines.precision.graph import load
 from depth_estimation_ros.engines.precision.quantize import to_int8
 from depth_estimation_ros.engines.tensorrt.api import TensorRT
-from depth_estimation_ros.engines.tensorrt.make import in_precision, wanted_engine
-from depth_estimation_ros.engines.tensorrt.model_file import ModelFile, read_model_file
-from depth_estimation_ros.engines.tensorrt.request import make_profile
+from depth_estimation_ros.engines.tensorrt.make import (
+    ModelFile,
+    in_precision,
+    read_model_file,
+    wanted_engine,
+)
+from depth_estimation_ros.engines.tensorrt.profile import make_profile
 from training.export import export
 from training.networks import build_network
 

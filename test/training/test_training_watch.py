@@ -12,8 +12,7 @@ from training_runs import CONFIG, arguments, changed, curve, train, write_room
 
 from training.__main__ import main
 from training.config import load_config, parse_config
-from training.module import LOGGED_METRICS, DepthModule
-from training.optimizers import make_optimizer, rate_factor
+from training.module import LOGGED_METRICS, DepthModule, make_optimizer, rate_factor
 
 # Spares the last pass of a run, which measures batch normalisation.
 FROZEN = {"batch_norm": "frozen"}

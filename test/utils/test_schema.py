@@ -10,7 +10,7 @@ import pytest
 from engine_cases import SIDECAR
 
 from depth_estimation_ros.engines.model_card import ModelCard
-from depth_estimation_ros.engines.tensorrt.sidecar import Sidecar, read_sidecar, sidecar_path
+from depth_estimation_ros.engines.tensorrt.engine_file import Sidecar, read_sidecar, sidecar_path
 from depth_estimation_ros.errors import CalibrationError, EngineError, ModelError
 from depth_estimation_ros.geometry.calibration_file import read_calibration
 

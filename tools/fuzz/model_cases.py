@@ -19,12 +19,14 @@ from tiny_models import affine_of_channel, constant_depth, float_nchw, red_depth
 from depth_estimation_ros.engines import open_engine
 from depth_estimation_ros.engines.factory import EngineOptions
 from depth_estimation_ros.engines.model_card import EXAMPLE_CARD, ModelCard
-from depth_estimation_ros.engines.tensorrt.cache import cached_path, find_engine
-from depth_estimation_ros.engines.tensorrt.differences import check_fits
-from depth_estimation_ros.engines.tensorrt.engine_file import load_engine_file
-from depth_estimation_ros.engines.tensorrt.model_file import read_model_file
-from depth_estimation_ros.engines.tensorrt.runtime_cache import RuntimeCache
-from depth_estimation_ros.engines.tensorrt.sidecar import Sidecar, sidecar_path
+from depth_estimation_ros.engines.tensorrt.cache import cached_path, check_fits, find_engine
+from depth_estimation_ros.engines.tensorrt.engine_file import (
+    Sidecar,
+    load_engine_file,
+    sidecar_path,
+)
+from depth_estimation_ros.engines.tensorrt.execution import RuntimeCache
+from depth_estimation_ros.engines.tensorrt.make import read_model_file
 from depth_estimation_ros.errors import EngineError, ModelError, ParameterError
 from depth_estimation_ros.estimation import DepthEstimator
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
-from depth_estimation_ros.apps.build_engine.calibration_images import network_batch
-from depth_estimation_ros.apps.build_engine.pictures import own_pictures
+from depth_estimation_ros.apps.build_engine.calibration_images import network_batch, own_pictures
 from depth_estimation_ros.apps.demo.sources import BUNDLED_BAG
 from depth_estimation_ros.engines.precision.graph import load
 from depth_estimation_ros.engines.precision.quantize import to_int8
 from depth_estimation_ros.engines.tensorrt.api import find_tensorrt
 from depth_estimation_ros.engines.tensorrt.cuda import Gpu
-from depth_estimation_ros.engines.tensorrt.make import in_precision, make_engine, wanted_engine
-from depth_estimation_ros.engines.tensorrt.model_file import ModelFile, read_model_file
-from depth_estimation_ros.engines.tensorrt.request import make_profile
+from depth_estimation_ros.engines.tensorrt.make import (
+    ModelFile,
+    in_precision,
+    make_engine,
+    read_model_file,
+    wanted_engine,
+)
+from depth_estimation_ros.engines.tensorrt.profile import make_profile
 from depth_estimation_ros.estimation import Rgb
 
 CALIBRATION_PICTURES = 8

@@ -11,7 +11,7 @@ from builds import build
 from random_networks import export_random, size_for
 from rows import Row, times_of
 
-from depth_estimation_ros.engines.tensorrt.open import open_engine_file
+from depth_estimation_ros.engines.tensorrt.engine import open_engine_file
 
 if TYPE_CHECKING:
     from parts import Wanted

@@ -9,9 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from depth_estimation_ros.errors import DatasetError, ParameterError
-from training.data.complete import check_complete
-from training.data.depth_png import read_depth_values
-from training.data.pictures import check_same_size, read_rgb
+from training.data.image_files import check_complete, check_same_size, read_depth_values, read_rgb
 from training.data.sample import Sample, SampleSet
 
 HOME = "https://www.cityscapes-dataset.com/downloads/"

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from depth_estimation_ros.errors import DatasetError, ParameterError
-from training.data.depth_png import read_depth_png
-from training.data.pictures import check_same_size, read_rgb
+from training.data.image_files import check_same_size, read_depth_png, read_rgb
 from training.data.sample import Sample, SampleSet
 
 logger = logging.getLogger(__name__)

@@ -8,16 +8,16 @@ from functools import cache
 from pathlib import Path
 
 from depth_estimation_ros.errors import DatasetError
-from training.data.depth_png import read_depth_png
-from training.data.kitti_calibration import Intrinsics, raw_intrinsics
+from training.data.image_files import check_same_size, read_depth_png, read_rgb
 from training.data.kitti_frames import (
+    Intrinsics,
     KittiFrame,
     check_cameras,
     drives_below,
     numbered_files,
+    raw_intrinsics,
     read_split_file,
 )
-from training.data.pictures import check_same_size, read_rgb
 from training.data.sample import Sample, SampleSet
 
 DEPTH_FIX = (

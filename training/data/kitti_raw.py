@@ -13,17 +13,21 @@ import numpy as np
 import numpy.typing as npt
 
 from depth_estimation_ros.errors import DatasetError
-from training.data.kitti_calibration import Intrinsics, KittiCamera, raw_camera, raw_intrinsics
+from training.data.image_files import check_same_size, read_rgb
 from training.data.kitti_frames import (
+    Intrinsics,
+    KittiCamera,
     KittiFrame,
     check_cameras,
     drives_below,
     numbered_files,
+    project,
+    raw_camera,
+    raw_intrinsics,
+    read_scan,
     read_split_file,
 )
-from training.data.pictures import check_same_size, read_rgb
 from training.data.sample import Sample, SampleSet
-from training.data.velodyne import project, read_scan
 
 FIX = (
     "Take 'synced+rectified data' and 'calibration' of each drive from "

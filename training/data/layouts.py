@@ -11,11 +11,9 @@ from training.data.bag import BagSamples
 from training.data.cityscapes import Cityscapes
 from training.data.folder import RgbdFolder
 from training.data.kitti_depth import KittiDepth
-from training.data.kitti_object import KittiObject
+from training.data.kitti_object import KittiObject, KittiTwise
 from training.data.kitti_raw import KittiRaw
-from training.data.kitti_twise import KittiTwise
-from training.data.nyu_csv import NyuCsv
-from training.data.nyu_mat import NyuLabelled
+from training.data.nyu import NyuCsv, NyuLabelled
 from training.data.sample import SampleSet
 
 LAYOUTS: dict[str, Callable[..., SampleSet]] = {

@@ -26,8 +26,8 @@ from depth_estimation_ros.estimation.metrics import depth_metrics, mean_metrics,
 from depth_estimation_ros.estimation.scale import ScaleAnchor, ScaleSource
 from depth_estimation_ros.estimation.scale_sources import FloorBelow, project_ranges
 from depth_estimation_ros.geometry.camera_model import CameraModel
+from training.data.image_files import read_rgb
 from training.data.layouts import LAYOUTS, open_dataset
-from training.data.pictures import read_rgb
 from training.data.sample import Sample, SampleSet
 from training.evaluation.alignment import EXPECTED, Alignment
 from training.evaluation.inputs import add_model_arguments, open_model, parse_options

@@ -9,10 +9,9 @@ from torch import Tensor
 
 from training.scenes.cameras import Cameras, pixel_rays
 from training.scenes.materials import MATERIAL
-from training.scenes.primitives import Hits, trace, used_slots
+from training.scenes.primitives import Hits, Points, dot, surface_points, trace, used_slots
 from training.scenes.scenes import Scenes
 from training.scenes.shading import OFFSET, develop, radiance
-from training.scenes.surfaces import Points, dot, surface_points
 
 CPU_ELEMENTS = 2**18  # bodies * rays at once: fits a core's cache
 GPU_ELEMENTS = 2**27

@@ -14,11 +14,10 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from training.scenes.builder import LIGHTING
+from training.scenes.dice import octaves
 from training.scenes.materials import MATERIAL
-from training.scenes.noise import octaves
-from training.scenes.primitives import Hits
+from training.scenes.primitives import Hits, Points, dot, length, unit
 from training.scenes.scenes import Scenes
-from training.scenes.surfaces import Points, dot, length, unit
 from training.scenes.textures import PATTERNS, Surface
 
 Tracer = Callable[..., Hits]

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from training.scenes.noise import cells, hash01, octaves, value_noise
+from training.scenes.dice import cells, hash01, octaves, value_noise
 
 
 class Surface(NamedTuple):

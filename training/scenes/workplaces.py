@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from training.scenes import clutter, things
 from training.scenes import furniture as f
 from training.scenes import materials as m
+from training.scenes import things
 from training.scenes.builder import Place, SceneBuilder
 from training.scenes.indoor import empty_room, inner_volume, wall_place, wall_things
 
@@ -21,7 +21,7 @@ def desk(b: SceneBuilder, at: Place, width: float) -> None:
         things.monitor(b, at.inner(x, depth * d.uniform(0.1, 0.3), height, d.uniform(-0.5, 0.5)))
     if d.chance(0.7):
         things.keyboard(b, at.inner(d.uniform(-0.3, 0.3), -depth * 0.2, height))
-    clutter.cluttered_top(b, at, width, depth, height, d.integer(2, 10))
+    things.cluttered_top(b, at, width, depth, height, d.integer(2, 10))
     if d.chance(0.75):
         turn = math.pi + d.uniform(-1.2, 1.2)
         f.chair(b, at.inner(d.uniform(-0.3, 0.3), -depth / 2 - d.uniform(0.1, 0.5), 0, turn))
@@ -87,7 +87,7 @@ def kitchen(b: SceneBuilder) -> None:
         at = wall_place(size, wall, d.uniform(-0.2, 0.2), 0.31)
         b.box(at, (0, 0, high / 2), (long, 0.6, high), front)
         b.box(at, (0, -0.01, high + 0.02), (long + 0.02, 0.64, 0.04), top)
-        clutter.cluttered_top(b, at, long, 0.5, high + 0.04, d.integer(4, 14))
+        things.cluttered_top(b, at, long, 0.5, high + 0.04, d.integer(4, 14))
         if d.chance(0.6):
             tall = d.uniform(0.5, 0.8)
             b.box(at, (0, 0.12, high + 0.55 + tall / 2), (long * 0.9, 0.34, tall), front)
@@ -105,7 +105,7 @@ def kitchen(b: SceneBuilder) -> None:
         at = Place(x, y, 0.0, d.uniform(0, 6.3))
         w, deep, h = d.uniform(0.8, 1.8), d.uniform(0.7, 1.0), d.uniform(0.7, 0.78)
         f.table(b, at, w, deep, h)
-        clutter.cluttered_top(b, at, w, deep, h, d.integer(2, 9))
+        things.cluttered_top(b, at, w, deep, h, d.integer(2, 9))
         for side in range(d.integer(1, 4)):
             turn = side * math.pi / 2
             reach = (deep if side % 2 == 0 else w) / 2 + d.uniform(0.0, 0.4)
@@ -126,7 +126,7 @@ def jumble(b: SceneBuilder) -> None:
     wall_things(b, size, d.integer(1, 5))
     for _ in range(d.integer(6, 14)):
         x, y = d.uniform(-0.45, 0.45) * size[0], d.uniform(-0.45, 0.45) * size[1]
-        clutter.heap(b, Place(x, y, 0.0), d.log_uniform(0.4, 2.2), d.integer(2, 9))
+        things.heap(b, Place(x, y, 0.0), d.log_uniform(0.4, 2.2), d.integer(2, 9))
     b.volume = inner_volume(size, 0.12, 1.9)
 
 
@@ -153,7 +153,7 @@ def hall(b: SceneBuilder) -> None:
         at = Place(reach * math.cos(turn), reach * math.sin(turn), 0.0, d.uniform(0, 6.3))
         kind = d.uniform()
         if kind < 0.35:
-            clutter.heap(b, at, d.log_uniform(0.4, 2.0), d.integer(1, 4))
+            things.heap(b, at, d.log_uniform(0.4, 2.0), d.integer(1, 4))
         elif kind < 0.55:
             f.cabinet(b, at, d.uniform(0.8, 2.5), d.uniform(0.5, 1.2), d.uniform(0.8, 2.2))
         elif kind < 0.7:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from depth_estimation_ros.errors import ParameterError
 from depth_estimation_ros.visualization.figures import PreviewRow, render_sheet
-from training.data.order import evenly_spaced
+from training.data.examples import evenly_spaced
 from training.trainer.run_folder import BEST, LAST
 
 CHECK_EVERY = 10  # steps between looks at the loss, each of which waits for the GPU

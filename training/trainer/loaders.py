@@ -12,10 +12,9 @@ from torch.utils.data import ConcatDataset, DataLoader, Sampler
 
 from training.config import DataSetConfig, TrainingConfig
 from training.data.augment import NO_AUGMENTATION
-from training.data.examples import Examples
+from training.data.examples import Examples, StepBatches, capped_weights, draw_order, evenly_spaced
 from training.data.holdout import Scenes
 from training.data.layouts import open_dataset
-from training.data.order import StepBatches, capped_weights, draw_order, evenly_spaced
 from training.data.sample import Sample, SampleSet
 
 BATCH_NORM_PASS = (20, 48)  # batches, pictures in each

@@ -11,7 +11,7 @@ from depth_estimation_ros.apps.arguments import CommandParser
 from depth_estimation_ros.apps.build_engine.parity import LIMITS
 from depth_estimation_ros.engines.factory import ENGINE_SUFFIXES
 from depth_estimation_ros.engines.tensorrt.api import FLAVOURS
-from depth_estimation_ros.engines.tensorrt.sidecar import PRECISIONS
+from depth_estimation_ros.engines.tensorrt.engine_file import PRECISIONS
 
 EXAMPLES = """\
 examples:

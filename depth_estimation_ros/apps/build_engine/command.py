@@ -13,28 +13,39 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
-from depth_estimation_ros.apps.build_engine import listing
 from depth_estimation_ros.apps.build_engine.arguments import parse
 from depth_estimation_ros.apps.build_engine.conversion import Converted, convert
 from depth_estimation_ros.apps.build_engine.parity import as_table, check_parity
 from depth_estimation_ros.engines import bundled_models, resolve_model
-from depth_estimation_ros.engines.tensorrt.api import TensorRT, find_tensorrt
-from depth_estimation_ros.engines.tensorrt.builder import BuildCancelled
+from depth_estimation_ros.engines.tensorrt.api import TITLES, TensorRT, find_tensorrt
+from depth_estimation_ros.engines.tensorrt.builder import BarProgress, BuildCancelled
 from depth_estimation_ros.engines.tensorrt.cache import (
+    Environment,
+    Wanted,
     building,
     cache_directory,
     cached_path,
+    differences,
+    this_machine,
     timing_cache_path,
 )
 from depth_estimation_ros.engines.tensorrt.cuda import Gpu
-from depth_estimation_ros.engines.tensorrt.differences import Wanted, this_machine
-from depth_estimation_ros.engines.tensorrt.engine_file import check_writable
-from depth_estimation_ros.engines.tensorrt.make import check_target, make_engine, wanted_engine
-from depth_estimation_ros.engines.tensorrt.model_file import ModelFile, read_model_file
-from depth_estimation_ros.engines.tensorrt.progress import BarProgress
-from depth_estimation_ros.engines.tensorrt.request import make_profile
-from depth_estimation_ros.engines.tensorrt.sidecar import Settings, sidecar_path
+from depth_estimation_ros.engines.tensorrt.engine_file import (
+    Settings,
+    check_writable,
+    read_sidecar,
+    sidecar_path,
+)
+from depth_estimation_ros.engines.tensorrt.make import (
+    ModelFile,
+    check_target,
+    make_engine,
+    read_model_file,
+    wanted_engine,
+)
+from depth_estimation_ros.engines.tensorrt.profile import make_profile
 from depth_estimation_ros.errors import DepthEstimationError, EngineError, ParameterError
 
 console = Console(highlight=False)
@@ -45,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parse(argv)
     try:
         if options.list:
-            listing.show(console, cache_directory(options.engine_cache), options.device)
+            show_cache(console, cache_directory(options.engine_cache), options.device)
         else:
             _build(options)
     except (BuildCancelled, KeyboardInterrupt):
@@ -191,3 +202,51 @@ def _cancelled_by_sigint() -> Iterator[threading.Event]:
         yield event
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def show_cache(console: Console, directory: Path, device: int) -> None:
+    """Prints the engines in a directory, damaged ones too."""
+    engines = sorted(directory.glob("*.engine"))
+    console.print(f"{len(engines)} engines in {escape(str(directory))}", soft_wrap=True)
+    here, why_not = _here(device)
+    if why_not:
+        console.print(f"whether they fit is unknown: {escape(why_not)}", soft_wrap=True)
+    if not engines:
+        return
+    table = Table("model", "precision", "input", "for", "MB", "here", "file")
+    for path in engines:
+        table.add_row(*map(escape, _row(path, here)))
+    console.print(table)
+
+
+def _row(path: Path, here: Environment | None) -> list[str]:
+    try:
+        sidecar = read_sidecar(path)
+    except EngineError as error:
+        return ["", "", "", "", "", str(error), path.name]
+    gpu = sidecar.gpu_name or ", ".join(sidecar.compute_capabilities)
+    fits = "?"
+    if here is not None:
+        fits = "; ".join(differences(sidecar, here)) or "fits"
+    return [
+        sidecar.model,
+        sidecar.precision,
+        str(sidecar.profile),
+        f"{gpu} ({TITLES[sidecar.flavour]} {sidecar.tensorrt_version})",
+        f"{sidecar.plan_bytes / 1e6:.0f}",
+        fits,
+        path.name,
+    ]
+
+
+def _here(device: int) -> tuple[Environment | None, str]:
+    """This machine, or why it has no TensorRT or GPU."""
+    try:
+        api = find_tensorrt()
+        gpu = Gpu(device)
+    except EngineError as error:
+        return None, str(error)
+    try:
+        return this_machine(api, gpu.name, gpu.compute_capability, gpu.cuda_version), ""
+    finally:
+        gpu.close()

@@ -8,17 +8,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from depth_estimation_ros.apps.build_engine.calibration_images import drawn_pictures, network_batch
+from depth_estimation_ros.apps.build_engine.calibration_images import (
+    drawn_pictures,
+    network_batch,
+    own_pictures,
+    split,
+)
 from depth_estimation_ros.apps.build_engine.parity import Parity, check_parity, compare
-from depth_estimation_ros.apps.build_engine.pictures import own_pictures, split
 from depth_estimation_ros.engines.model_card import InputSpec
 from depth_estimation_ros.engines.onnxruntime import OnnxRuntimeEngine
 from depth_estimation_ros.engines.precision.graph import load
 from depth_estimation_ros.engines.precision.quantize import to_int8
-from depth_estimation_ros.engines.tensorrt.differences import Wanted, build_command
-from depth_estimation_ros.engines.tensorrt.make import in_precision
-from depth_estimation_ros.engines.tensorrt.model_file import ModelFile
-from depth_estimation_ros.engines.tensorrt.shapes import input_of_engine
+from depth_estimation_ros.engines.tensorrt.cache import Wanted, build_command
+from depth_estimation_ros.engines.tensorrt.make import ModelFile, in_precision
+from depth_estimation_ros.engines.tensorrt.profile import input_of_engine
 from depth_estimation_ros.errors import ParameterError
 from depth_estimation_ros.estimation import Rgb
 

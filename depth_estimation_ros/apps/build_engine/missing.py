@@ -7,17 +7,16 @@ from pathlib import Path
 from depth_estimation_ros.apps.build_engine.conversion import convert_unattended
 from depth_estimation_ros.engines import EngineOptions, Log
 from depth_estimation_ros.engines.tensorrt.api import find_tensorrt
+from depth_estimation_ros.engines.tensorrt.builder import LogProgress
 from depth_estimation_ros.engines.tensorrt.cache import (
     cache_directory,
     find_or_build,
     timing_cache_path,
 )
 from depth_estimation_ros.engines.tensorrt.cuda import Gpu
-from depth_estimation_ros.engines.tensorrt.make import make_engine, wanted_engine
-from depth_estimation_ros.engines.tensorrt.model_file import read_model_file
-from depth_estimation_ros.engines.tensorrt.open import choose
-from depth_estimation_ros.engines.tensorrt.progress import LogProgress
-from depth_estimation_ros.engines.tensorrt.request import make_profile
+from depth_estimation_ros.engines.tensorrt.engine import choose
+from depth_estimation_ros.engines.tensorrt.make import make_engine, read_model_file, wanted_engine
+from depth_estimation_ros.engines.tensorrt.profile import make_profile
 
 
 def build_missing(path: Path, options: EngineOptions, log: Log) -> None:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Any
 
-from depth_estimation_ros.engines.tensorrt.sidecar import Sidecar, read_sidecar, sidecar_path
+from depth_estimation_ros import __version__
+from depth_estimation_ros.engines.model_card import ModelCard, read_card
+from depth_estimation_ros.engines.tensorrt.api import Flavour
+from depth_estimation_ros.engines.tensorrt.profile import Profile
 from depth_estimation_ros.errors import EngineError
+from depth_estimation_ros.utils.schema import Limit, NonEmptyText, PositiveInt, Schema
 
 
 def load_engine_file(path: Path) -> tuple[bytes, Sidecar]:
@@ -34,7 +43,7 @@ def load_engine_file(path: Path) -> tuple[bytes, Sidecar]:
         ) from error
     if size != sidecar.plan_bytes:
         raise _damaged(path, f"{size} bytes", f"{sidecar.plan_bytes}, as its sidecar says")
-    if sha256(plan) != sidecar.plan_sha256:
+    if plan_sha256(plan) != sidecar.plan_sha256:
         raise _damaged(path, "other contents", "those that its sidecar was written for")
     return plan, sidecar
 
@@ -116,7 +125,7 @@ def _cannot_write(path: Path, error: OSError, nbytes: int | None = None) -> Engi
     )
 
 
-def sha256(contents: bytes) -> str:
+def plan_sha256(contents: bytes) -> str:
     """As a sidecar has it: 64 hexadecimal digits."""
     return hashlib.sha256(contents).hexdigest()
 
@@ -128,3 +137,136 @@ def _damaged(path: Path, found: str, expected: str) -> EngineError:
         expected=expected,
         fix="Copy both files again, or build it: build_engine --help",
     )
+
+
+SIDECAR_VERSION = 1
+MAX_BYTES = 1 << 20  # a sidecar has about 2000
+PRECISIONS = ("fp32", "fp16", "int8")
+_BUILD_AGAIN = "Build the engine again: build_engine --help"
+_OTHER_VERSION = (
+    "Update depth_estimation_ros if the engine is newer, or build it again: build_engine --help"
+)
+
+
+def _like(pattern: str, words: str) -> Limit:
+    return Limit(lambda text: re.fullmatch(pattern, text, re.ASCII), words)
+
+
+Sha256 = Annotated[str, _like("[0-9a-f]{64}", "a SHA-256 of 64 hexadecimal digits")]
+TwoNumbers = Annotated[str, _like(r"\d{1,4}\.\d{1,4}", 'a text like "8.6"')]
+Version = Annotated[str, _like(r"\d{1,4}(\.\w{1,20}){1,8}", 'a text like "10.16.1.11"')]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What was asked of the builder besides precision and shapes.
+
+    Attributes:
+        workspace_mb: most memory that one layer may use on the GPU, MiB; None: no limit of ours.
+        calibration: the folder or bag whose pictures set the ranges of int8; None: not int8.
+    """
+
+    workspace_mb: PositiveInt | None = None
+    calibration: NonEmptyText | None = None
+
+
+@dataclass(frozen=True)
+class Sidecar:
+    """What an engine file is.
+
+    Attributes:
+        model: the bundled name or the path of the ONNX file, as it was given.
+        card: of that model.
+        onnx_sha256: of that file, before any conversion.
+        precision: fp32, fp16 or int8.
+        profile: the input shapes that it takes.
+        flavour: of the TensorRT that built it.
+        tensorrt_version: of the same.
+        gpu_name: the GPU that it was measured on; None: built ahead of time, for any GPU of
+            `compute_capabilities`.
+        compute_capabilities: "8.6" and so on; one, or several if built ahead of time.
+        cuda_version: newest CUDA that the driver there ran, "13.0"; None: built without a driver.
+        settings: of the builder.
+        plan_sha256: of the engine file.
+        plan_bytes: size of the engine file.
+        built_by: this package and its version.
+    """
+
+    model: NonEmptyText
+    card: ModelCard
+    onnx_sha256: Sha256
+    precision: Annotated[str, Limit(PRECISIONS.__contains__, " or ".join(PRECISIONS))]
+    profile: Profile
+    flavour: Flavour
+    tensorrt_version: Version
+    gpu_name: NonEmptyText | None
+    compute_capabilities: Annotated[
+        tuple[TwoNumbers, ...], Limit(bool, 'a list of texts like "8.6"')
+    ]
+    cuda_version: TwoNumbers | None
+    settings: Settings
+    plan_sha256: Sha256
+    plan_bytes: PositiveInt
+    built_by: str = f"depth_estimation_ros {__version__}"
+
+    def to_json(self) -> str:
+        """Return the sidecar as `from_json` reads it."""
+        fields = dataclasses.asdict(self) | {"card": json.loads(self.card.to_json())}
+        return json.dumps({"sidecar_version": SIDECAR_VERSION, **fields}, indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, source: str) -> Sidecar:
+        """Read a sidecar.
+
+        Args:
+            text: a JSON object.
+            source: where it comes from, for messages.
+
+        Raises:
+            EngineError: not JSON, of another version, or a field is missing, unknown or wrong.
+        """
+        schema = Schema(source, "the sidecar", EngineError, _BUILD_AGAIN, {ModelCard: _card})
+        values = schema.take_version(
+            schema.parse_json(text), "sidecar_version", SIDECAR_VERSION, _OTHER_VERSION
+        )
+        sidecar: Sidecar = schema.build(Sidecar, values)
+        profile = sidecar.profile
+        if not (profile.takes(profile.smallest) and profile.takes(profile.best)):
+            found = f"{profile.smallest}, {profile.best}, {profile.largest}"
+            raise schema.wrong("profile", found, "three shapes that nowhere get smaller")
+        return sidecar
+
+
+def _card(fields: Any, where: str) -> ModelCard:
+    return read_card(fields, Schema(where, "the model card", EngineError, _BUILD_AGAIN))
+
+
+def sidecar_path(engine: Path) -> Path:
+    """Return X.engine.json for X.engine."""
+    return engine.with_name(engine.name + ".json")
+
+
+def read_sidecar(engine: Path) -> Sidecar:
+    """The sidecar of an engine file, without a look at the file itself.
+
+    Raises:
+        EngineError: there is none, or it cannot be used.
+    """
+    path = sidecar_path(engine)
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_BYTES + 1).decode()
+    except FileNotFoundError as error:
+        raise EngineError(
+            f"{engine}: what this engine is for is unknown",
+            found=f"no sidecar {path}",
+            expected="the JSON file that build_engine writes beside an engine",
+            fix="Copy it too, or build from the ONNX file: build_engine --help",
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise EngineError(f"{path}: the sidecar cannot be read ({error})", fix=_BUILD_AGAIN) from (
+            error
+        )
+    if len(text) > MAX_BYTES:
+        raise EngineError(f"{path}: the sidecar has more than {MAX_BYTES} bytes", fix=_BUILD_AGAIN)
+    return Sidecar.from_json(text, str(path))

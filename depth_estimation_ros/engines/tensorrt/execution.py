@@ -5,6 +5,8 @@ Names common to TensorRT 10, 11 and TensorRT-RTX only; what differs is looked up
 
 from __future__ import annotations
 
+import hashlib
+import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from depth_estimation_ros.engines.tensorrt.cuda import Gpu
+from depth_estimation_ros.engines.tensorrt.engine_file import replace_file
 from depth_estimation_ros.engines.tensorrt.graph import CudaGraph, capture
-from depth_estimation_ros.engines.tensorrt.runtime_cache import RuntimeCache
-from depth_estimation_ros.engines.tensorrt.shapes import Profile, Shape, check_shape, nbytes
+from depth_estimation_ros.engines.tensorrt.profile import Profile, Shape, check_shape, nbytes
 from depth_estimation_ros.errors import EngineError
 
 _DTYPES = {"UINT8": np.uint8, "FLOAT": np.float32}  # as a model card may name them
@@ -233,3 +235,68 @@ def _other_network(name: str, found: str, expected: str) -> EngineError:
         expected=expected,
         fix="Build it from an exported ONNX file: build_engine --help",
     )
+
+
+DIGEST_BYTES = hashlib.sha256().digest_size
+logger = logging.getLogger(__name__)
+
+
+def runtime_cache_path(path: Path) -> Path:
+    """Return the file of the kernels beside an engine file: x.engine has x.engine.kernels."""
+    return path.with_name(path.name + ".kernels")
+
+
+class RuntimeCache:
+    """A file of compiled kernels, and TensorRT-RTX's object for them.
+
+    The file is the SHA-256 of the rest, then what TensorRT-RTX wrote. One that is damaged never
+    reaches TensorRT-RTX; one of another GPU, driver or release it refuses itself. Either is told
+    in the log and replaced by `save`; no problem with it keeps an engine from running.
+
+    Args:
+        config: an IRuntimeConfig, before the execution context is made with it.
+        path: of the file, which need not be there.
+    """
+
+    def __init__(self, config: Any, path: Path) -> None:
+        self._path = path
+        self._cache = config.create_runtime_cache()
+        self._kept = self._give_back() if self._cache is not None else b""
+        if self._cache is None or not config.set_runtime_cache(self._cache):
+            self._cache = None
+            logger.warning("TensorRT-RTX makes no runtime cache: each start compiles kernels")
+
+    def save(self) -> None:
+        """Writes the file anew if kernels have come to it."""
+        memory = self._cache.serialize() if self._cache is not None else None
+        blob = bytes(memory) if memory is not None else b""
+        if not blob or blob == self._kept:
+            return
+        try:
+            replace_file(self._path, hashlib.sha256(blob).digest() + blob)
+            self._kept = blob
+        except EngineError as error:
+            logger.warning("the next start compiles kernels again: %s", error)
+
+    def _give_back(self) -> bytes:
+        """What TensorRT-RTX has taken from the file; empty if nothing."""
+        blob = self._read()
+        if not blob or self._cache.deserialize(blob):
+            return blob
+        logger.info("%s is of another GPU, driver or release: compiling kernels anew", self._path)
+        return b""
+
+    def _read(self) -> bytes:
+        """What TensorRT-RTX wrote; empty if there is nothing good."""
+        try:
+            contents = self._path.read_bytes()
+        except FileNotFoundError:
+            return b""
+        except OSError as error:
+            logger.warning("%s cannot be read (%s): compiling kernels anew", self._path, error)
+            return b""
+        digest, blob = contents[:DIGEST_BYTES], contents[DIGEST_BYTES:]
+        if hashlib.sha256(blob).digest() != digest:
+            logger.warning("%s is damaged: compiling kernels anew", self._path)
+            return b""
+        return blob

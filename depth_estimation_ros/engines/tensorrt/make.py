@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
+from depth_estimation_ros.engines.model_card import METADATA_KEY, ModelCard, card_of_model
+from depth_estimation_ros.engines.onnxruntime import read_metadata
+from depth_estimation_ros.engines.precision.graph import side_files
 from depth_estimation_ros.engines.tensorrt.api import TensorRT
-from depth_estimation_ros.engines.tensorrt.builder import build_plan
+from depth_estimation_ros.engines.tensorrt.builder import Progress, build_plan
+from depth_estimation_ros.engines.tensorrt.cache import Wanted, build_command
 from depth_estimation_ros.engines.tensorrt.cuda import Gpu
-from depth_estimation_ros.engines.tensorrt.differences import Wanted, build_command
-from depth_estimation_ros.engines.tensorrt.engine_file import sha256, write_engine_file
-from depth_estimation_ros.engines.tensorrt.model_file import ModelFile
-from depth_estimation_ros.engines.tensorrt.progress import Progress
-from depth_estimation_ros.engines.tensorrt.shapes import Profile
-from depth_estimation_ros.engines.tensorrt.sidecar import Settings, Sidecar
-from depth_estimation_ros.errors import EngineError
+from depth_estimation_ros.engines.tensorrt.engine_file import (
+    Settings,
+    Sidecar,
+    plan_sha256,
+    write_engine_file,
+)
+from depth_estimation_ros.engines.tensorrt.profile import Profile
+from depth_estimation_ros.errors import EngineError, ModelError
+from depth_estimation_ros.utils.files import sha256
 
 
 def wanted_engine(model: ModelFile, precision: str, profile: Profile) -> Wanted:
@@ -130,7 +137,7 @@ def make_engine(
         compute_capabilities=targets,
         cuda_version=None if ahead or gpu is None else gpu.cuda_version,
         settings=settings,
-        plan_sha256=sha256(plan),
+        plan_sha256=plan_sha256(plan),
         plan_bytes=len(plan),
     )
     write_engine_file(out, plan, sidecar)
@@ -150,3 +157,38 @@ def _no_gpu(api: TensorRT) -> EngineError:
         f"{api.title} builds on the GPU that the engine is for, and there is none here",
         fix="Run build_engine on the robot itself",
     )
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """What is to be known of a model before an engine of it is looked for.
+
+    Attributes:
+        name: as the user gave it: a bundled name or a path.
+        path: of the ONNX file.
+        card: from its metadata, or from the YAML file beside it.
+        sha256: of the file, and of the files beside it that hold its weights.
+    """
+
+    name: str
+    path: Path
+    card: ModelCard
+    sha256: str
+
+
+def read_model_file(path: Path, name: str | None = None) -> ModelFile:
+    """Read card and hash of an ONNX file.
+
+    Args:
+        path: of the file.
+        name: what the user calls it; default: the path.
+
+    Raises:
+        ModelError: as `read_metadata`, or the file has no sound card.
+        EngineError: the package `onnx` is missing.
+    """
+    card = card_of_model(read_metadata(path).get(METADATA_KEY), path)
+    try:
+        return ModelFile(name or str(path), path, card, sha256(path, *side_files(path)))
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror or error})") from error

@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 import pytest
 
-from depth_estimation_ros.apps.build_engine import pictures
-from depth_estimation_ros.apps.build_engine.pictures import own_pictures, split
+from depth_estimation_ros.apps.build_engine import calibration_images
+from depth_estimation_ros.apps.build_engine.calibration_images import own_pictures, split
 from depth_estimation_ros.errors import BagError, ParameterError
 
-BAG = Path(pictures.__file__).parent.parent / "demo" / "bag"
+BAG = Path(calibration_images.__file__).parent.parent / "demo" / "bag"
 
 
 def write_gray(folder: Path, count: int) -> Path:
@@ -50,7 +50,7 @@ def test_a_topic_that_the_recording_lacks() -> None:
 
 def test_rosbags_is_asked_for_when_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rosbags", None)
-    monkeypatch.setattr(pictures, "find_spec", lambda name: None)
+    monkeypatch.setattr(calibration_images, "find_spec", lambda name: None)
     with pytest.raises(ParameterError, match="pip install rosbags"):
         own_pictures(str(BAG))
 

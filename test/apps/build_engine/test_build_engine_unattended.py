@@ -18,8 +18,8 @@ from depth_estimation_ros.apps.build_engine import missing, unattended
 from depth_estimation_ros.apps.build_engine.unattended import open_or_build
 from depth_estimation_ros.engines import EngineOptions
 from depth_estimation_ros.engines import factory as choice
-from depth_estimation_ros.engines.tensorrt import open as opening
-from depth_estimation_ros.engines.tensorrt.sidecar import read_sidecar
+from depth_estimation_ros.engines.tensorrt import engine as opening
+from depth_estimation_ros.engines.tensorrt.engine_file import read_sidecar
 from depth_estimation_ros.errors import EngineError, ParameterError
 
 

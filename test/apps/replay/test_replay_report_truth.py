@@ -130,7 +130,7 @@ def test_of_a_long_recording_some_frames_are_compared(
 
 def test_the_cap_is_the_tighter_of_settings_and_model() -> None:
     from depth_estimation_ros.engines import resolve_model
-    from depth_estimation_ros.engines.tensorrt.model_file import read_model_file
+    from depth_estimation_ros.engines.tensorrt.make import read_model_file
 
     model = read_model_file(resolve_model("compact")).card.output.max_depth
     assert truth.cap(ReplayOptions()) == model

@@ -14,12 +14,11 @@ from depth_estimation_ros.geometry.camera_model import CameraModel
 from training.data.sample import SampleSet
 from training.evaluation.score import camera_of
 from training.scenes.cameras import Cameras, pixel_rays, sample_cameras
-from training.scenes.primitives import Hits
+from training.scenes.paths import scaled
+from training.scenes.primitives import Hits, surface_points
 from training.scenes.render import render, trace_chunked
 from training.scenes.scenes import Scenes, sample_scenes
 from training.scenes.sensor import sensor
-from training.scenes.sequence import scaled
-from training.scenes.surfaces import surface_points
 
 Rgb = npt.NDArray[np.uint8]
 FIRST_SEED = 900_001  # validation's seeds: no training frame has them

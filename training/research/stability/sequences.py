@@ -16,10 +16,10 @@ from training.bags import recorded_frames
 from training.research.stability.motion import Matrix, Moment, estimate_motion
 from training.scenes.cameras import Cameras, clearance, look, sample_cameras, within
 from training.scenes.paths import MARGIN, camera_path
+from training.scenes.primitives import FIRST_SLOT
 from training.scenes.render import render
 from training.scenes.scenes import Scenes, sample_scenes
 from training.scenes.sensor import sensor
-from training.scenes.surfaces import FIRST_SLOT
 
 FIRST_SEED = 900_015  # of validation's, which no training frame has; eight rooms with a way ahead
 SIZE = (240, 320)
