@@ -126,8 +126,8 @@ from training.networks import build_network
 network = build_network("enc_dec_irv2", pretrained=False).train()
 optimizer = torch.optim.Adam(network.parameters(), 1e-4, amsgrad=True)
 before = network.head.conv.weight.clone()
-depth = network(torch.rand(4, 3, 240, 320))
-PaperLoss(10.0)(depth, torch.full_like(depth, 3.0), torch.ones(4).bool())["loss"].backward()
+depth = network(torch.rand(2, 3, 240, 320))
+PaperLoss(10.0)(depth, torch.full_like(depth, 3.0), torch.ones(2).bool())["loss"].backward()
 optimizer.step()
 assert not torch.equal(network.head.conv.weight, before)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)  # KiB
@@ -135,10 +135,10 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)  # KiB
 
 
 def test_irv2_takes_a_training_step_at_the_papers_size_in_16_gb():
-    # 4 images: about 2.1 GB; 8: 3.5 GB; the paper's 16: 6.3 GB.
+    # 2 images: about 1.5 GB; 4: 2.1 GB; 8: 3.5 GB; the paper's 16: 6.3 GB.
     done = subprocess.run([sys.executable, "-c", ONE_STEP], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert 1024 * int(done.stdout) < 4e9
+    assert 1024 * int(done.stdout) < 2.5e9
 
 
 @torch.no_grad()
