@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -73,6 +74,14 @@ def test_it_is_the_graph_of_the_node_in_all_its_forms(tester: Tester, node: Node
         assert tester.set_parameter(node, "use_sim_time", False).successful
     for rule in found:
         found[rule] |= more[rule]
+    for source in ("scan", "points", "range", "depth"):
+        tester.bring(node, "active", image_transport="raw", scale_source=source)
+        tester.wait_until(lambda source=source: has(source), source, node)
+        more = graph(tester, node)
+        for rule in found:
+            found[rule] |= more[rule]
+    if find_spec("tf2_ros") is None:
+        wanted["subscribe"] -= {"/tf", "/tf_static"}
     if resolved(SINCE_JAZZY, node.namespace) not in found["reply"]:
         wanted["reply"].remove(resolved(SINCE_JAZZY, node.namespace))
     assert found == wanted

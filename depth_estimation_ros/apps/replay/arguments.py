@@ -260,7 +260,8 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
         default="",
         metavar="TOPIC",
         help="LaserScan, PointCloud2 or Range of the recording that gives the depth its scale, "
-        "with the sensor's pose from /tf_static or --range-sensor-pose",
+        "with the sensor's pose from /tf_static or --range-sensor-pose, or a depth image that is "
+        "registered to the camera",
     )
     scale.add_argument(
         "--camera-height",

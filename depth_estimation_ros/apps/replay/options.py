@@ -30,7 +30,8 @@ class ReplayOptions:
             `EngineOptions`.
         min_depth, max_depth, output_size, edge_filter, temporal_filter, assumed_hfov_deg,
         scale_correction: see `EstimatorSettings`.
-        scale_from: topic of a range sensor (LaserScan, PointCloud2, Range) that gives the scale.
+        scale_from: topic of a range sensor (LaserScan, PointCloud2, Range), or of a depth image
+            registered to the camera, that gives the scale.
         range_sensor_pose: x y z roll pitch yaw of it: metres ahead of the camera, to its left and
             above it, radians about these axes; empty: by /tf_static of the recording.
         camera_height: metres above the floor, which then gives the scale; 0 is unknown.

@@ -17,17 +17,20 @@ from depth_estimation_ros.estimation.scale import SYNC_S, ScaleSource
 from depth_estimation_ros.estimation.scale_sources import (
     OPTICAL_FROM_BODY,
     FloorBelow,
+    KnownPixels,
     RangeCone,
     RangePoints,
     pose_matrix,
     transform_matrix,
     transform_points,
 )
-from depth_estimation_ros.messages import laser_scan_points, read_xyz
+from depth_estimation_ros.messages import decode_depth, laser_scan_points, read_xyz
 
 Pose = npt.NDArray[np.float64]
 
-SCAN, CLOUD, RANGE = (f"sensor_msgs/msg/{name}" for name in ("LaserScan", "PointCloud2", "Range"))
+SCAN, CLOUD, RANGE, DEPTH = (
+    f"sensor_msgs/msg/{name}" for name in ("LaserScan", "PointCloud2", "Range", "Image")
+)
 TRANSFORMS = "tf2_msgs/msg/TFMessage"
 KEPT = 64
 """Measurements that are remembered; images come soon before or after theirs."""
@@ -99,7 +102,10 @@ class ScaleMeasurements:
     ) -> None:
         self._recording = recording
         self._recent: deque[tuple[int, RecordedMessage]] = deque(maxlen=KEPT)
-        self.topic = _range_topic(recording, options.scale_from) if options.scale_from else None
+        images = {camera.image.name for camera in cameras}
+        self.topic = (
+            _range_topic(recording, options.scale_from, images) if options.scale_from else None
+        )
         frames = StaticFrames(recording)
         self._floors: list[FloorBelow | None] = []
         self._poses: list[Pose | None] = []
@@ -135,6 +141,8 @@ class ScaleMeasurements:
         stamp_ns, recorded = measured
         try:
             message = self._recording.deserialize(recorded)
+            if recorded.msgtype == DEPTH:
+                return KnownPixels.of_depth(decode_depth(message), stamp_ns)
             if recorded.msgtype == RANGE:
                 if not message.min_range <= message.range <= message.max_range:
                     return None
@@ -147,6 +155,8 @@ class ScaleMeasurements:
         return RangePoints(transform_points(points, pose), stamp_ns)
 
     def _pose(self, frames: StaticFrames, camera_frame: str, options: ReplayOptions) -> Pose:
+        if self.topic is not None and self.topic.msgtype == DEPTH:
+            return np.eye(4)  # registered to the camera
         if options.range_sensor_pose:
             return OPTICAL_FROM_BODY @ pose_matrix(*options.range_sensor_pose)
         assert self.topic is not None
@@ -163,8 +173,12 @@ class ScaleMeasurements:
         return pose
 
 
-def _range_topic(recording: Recording, name: str) -> Topic:
-    there = [topic for topic in recording.topics if topic.msgtype in (SCAN, CLOUD, RANGE)]
+def _range_topic(recording: Recording, name: str, images: set[str]) -> Topic:
+    there = [
+        topic
+        for topic in recording.topics
+        if topic.msgtype in (SCAN, CLOUD, RANGE, DEPTH) and topic.name not in images
+    ]
     for topic in there:
         if topic.name == name:
             return topic
@@ -173,7 +187,7 @@ def _range_topic(recording: Recording, name: str) -> Topic:
         found=name,
         expected=f"one of: {listed(there)}"
         if there
-        else "a topic of LaserScan, PointCloud2 or Range, and there is none",
+        else "a topic of LaserScan, PointCloud2, Range or a depth Image, and there is none",
     )
 
 

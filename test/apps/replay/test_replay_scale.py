@@ -19,6 +19,7 @@ from depth_estimation_ros.errors import ParameterError
 from depth_estimation_ros.messages import (
     ROSBAGS,
     decode_depth,
+    depth_image,
     laser_scan_points,
     point_cloud,
 )
@@ -66,6 +67,13 @@ def cloud(index: int, stamp_ns: int) -> Any:
     return point_cloud(points, colors, recordings.header(stamp_ns, "laser"), ROSBAGS)
 
 
+def sparse_depth(index: int, stamp_ns: int) -> Any:
+    """Another sensor's depth image, registered to the camera, with one known pixel in 64."""
+    depth = np.full((recordings.HEIGHT, recordings.WIDTH), np.nan, np.float32)
+    depth[4::8, 4::8] = TRUE_SCALE * recordings.depth(index)[4::8, 4::8]
+    return depth_image(depth, recordings.header(stamp_ns, "cam_optical"), "32FC1", ROSBAGS)
+
+
 def robot_bag(path: Path, pictures: list[Any], with_transforms: bool = True) -> Path:
     """Images, CameraInfo and a laser 30 ms before each image; fixed transforms at first."""
     times = recordings.stamps(len(pictures))
@@ -75,6 +83,7 @@ def robot_bag(path: Path, pictures: list[Any], with_transforms: bool = True) -> 
         rows += [
             ("/scan", scan(index, stamp - 30_000_000), stamp - 30_000_000),
             ("/points", cloud(index, stamp - 30_000_000), stamp - 30_000_000),
+            ("/tof/depth", sparse_depth(index, stamp - 30_000_000), stamp - 30_000_000),
             ("/camera/camera_info", recordings.camera_info(stamp), stamp),
             ("/camera/image", recordings.raw_image(picture, stamp), stamp),
         ]
@@ -97,7 +106,7 @@ def bag(tmp_path: Path) -> Path:
     return robot_bag(tmp_path / "bag", [recordings.picture(i) for i in range(FRAMES)])
 
 
-@pytest.mark.parametrize("topic", ["/scan", "/points"])
+@pytest.mark.parametrize("topic", ["/scan", "/points", "/tof/depth"])
 def test_range_sensor_gives_the_scale(topic: str, bag: Path, tmp_path: Path) -> None:
     summary = run(bag, tmp_path / "out", scale_from=topic)
 
