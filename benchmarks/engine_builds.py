@@ -3,7 +3,7 @@
     python benchmarks/engine_builds.py                  (about ten minutes on two cores)
 
 Prints a table in Markdown. The networks are the bundled one at its own size and Enc-Dec-IRv2 with
-random weights at 480x640, each in float32, float16 and int8 (calibrated on drawn pictures: the
+random weights at 480x640, each in float32, float16 and int8 (calibrated on drawn images: the
 cost of a build does not depend on them). Every build is a process of its own, so that its peak of
 memory is its own; Python and the loaded libraries are in it.
 """
@@ -37,7 +37,7 @@ from depth_estimation_ros.engines.tensorrt.profile import make_profile
 ROOT = Path(__file__).resolve().parents[1]
 GPUS = ("7.5", "8.0", "8.6", "8.9", "12.0")
 IRV2_SIZE = 480, 640
-CALIBRATED_ON = 2  # pictures
+CALIBRATED_ON = 2  # images
 console = Console(stderr=True)
 
 
@@ -93,7 +93,7 @@ def print_row(network: str, precision: str, builds: list[Build]) -> None:
 
 
 def measure(path: Path, gpu: str) -> Build:
-    """Builds one engine for one picture at the size on the card."""
+    """Builds one engine for one image at the size on the card."""
     spec = read_model_file(path).card.input
     profile = make_profile(spec)
     api = find_tensorrt("tensorrt_rtx")

@@ -1,9 +1,9 @@
-"""What fp16 and int8 cost in accuracy, on recorded pictures, all of them on ONNX Runtime.
+"""What fp16 and int8 cost in accuracy, on recorded images, all of them on ONNX Runtime.
 
-    python benchmarks/engine_parity.py --calibration FOLDER --pictures ANOTHER_FOLDER
+    python benchmarks/engine_parity.py --calibration FOLDER --images ANOTHER_FOLDER
 
 Prints a table in Markdown: depth of each precision against that of float32. Calibrates int8 on up
-to 100 pictures of the first folder and compares on all of the second, which should be of other
+to 100 images of the first folder and compares on all of the second, which should be of other
 places: what `build_engine` compares on is of the same ones.
 """
 
@@ -58,7 +58,7 @@ def measure(options: argparse.Namespace) -> None:
         "fp16": lambda: to_half(load(path)),
         "int8": lambda: to_int8(load(path), batches),
     }
-    print("| network | precision | pictures | AbsRel (limit) | delta1 (limit) | largest error |")
+    print("| network | precision | images | AbsRel (limit) | delta1 (limit) | largest error |")
     print("|---|---|---:|---:|---:|---:|", flush=True)
     for precision, convert in conversions.items():
         with tempfile.TemporaryDirectory() as folder, console.status(f"measuring {precision}"):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from depth_estimation_ros.engines import bundled_models, resolve_model
 
-CALIBRATED_ON = 2  # drawn pictures: speed does not depend on them
+CALIBRATED_ON = 2  # drawn images: speed does not depend on them
 
 
 def costs_nothing(folder: Path) -> Path:

@@ -124,7 +124,7 @@ def cloud_open3d(width: int, height: int) -> tuple[str, Round]:
 
 
 def batch_for(model: str) -> np.ndarray:
-    """A batch of one as the network takes it, of a 640x480 picture."""
+    """A batch of one as the network takes it, of a 640x480 image."""
     from depth_estimation_ros.apps.build_engine.calibration_images import network_batch
     from depth_estimation_ros.engines import resolve_model
     from depth_estimation_ros.engines.tensorrt.make import read_model_file

@@ -1,4 +1,4 @@
-"""Pictures that are about as hard to compress and to resize as a room."""
+"""Images that are about as hard to compress and to resize as a room."""
 
 from __future__ import annotations
 

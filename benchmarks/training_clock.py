@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Speed:
-    """Seconds a batch of ``pictures``: the loader alone, the step alone, both together."""
+    """Seconds a batch of ``images``: the loader alone, the step alone, both together."""
 
     name: str
     precision: str
@@ -28,7 +28,7 @@ class Speed:
 
     @property
     def waiting(self) -> float:
-        """The share of a step that is spent waiting for pictures, 0..1."""
+        """The share of a step that is spent waiting for images, 0..1."""
         return max(0.0, 1.0 - self.step / self.both)
 
 

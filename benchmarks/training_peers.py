@@ -1,7 +1,7 @@
 """How two known projects feed and judge a network, for the comparison of loops.
 
-Written anew from the papers and from what the public code does, and kept to where it decides the
-speed: how pictures are read, changed and batched, and how the loss is made. Not kept to are the
+Written again from the papers and from what the public code does, and kept to where it decides the
+speed: how images are read, changed and batched, and how the loss is made. Not kept to are the
 network; the half size at which DenseDepth predicts; and the neighbouring frames from which
 monodepth2 learns: here it reads one frame instead of three, and its measured depth.
 """
@@ -105,7 +105,7 @@ def _edge_weight(color: Tensor, dim: int) -> Tensor:
 
 
 def _color_jitter() -> Callable[[Image.Image], Image.Image]:
-    """One draw of the changes, in one order, for all sizes of a picture."""
+    """One draw of the changes, in one order, for all sizes of a image."""
     enhancers = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
     changes = [(enhancer, random.uniform(0.8, 1.2)) for enhancer in enhancers]
     random.shuffle(changes)

@@ -1,4 +1,4 @@
-"""How fast training steps are, and whether they wait for pictures.
+"""How fast training steps are, and whether they wait for images.
 
     python benchmarks/training_speed.py [--help]
 
@@ -8,7 +8,7 @@ step alone; on a processor the loader's workers and the step share the cores, so
 
 Beside this package's own loop, in the precision of the configuration and in float32, stand plain
 float32 loops in the manner of DenseDepth and of monodepth2, with the same network and on the same
-pictures; see training_peers.py for what is theirs in them and what is not.
+images; see training_peers.py for what is theirs in them and what is not.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def main() -> int:
         "--data",
         type=Path,
         help="folder of NNNNN.jpg and NNNNN.png, depth in millimetres, in place of the "
-        f"configuration's data sets (default: {DRAWN} drawn pictures of 320x240)",
+        f"configuration's data sets (default: {DRAWN} drawn images of 320x240)",
     )
     parser.add_argument("--steps", type=int, default=12, help="timed steps (default: 12)")
     parser.add_argument("--warm-up", type=int, default=3, help="steps before them (default: 3)")
@@ -87,7 +87,7 @@ def main() -> int:
 
 
 def draw(folder: Path) -> Path:
-    """Pictures of soft spots under a little noise, and depth, as files of a camera would be."""
+    """Images of soft spots under a little noise, and depth, as files of a camera would be."""
     folder.mkdir()
     rng = np.random.default_rng(0)
     width, height = DRAWN_SIZE
@@ -104,7 +104,7 @@ def draw(folder: Path) -> Path:
 
 
 def measure_all(config: TrainingConfig, data: Path, args: argparse.Namespace) -> list[Speed]:
-    """All loops, one after the other, on one device and the same pictures."""
+    """All loops, one after the other, on one device and the same images."""
     import torch
     from training_clock import measure
     from training_loops import our_loop, plain_loop
@@ -150,9 +150,9 @@ def as_table(speeds: list[Speed], config: TrainingConfig, args: argparse.Namespa
     workers = config.trainer.workers if args.workers is None else args.workers
     table = Table(
         title=f"Training of {config.network.name} at {config.data.height}x{config.data.width}, "
-        f"{speeds[0].pictures} pictures a step, {workers} loader workers; "
+        f"{speeds[0].pictures} images a step, {workers} loader workers; "
         f"{processor()}, {device}. Images/s",
-        caption="waits: the share of a step that is spent waiting for pictures.  A loader alone "
+        caption="waits: the share of a step that is spent waiting for images.  A loader alone "
         "that is faster than the step alone does not hold it up.",
     )
     table.add_column("loop")

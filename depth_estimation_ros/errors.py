@@ -58,11 +58,11 @@ class EngineError(DepthEstimationError):
 
 
 class PredictionError(DepthEstimationError):
-    """What a network answered to a picture is no depth."""
+    """What a network answered to a image is no depth."""
 
 
 class ImageError(DepthEstimationError):
-    """An image message does not hold the picture that it claims to hold."""
+    """An image message does not hold the image that it claims to hold."""
 
 
 class CalibrationError(DepthEstimationError):
@@ -81,8 +81,8 @@ class DatasetError(DepthEstimationError):
     """A data set for training or evaluation is not what it should be."""
 
     longest_what = 10_000
-    """PyTorch's loaders raise it anew with a whole traceback, of which the last line counts."""
+    """PyTorch's loaders raise it again with a whole traceback, of which the last line counts."""
 
 
 class MediaError(DepthEstimationError):
-    """A picture, folder, video or camera cannot be read."""
+    """A image, folder, video or camera cannot be read."""

@@ -82,7 +82,7 @@ class DataConfig:
             given in; None for depth as it is.
         training, validation: data sets; what is trained on is never validated or tested on.
         augmentation: how training images are changed.
-        validation_frames: so many of the validation frames, evenly spaced, in each validation;
+        validation_frames: this many of the validation frames, evenly spaced, in each validation;
             None takes all.
         max_passes: how often the run may see a frame of a training set; the share of a small set
             is lowered to that. None for no limit.
@@ -150,7 +150,7 @@ class TrainerConfig:
         channels_last: memory layout; faster convolutions on CPUs and tensor cores.
         monitor: the validation metric that decides which checkpoint is the best; ``delta1_scaled``
             is median-scaled, ``delta1_mean`` the mean of unaligned and median-scaled delta1.
-        early_stopping: stop after so many validations in a row without a better ``monitor``, and
+        early_stopping: stop after this many validations in a row without a better ``monitor``, and
             take the best checkpoint for the last; 0 trains to the end.
     """
 

@@ -22,13 +22,13 @@ def log_difference(predicted: Tensor, depth: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def masked_mean(values: Tensor, valid: Tensor) -> Tensor:
-    """Mean over the valid pixels of each picture, ``(N,)``; 0 for a picture without any."""
+    """Mean over the valid pixels of each image, ``(N,)``; 0 for a image without any."""
     count = valid.sum(dim=(1, 2)).clamp(min=1)
     return (values * valid).sum(dim=(1, 2)) / count
 
 
 def silog(predicted: Tensor, depth: Tensor, metric: Tensor, variance_focus: float) -> Tensor:
-    """Scale-invariant log error of each picture, averaged (Eigen et al., NIPS 2014, eq. 4).
+    """Scale-invariant log error of each image, averaged (Eigen et al., NIPS 2014, eq. 4).
 
     ``sqrt(mean(d^2) - f * mean(d)^2)``, d = ln predicted - ln depth. f is ``variance_focus``
     where ``metric`` (N,) is true and 1 elsewhere: there a common factor costs nothing.
@@ -36,7 +36,7 @@ def silog(predicted: Tensor, depth: Tensor, metric: Tensor, variance_focus: floa
     d, valid = log_difference(predicted, depth)
     focus = torch.where(metric, variance_focus, 1.0)
     error = masked_mean(d * d, valid) - focus * masked_mean(d, valid) ** 2
-    # The small constant keeps the square root's slope finite when a picture fits perfectly.
+    # The small constant keeps the square root's slope finite when a image fits perfectly.
     return torch.sqrt(error.clamp(min=0.0) + 1e-6).mean()
 
 
@@ -124,7 +124,7 @@ class PaperLoss(nn.Module):
 
     ``w0 * clip((1 - SSIM) / 2, 0, 1) + w1 * mean(|d(dy)| + |d(dx)|) + w2 * mean|d|``, with depth
     divided by ``max_depth`` so that the terms keep the proportions they have on the paper's 0..1
-    targets. Pictures without metric depth do not count.
+    targets. Images without metric depth do not count.
     """
 
     def __init__(self, max_depth: float, weights: Sequence[float] = (1.0, 1.0, 0.3)) -> None:

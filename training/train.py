@@ -38,10 +38,10 @@ examples:
     #SBATCH --nodes=2 --ntasks-per-node=8 --gpus-per-node=8 --cpus-per-task=8 --requeue
     srun python -m training train --config ... --data DIR --out DIR --resume
 
-optimizer.batch_size counts the pictures of one step over all devices, so a run learns the same on
+optimizer.batch_size counts the images of one step over all devices, so a run learns the same on
 any number of them. What --out holds afterwards:
   checkpoints/final.ckpt  for `export` and `evaluate`; best.ckpt and last.ckpt are for --resume
-  curve/, tensorboard/    losses and metrics (python -m training curve), and pictures of predictions
+  curve/, tensorboard/    losses and metrics (python -m training curve), and images of predictions
   config.yaml             the configuration with its defaults, each described in training/config.py
   starts.json             commands, versions and git commit
 """

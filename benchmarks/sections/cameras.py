@@ -1,4 +1,4 @@
-"""Several cameras: in one node, and in as many nodes; and whether batches of pictures pay.
+"""Several cameras: in one node, and in as many nodes; and whether batches of images pay.
 
 Every camera sends raw 640x480 images at 10 Hz, in turn, and somebody listens to each depth.
 """
@@ -78,7 +78,7 @@ def run(cameras: int, nodes: int, options: Options) -> dict[str, Any]:
 
 
 def batches(model: str, turns: int) -> dict[str, dict[str, float]]:
-    """Milliseconds of one picture, by the size of the batch that it comes in."""
+    """Milliseconds of one image, by the size of the batch that it comes in."""
     engine = open_engine(model)
     spec = engine.card.input
     one = batch_of_one(spec, *network_size(SIZE[1], SIZE[0], spec))
@@ -114,10 +114,10 @@ def tables(numbers: dict[str, Any]) -> list[Table]:
         )
     sizes = [str(size) for size in BATCHES]
     batched = Table(
-        "Pictures in one run of the network: milliseconds of one picture, p50 / p99",
+        "Images in one run of the network: milliseconds of one image, p50 / p99",
         ("network", *(f"batch of {size}" for size in sizes)),
-        note="The node gives the network one picture at a time: a batch pays only if a picture "
-        "takes less in it, and its first picture waits for the last.",
+        note="The node gives the network one image at a time: a batch pays only if a image "
+        "takes less in it, and its first image waits for the last.",
     )
     for model, times in numbers["batches"].items():
         batched.add(model, *(both(times[size]) if size in times else "" for size in sizes))

@@ -58,7 +58,7 @@ def runs(options: Options) -> Iterator[tuple[Run, Path]]:
 
 
 def measure(options: Options) -> dict[str, Any]:
-    """All runs, in one process of the node, which is configured anew for each."""
+    """All runs, in one process of the node, which is configured again for each."""
     tester = Tester()
     rows = []
     with NodeProcess(options.folder, autostart=False) as node:

@@ -32,7 +32,7 @@ NODE, SAME, DEFAULTS = "as the node runs it", "bare, same settings", "bare, its 
 
 
 def measure(options: Options) -> dict[str, Any]:
-    """Milliseconds of one picture, by network, precision and threads."""
+    """Milliseconds of one image, by network, precision and threads."""
     rows = []
     for model in options.models:
         files = {"fp32": resolve_model(model), "int8": in_int8(model, options.folder)}
@@ -117,7 +117,7 @@ def run(
 
 
 def batch_of_one(spec: InputSpec, height: int, width: int) -> np.ndarray:
-    """A picture as the network takes it."""
+    """A image as the network takes it."""
     return to_input(resize_image(picture(640, 480), height, width), spec)
 
 

@@ -3,7 +3,7 @@
 All run as the node runs them, in turn, in one process, each at the size nearest to 320x240 that it
 takes. Networks that nobody has trained for this package have random weights, on which neither time
 nor operations depend; those need PyTorch and timm, which make the files. int8 is calibrated on
-drawn pictures, on which time does not depend either.
+drawn images, on which time does not depend either.
 """
 
 from __future__ import annotations

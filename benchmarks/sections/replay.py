@@ -1,6 +1,6 @@
 """What a replay takes beside its network, and whether its memory grows with the recording.
 
-The network alone, in a process of its own: the median time of one picture, times the number of
+The network alone, in a process of its own: the median time of one image, times the number of
 images. Against it the whole command on recordings of 640x480 JPEGs as a camera sends them, from the
 start of the process to its end, with the time until its model is open beside it. Memory is the
 largest that the process had.
@@ -45,7 +45,7 @@ class Result:
         frames_in, frames_out: images.
         wall_s: of the process, from start to end.
         run_s: of it with the model open.
-        alone_s: the network alone for so many images.
+        alone_s: the network alone for this many images.
         peak_mb: memory at its largest.
         written_mb: of messages.
     """
@@ -136,7 +136,7 @@ def run_command(bag: Path, out: Path, outputs: list[str], model: str) -> float:
 
 
 def alone_ms(model: str) -> float:
-    """Median milliseconds of the network for one picture, with nothing else in the process."""
+    """Median milliseconds of the network for one image, with nothing else in the process."""
     command = [sys.executable, BARE_ENGINE, resolve_model(model), NODE_SETTINGS, 0, 1e6]
     words = [str(word) for word in [*command, ALONE_ROUNDS]]
     told = subprocess.run(words, capture_output=True, text=True, check=True).stdout

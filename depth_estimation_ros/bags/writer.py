@@ -61,7 +61,7 @@ class RecordingWriter:
         path: of the directory, in which there is no recording yet.
         storage: mcap or sqlite3.
         compression: none, or zstd: of chunks in mcap, of messages in sqlite3.
-        split_bytes: a new file begins after so many bytes of messages.
+        split_bytes: a new file begins after this many bytes of messages.
         resume: go on with the recording that is there, at its last finished file.
 
     Attributes:

@@ -5,7 +5,7 @@ the kernel at once, and the next frame pays for each page again when it first to
 with full clouds at 640x480, that was 8 of 12 ms in the node.
 
 glibc gives threads heaps of their own ("arenas"), eight for each core, and what one heap keeps no
-thread of another can have. A node that is configured anew has new threads, and each time one more
+thread of another can have. A node that is configured again has new threads, and each time one more
 heap kept the 11 MB of a frame, or the 60 of a network. So all threads share one.
 """
 

@@ -95,7 +95,7 @@ def test_a_damaged_file_is_ignored_with_a_line_in_the_log_and_then_replaced(
     with caplog.at_level(logging.INFO):
         cache = RuntimeCache(config, path)
     assert config.cache.given == []
-    assert caplog.messages == [f"{path} is damaged: compiling kernels anew"]
+    assert caplog.messages == [f"{path} is damaged: compiling kernels again"]
     config.cache.contents = NEW
     cache.save()
     assert path.read_bytes()[32:] == NEW
@@ -109,7 +109,7 @@ def test_a_file_that_tensorrt_rtx_refuses_is_told_and_replaced(
     with caplog.at_level(logging.INFO):
         cache = RuntimeCache(config, path)
     assert caplog.messages == [
-        f"{path} is of another GPU, driver or release: compiling kernels anew"
+        f"{path} is of another GPU, driver or release: compiling kernels again"
     ]
     config.cache.contents = OLD  # the same bytes again: still new to this release
     path.unlink()

@@ -234,5 +234,5 @@ def test_what_tensorrt_rtx_says_of_a_foreign_file_is_in_the_error(path: Path, gp
     write_engine_file(path, PLAN, sidecar_of(tensorrt_version=api.version))
     said = refusal(path)
     assert said.startswith(f"{path}: {api.title} cannot load this engine: found 'IRuntime::")
-    assert "Build it anew on this machine" in said
+    assert "Build it again on this machine" in said
     assert gpu.closed == 1

@@ -133,7 +133,7 @@ def test_numbers_beyond_float16_become_its_largest():
 
 
 def test_a_branch_that_joins_the_picture_again_is_no_entrance():
-    """As a decoder's last skip: the concatenation reads the picture, and a layer."""
+    """As a decoder's last skip: the concatenation reads the image, and a layer."""
     model = network(
         [
             ("Mul", ["image", "scale"], "scaled", {}),

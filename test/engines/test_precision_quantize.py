@@ -152,5 +152,5 @@ def test_layers_can_be_kept_in_float32():
 
 
 def test_no_picture_is_an_error():
-    with pytest.raises(ParameterError, match=r"calibration for int8: found no picture"):
+    with pytest.raises(ParameterError, match=r"calibration for int8: found no image"):
         to_int8(products(4), [])

@@ -92,7 +92,7 @@ SHRUNK = [
 
 
 def waves(sizes: tuple[int, int, int, int], shortest: float, longest: float) -> np.ndarray:
-    """Gray noise of a picture, of waves so many pixels of the shrunk one long."""
+    """Gray noise of a image, of waves so many pixels of the shrunk one long."""
     frequency = np.maximum(
         np.abs(np.fft.fftfreq(sizes[0]))[:, np.newaxis] * sizes[0] / sizes[2],
         np.abs(np.fft.fftfreq(sizes[1])) * sizes[1] / sizes[3],
@@ -330,7 +330,7 @@ def test_warm_up_runs_the_network_at_its_nominal_size(tmp_path: Path) -> None:
 
 
 def test_resizing_follows_pixel_centres(tmp_path: Path) -> None:
-    # A bright spot must stay where it is, or clouds shift against the picture.
+    # A bright spot must stay where it is, or clouds shift against the image.
     values = cv2.GaussianBlur(
         np.where(np.indices((H, W))[1] == 40, 255.0, 0.0).astype(np.float32), (0, 0), 6
     )

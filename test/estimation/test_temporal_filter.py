@@ -109,7 +109,7 @@ def test_frames_and_results_are_not_changed_afterwards() -> None:
     assert all(answer.dtype == np.float32 for answer in answers)
 
 
-# --- what begins anew ----------------------------------------------------------------------------
+# --- what begins again ----------------------------------------------------------------------------
 
 LENS = {"D": np.full(5, 0.01), "distortion_model": "plumb_bob"}
 GAP_NS = round(MAX_GAP_S * 1e9)

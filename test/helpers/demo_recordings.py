@@ -1,4 +1,4 @@
-"""Writes short recordings whose depth is known: red in the picture says how far (see red_depth)."""
+"""Writes short recordings whose depth is known: red in the image says how far (see red_depth)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ STORE1 = get_typestore(Stores.ROS1_NOETIC)
 
 
 def stamps(count: int) -> list[int]:
-    """Stamps of a recording of so many frames at 8 Hz, nanoseconds."""
+    """Stamps of a recording of this many frames at 8 Hz, nanoseconds."""
     return [START_NS + i * STEP_NS for i in range(count)]
 
 
@@ -38,7 +38,7 @@ def picture(index: int) -> npt.NDArray[np.uint8]:
 
 
 def depth(index: int) -> npt.NDArray[np.float32]:
-    """(HEIGHT, WIDTH) metres that the network `red_depth` answers to `picture`."""
+    """(HEIGHT, WIDTH) metres that the network `red_depth` answers to `image`."""
     return (RED_OFFSET + RED_SCALE * picture(index)[..., 0]).astype(np.float32)
 
 

@@ -75,6 +75,6 @@ def build(
     profile: Profile | None = None,
     **options: Any,
 ) -> bytes:
-    """A real build, of one picture of the card's size for an RTX 30 unless told otherwise."""
+    """A real build, of one image of the card's size for an RTX 30 unless told otherwise."""
     options.setdefault("compute_capabilities", ["8.6"])
     return build_plan(api, path.read_bytes(), path, spec, profile or make_profile(spec), **options)

@@ -1,6 +1,6 @@
-"""Networks that go wrong when they are shown a certain red; with other pictures depth is 2 m.
+"""Networks that go wrong when they are shown a certain red; with other images depth is 2 m.
 
-What counts is the most red pixel of a picture, so `red_image(HANG)` makes it happen.
+What counts is the most red pixel of a image, so `red_image(HANG)` makes it happen.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from onnx import TensorProto, helper
 
 HANG = 255
 NAN, INF, ZERO, TOO_MANY, RAISE = 1, 2, 3, 4, 5
-"""Answers only NaN, only +Inf, only zeros, two maps for one picture; fails."""
+"""Answers only NaN, only +Inf, only zeros, two maps for one image; fails."""
 
 
 def faulty(path: Path) -> Path:

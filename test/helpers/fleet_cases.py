@@ -57,7 +57,7 @@ def frames(output: Path) -> list[dict[str, str]]:
 
 
 class KillsWorker:
-    """An `on_progress` that kills the first process of a job once it has done so many images."""
+    """An `on_progress` that kills the first process of a job once it has done this many images."""
 
     def __init__(self, job: str, after: int = 1, always: bool = False) -> None:
         self._job, self._after, self._always = job, after, always

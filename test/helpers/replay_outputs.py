@@ -85,7 +85,7 @@ def stamps(*indices: int) -> list[int]:
 
 
 def camera(name: str = "front", frames: int = 8, **fields: Any) -> Camera:
-    """A camera whose depth is that of the pictures."""
+    """A camera whose depth is that of the images."""
     depths = [recordings.depth(i % 8) for i in range(frames)]
     return Camera(**{"name": name, "depths": depths, "stamps": stamps(*range(frames))} | fields)
 

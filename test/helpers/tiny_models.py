@@ -58,14 +58,14 @@ def constant_depth(path: Path, depth: float = 2.0, card: ModelCard | None = None
 
 
 def red_depth(path: Path, card: ModelCard | None = None) -> Path:
-    """output = 1 + 8 * red / 255: depth that is read off the picture pixel by pixel."""
+    """output = 1 + 8 * red / 255: depth that is read off the image pixel by pixel."""
     return affine_of_channel(path, RED_SCALE, RED_OFFSET, 0, card)
 
 
 def affine_of_channel(
     path: Path, scale: float, offset: float, channel: int = 0, card: ModelCard | None = None
 ) -> Path:
-    """output = offset + scale * picture[..., channel], from (N, H, W, 3) uint8 to (N, H, W)."""
+    """output = offset + scale * image[..., channel], from (N, H, W, 3) uint8 to (N, H, W)."""
     nodes = [
         helper.make_node("Cast", ["image"], ["float"], to=TensorProto.FLOAT),
         helper.make_node("Gather", ["float", "channel"], ["plane"], axis=3),

@@ -152,7 +152,7 @@ def test_black_and_saturated_images_are_errors(rgb: np.ndarray, text: str) -> No
     for number in range(15):
         camera.show(np.roll(rgb, number))
     assert camera.errors == [text]
-    # When nobody asks for depth any more, no picture is decoded, and the old ones are no news.
+    # When nobody asks for depth any more, no image is decoded, and the old ones are no news.
     for number in range(60):
         camera.now += 0.1
         image = message(np.roll(rgb, number), BASE + camera.now)

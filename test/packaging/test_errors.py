@@ -6,8 +6,8 @@ from depth_estimation_ros.errors import ImageError
 
 
 def test_a_message_says_what_was_found_what_was_expected_and_what_to_do() -> None:
-    error = ImageError("It is wrong", found=1, expected=2, fix="Mend it.")
-    assert str(error) == "It is wrong: found 1, expected 2. Mend it."
+    error = ImageError("It is wrong", found=1, expected=2, fix="Fix it.")
+    assert str(error) == "It is wrong: found 1, expected 2. Fix it."
 
 
 def test_a_megabyte_that_some_field_had_does_not_reach_the_log() -> None:

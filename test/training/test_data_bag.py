@@ -1,4 +1,4 @@
-"""Frames of any recording: pictures paired with depth of the same moment, in any order."""
+"""Frames of any recording: images paired with depth of the same moment, in any order."""
 
 import json
 import pickle
@@ -19,7 +19,7 @@ MS = 1_000_000
 
 
 def frames(count=4, depth=made.png_depth, late_ns=0, **header):
-    """Messages of a recording by topic; depth comes `late_ns` after its picture."""
+    """Messages of a recording by topic; depth comes `late_ns` after its image."""
     times = made.stamps(count)
     depths = [depth(made.depth(i), t + late_ns, **header) for i, t in enumerate(times)]
     return {
@@ -94,7 +94,7 @@ def test_compressed_pictures_and_depth(tmp_path):
 
 def test_a_pair_is_the_nearest_to_each_other_within_the_tolerance():
     images = [0, 33, 66, 100, 133]
-    # Depth at half the rate: a picture between two depth images has none of its own.
+    # Depth at half the rate: a image between two depth images has none of its own.
     assert pair_by_time(images, [2, 64, 131], 20).tolist() == [[0, 0], [2, 1], [4, 2]]
     assert pair_by_time(images, [2, 64, 131], 1).tolist() == []
     assert pair_by_time([50], [10, 45, 90], 20).tolist() == [[0, 1]]
@@ -244,7 +244,7 @@ def test_a_pack_that_another_process_finished_first_is_taken(tmp_path):
 
 def test_a_damaged_recording_leaves_no_part_of_itself(tmp_path):
     bag = made.broken_off_bag(tmp_path / "run", 3)
-    with pytest.raises(DatasetError, match="pictures on /image and no depth topic"):
+    with pytest.raises(DatasetError, match="images on /image and no depth topic"):
         opened(bag, tmp_path)
     bag = made.write_bag(tmp_path / "cut", frames())
     whole = (bag / "cut.mcap").read_bytes()
@@ -285,7 +285,7 @@ def test_a_bag_of_a_recorded_sequence_gives_what_its_folder_gives(tmp_path, shar
 
 def test_a_recording_without_depth_says_so(tmp_path, shared_data):
     bag = shared_data("bags/fiducials_compressed.ros1.bag")
-    with pytest.raises(DatasetError, match=r"No depth in .*found pictures on /.*32FC1 or 16UC1"):
+    with pytest.raises(DatasetError, match=r"No depth in .*found images on /.*32FC1 or 16UC1"):
         opened(bag, tmp_path)
 
 

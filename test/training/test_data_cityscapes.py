@@ -116,7 +116,7 @@ def test_files_that_did_not_arrive_are_counted(cut):
 
 
 def test_a_split_that_is_not_there(whole):
-    with pytest.raises(DatasetError, match=r"leftImg8bit/val holds no pictures"):
+    with pytest.raises(DatasetError, match=r"leftImg8bit/val holds no images"):
         open_dataset("cityscapes", whole, split="val")
     with pytest.raises(ParameterError, match="found 'validation', expected train, val, test"):
         open_dataset("cityscapes", whole, split="validation")

@@ -50,9 +50,9 @@ def test_missing_and_cut_files_are_named_with_the_next_step(tmp_path):
         read_depth_png(tmp_path / "none.png", metres_per_unit=1.0, fix="Get it at example.org")
     whole = write(tmp_path / "d.png", np.full((50, 50), 7, np.uint16)).read_bytes()
     (tmp_path / "d.png").write_bytes(whole[:20])
-    with pytest.raises(DatasetError, match=r"d\.png: found 20 bytes that are no picture"):
+    with pytest.raises(DatasetError, match=r"d\.png: found 20 bytes that are no image"):
         read_depth_png(tmp_path / "d.png", metres_per_unit=1.0)
-    with pytest.raises(DatasetError, match=r"d\.png: found 20 bytes that are no picture"):
+    with pytest.raises(DatasetError, match=r"d\.png: found 20 bytes that are no image"):
         read_rgb(tmp_path / "d.png")
 
 

@@ -87,11 +87,11 @@ def test_what_is_missing_is_counted(tmp_path, caplog):
     (tmp_path / "info.json").write_text(json.dumps({"frames": 4}))
     samples = open_dataset("folder", tmp_path)
     assert len(samples) == 2
-    assert "1 pictures have no depth" in caplog.text
+    assert "1 images have no depth" in caplog.text
     assert "holds 2 of the 4 frames" in caplog.text
     for depth in (tmp_path / "depth").iterdir():
         depth.unlink()
-    with pytest.raises(DatasetError, match=r"no pairs of rgb/NAME\.jpg .*found 3 pictures and 0"):
+    with pytest.raises(DatasetError, match=r"no pairs of rgb/NAME\.jpg .*found 3 images and 0"):
         open_dataset("folder", tmp_path)
 
 
@@ -141,7 +141,7 @@ def test_recorded_folders_side_by_side(shared_data, caplog, name, frames, calibr
     assert len(samples) == frames
     assert (samples[0].intrinsics is not None) == calibrated
     assert 0.4 < np.nanmedian(samples[frames // 2].depth) < 6.0
-    assert not caplog.text  # all pictures have depth, and none is missing
+    assert not caplog.text  # all images have depth, and none is missing
 
 
 @pytest.mark.parametrize("key", ["intrinsics", "per_frame_intrinsics"])

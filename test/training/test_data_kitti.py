@@ -140,7 +140,7 @@ def test_the_three_forms_of_a_split_file(tmp_path):
 
 
 def test_a_half_downloaded_benchmark_is_told_by_what_it_lacks(benchmark):
-    with pytest.raises(DatasetError, match=r"lacks pictures .*found 0 of 3 frames.*option raw"):
+    with pytest.raises(DatasetError, match=r"lacks images .*found 0 of 3 frames.*option raw"):
         open_dataset("kitti_depth", benchmark)
     with pytest.raises(DatasetError, match=r"test: found no such folder.*data_depth_annotated"):
         open_dataset("kitti_depth", benchmark, split="test", raw="raw")
@@ -214,7 +214,7 @@ def test_object_frames_have_their_own_calibration(tmp_path):
     assert np.argwhere(np.isfinite(sample.depth)).tolist() == [[3, 6]]
     assert sample.depth[3, 6] == pytest.approx(10.003, abs=1e-6)
     write_picture(folder / "image_2/000001.png")
-    with pytest.raises(DatasetError, match=r"found 2 pictures in image_2, 1 scans in velodyne"):
+    with pytest.raises(DatasetError, match=r"found 2 images in image_2, 1 scans in velodyne"):
         open_dataset("kitti_object", tmp_path)
 
 
@@ -252,7 +252,7 @@ def test_twise_takes_intrinsics_from_calib_and_depth_from_beside(twise):
 
 def test_twise_needs_all_depth_files(twise):
     (twise / "training/depth_dense_twise/000007.png").unlink()
-    with pytest.raises(DatasetError, match="205 pictures in image_2, 204 in depth_dense_twise"):
+    with pytest.raises(DatasetError, match="205 images in image_2, 204 in depth_dense_twise"):
         open_dataset("kitti_twise", twise)
 
 

@@ -12,12 +12,12 @@ from depth_estimation_ros.errors import DatasetError, ParameterError
 from training.data.layouts import open_dataset
 from training.data.nyu import official_split
 
-WRITTEN = (0, 1, 2, 1448)  # pictures of the small file, counted from 0: test, test, train, train
+WRITTEN = (0, 1, 2, 1448)  # images of the small file, counted from 0: test, test, train, train
 
 
 @pytest.fixture(scope="module")
 def mat(tmp_path_factory):
-    """A file of the published layout in which four pictures are written."""
+    """A file of the published layout in which four images are written."""
     path = tmp_path_factory.mktemp("nyu") / "nyu_depth_v2_labeled.mat"
     v, u = np.mgrid[:480, :640]
     with h5py.File(path, "w") as file:
@@ -62,7 +62,7 @@ def test_lengths_names_and_scoring(mat):
 
 
 def test_pictures_and_depth_stand_upright(mat):
-    sample = open_dataset("nyu_labelled", mat, split="test")[1]  # the picture 1 from 0
+    sample = open_dataset("nyu_labelled", mat, split="test")[1]  # the image 1 from 0
     assert sample.rgb.shape == (480, 640, 3)
     assert sample.rgb.dtype == np.uint8
     assert sample.rgb[30, 200].tolist() == [200, 30, 1]

@@ -1,4 +1,4 @@
-"""Which pictures a run sees, and when."""
+"""Which images a run sees, and when."""
 
 import numpy as np
 import pytest

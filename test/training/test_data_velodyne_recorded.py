@@ -12,7 +12,7 @@ STORED = f"{DAY}/2011_09_26_drive_0023_sync/proj_depth/velodyne/image_{{:02d}}/{
 
 
 def unproject(depth, velo_to_image, row_shift=0.0):
-    """The points of a depth picture in the scanner's frame; rows lie ``row_shift`` lower."""
+    """The points of a depth image in the scanner's frame; rows lie ``row_shift`` lower."""
     v, u = np.nonzero(np.isfinite(depth))
     w = depth[v, u].astype(np.float64)
     image = np.stack([u * w, (v + row_shift) * w, w]) - velo_to_image[:, 3:]
@@ -23,7 +23,7 @@ def test_stored_depth_of_one_camera_projects_onto_that_of_the_other(shared_data)
     """The recording has no scans, but both cameras' depth of the same scans.
 
     Left depth goes to the scanner's frame and by `project` to the right camera. The pixels of a
-    depth picture are whole, so a point may land beside its stored place; compared is where both
+    depth image are whole, so a point may land beside its stored place; compared is where both
     have depth.
     """
     left, right = (raw_camera(shared_data(DAY), camera).velo_to_image for camera in (2, 3))

@@ -80,7 +80,7 @@ def test_the_papers_terms_keep_their_weights():
     terms = PaperLoss(max_depth=10.0)(depth + 1.0, depth, METRIC)
     assert terms["l1"].item() == pytest.approx(0.3 * 0.1, rel=1e-4)
     assert terms["gradient"].item() == pytest.approx(0.0, abs=1e-6)
-    # Two flat pictures differ in luminance alone: SSIM = (2ab + c) / (a^2 + b^2 + c).
+    # Two flat images differ in luminance alone: SSIM = (2ab + c) / (a^2 + b^2 + c).
     a, b, c = 0.3, 0.2, 0.01**2
     ssim = (2 * a * b + c) / (a * a + b * b + c)
     assert terms["ssim"].item() == pytest.approx((1 - ssim) / 2, rel=1e-3)

@@ -15,8 +15,8 @@ from training.scenes.scenes import DEFAULT_MIXTURE, assemble, sample_scenes
 
 SIZE = {"height": 36, "width": 48}
 SEEDS = range(40, 52)
-# How many of the pictures must look otherwise: mirrors are rare, and a sharp lens blurs small
-# pictures by less than a step of brightness.
+# How many of the images must look otherwise: mirrors are rare, and a sharp lens blurs small
+# images by less than a step of brightness.
 OF_THE_PICTURE = {"textures": 11, "lighting": 11, "exposure": 11, "noise": 11, "blur": 4}
 OF_THE_PICTURE |= {"mirrors": 1}
 OF_THE_SCENE = ("shapes", "clutter", "tilt", "roll", "heights", "close", "lenses")

@@ -1,4 +1,4 @@
-"""Scenes, cameras and pictures follow from seeds and stay within their stated ranges."""
+"""Scenes, cameras and images follow from seeds and stay within their stated ranges."""
 
 import numpy as np
 import pytest

@@ -100,6 +100,6 @@ def megabytes(name: str) -> float:
 
 
 def forget_peak() -> None:
-    """Start VmHWM anew (proc(5), clear_refs), so that a case shows what it took by itself."""
+    """Start VmHWM again (proc(5), clear_refs), so that a case shows what it took by itself."""
     with suppress(OSError):  # a kernel without it: the peak is that of all cases so far
         Path("/proc/self/clear_refs").write_text("5")

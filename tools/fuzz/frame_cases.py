@@ -164,7 +164,7 @@ def _check(
 
 
 def _size_of(data: np.ndarray) -> tuple[int, int]:
-    """Width and height of a compressed picture that is still sound; a usual one otherwise."""
+    """Width and height of a compressed image that is still sound; a usual one otherwise."""
     content = data.tobytes()
     if content[12:16] == b"IHDR":
         return int.from_bytes(content[16:20], "big"), int.from_bytes(content[20:24], "big")

@@ -1,4 +1,4 @@
-"""Parameters of a node, names of models, and files that a user gives: calibrations and pictures."""
+"""Parameters of a node, names of models, and files that a user gives: calibrations and images."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Parameters:
             assert after == before
 
     def files(self, data: st.DataObject) -> None:
-        """Calibrations and pictures are read or refused; so are names of models."""
+        """Calibrations and images are read or refused; so are names of models."""
         what = data.draw(st.sampled_from(["calibration", "picture", "model"]))
         path = self._folder / what
         if what == "calibration":

@@ -61,5 +61,5 @@ def _int8(source: ModelFile) -> bytes:
 
 @functools.cache
 def calibration_pictures() -> list[Rgb]:
-    """Some pictures from all over the recording that the demo brings along: rendered rooms."""
+    """Some images from all over the recording that the demo brings along: rendered rooms."""
     return own_pictures(str(BUNDLED_BAG))[:CALIBRATION_PICTURES]

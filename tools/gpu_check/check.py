@@ -72,7 +72,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         help="parts to leave out",
     )
     parser.add_argument(
-        "--batch", nargs="+", type=int, default=[1, 2, 4], help="pictures at once (default: 1 2 4)"
+        "--batch", nargs="+", type=int, default=[1, 2, 4], help="images at once (default: 1 2 4)"
     )
     parser.add_argument("--rounds", type=int, default=300, help="timed calls (default: 300)")
     parser.add_argument(

@@ -20,7 +20,7 @@ class Row:
         size: of the input, "480x640".
         runtime: what ran it.
         precision: fp32, fp16 or int8.
-        batch: pictures at once.
+        batch: images at once.
         p50, p99: of one call.
         gpu: mean of the network alone on the GPU, without copies; None: not measured.
     """

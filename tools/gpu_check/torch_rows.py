@@ -24,7 +24,7 @@ def torch_rows(
 
     Args:
         device: "cuda", or "cpu" to try this code where there is no GPU.
-        batches: pictures at once.
+        batches: images at once.
         rounds: calls that are timed.
         size: height and width; each network gets the nearest that it takes.
         compiled: torch.compile with CUDA graphs, instead of eager.

@@ -55,7 +55,7 @@ class World:
         self.last_answer = time.monotonic()
 
     def count(self) -> None:
-        """Add the node's account to `counts`; it counts anew once it is configured anew.
+        """Add the node's account to `counts`; it counts again once it is configured again.
 
         The camera is silent meanwhile, so that no frame is on its way; one that is at work on a
         busy machine is waited for, which a lost one does not end.
@@ -170,7 +170,7 @@ def _parameters(world: World) -> Iterator[None]:
 
 
 def _jpeg(world: World) -> Iterator[None]:
-    """The node is configured anew, twice: the transport cannot be changed while it runs."""
+    """The node is configured again, twice: the transport cannot be changed while it runs."""
     _configure_anew(world, "compressed")
     world.set_mode("cut JPEG")
     yield
@@ -179,7 +179,7 @@ def _jpeg(world: World) -> Iterator[None]:
 
 
 def _configure_anew(world: World, transport: str) -> None:
-    world.count()  # before the node begins to count anew
+    world.count()  # before the node begins to count again
     for transition in ("deactivate", "cleanup"):
         assert world.tester.change(world.node, transition)
     world.set("image_transport", transport)

@@ -1,1 +1,1 @@
-"""Data sets: pictures with metric depth, its invalid pixels marked, and intrinsics."""
+"""Data sets: images with metric depth, its invalid pixels marked, and intrinsics."""

@@ -2,7 +2,7 @@
 
 Geometry is one affine map of pixels (crop, zoom, flip, roll about the optical axis), and the
 intrinsics follow it; depth along Z does not change under any of these. Colour changes touch the
-picture alone.
+image alone.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ SPARSE = 0.2  # share of pixels with depth under which it is taken for that of a
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far a training picture may be moved from the recorded one.
+    """How far a training image may be moved from the recorded one.
 
     Attributes:
-        zoom: largest magnification; 1 keeps as much of the picture as the aspect ratio allows.
+        zoom: largest magnification; 1 keeps as much of the image as the aspect ratio allows.
         min_zoom: smallest magnification; below 1 the image ends in a black border without depth.
-        shift: how far the crop may lie from the middle; 1 is as far as the picture goes.
+        shift: how far the crop may lie from the middle; 1 is as far as the image goes.
         roll_deg: largest roll about the optical axis, in degrees.
         stretch: largest relative change of the aspect ratio.
         shear: how far a row may be shifted against the row below, in pixels: rows that are exposed
             one after the other while the camera turns (turn rate * readout time of all rows).
-        flip: share of pictures that are mirrored.
+        flip: share of images that are mirrored.
         color: strength of colour changes, 0 for none.
     """
 
@@ -70,7 +70,7 @@ def warp(sample: Sample, affine: np.ndarray, height: int, width: int) -> Sample:
     exact where fx = fy.
     """
     shrink = np.sqrt(abs(np.linalg.det(affine[:, :2])))
-    # A picture that shrinks much is smoothed first, or fine texture turns into false edges.
+    # A image that shrinks much is smoothed first, or fine texture turns into false edges.
     rgb = cv2.GaussianBlur(sample.rgb, (0, 0), 0.4 / shrink) if shrink < 0.7 else sample.rgb
     size = (width, height)
     rgb = cv2.warpAffine(rgb, affine, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)

@@ -1,4 +1,4 @@
-"""Any recording with pictures and depth of one camera: rosbag2 (mcap, sqlite3) and ROS 1 bags."""
+"""Any recording with images and depth of one camera: rosbag2 (mcap, sqlite3) and ROS 1 bags."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ logger = logging.getLogger(__name__)
 
 
 class BagSamples(SampleSet):
-    """The pictures of a recording that have depth of the same moment.
+    """The images of a recording that have depth of the same moment.
 
-    Pictures are Image or CompressedImage; depth is an Image of 32FC1 (metres) or 16UC1
-    (millimetres), or a CompressedImage with a 16-bit PNG. A picture and a depth image are a pair if
+    Images are Image or CompressedImage; depth is an Image of 32FC1 (metres) or 16UC1
+    (millimetres), or a CompressedImage with a 16-bit PNG. A image and a depth image are a pair if
     each is the nearest in time to the other and both lie within the tolerance. A topic that is not
-    named is found by its type, and among depth topics by the frame_id of the pictures, because only
-    depth that was registered to the pictures lies on them pixel by pixel. Depth of a lower
+    named is found by its type, and among depth topics by the frame_id of the images, because only
+    depth that was registered to the images lies on them pixel by pixel. Depth of a lower
     resolution is taken from the nearest pixel.
 
     The frames are unpacked once, to ``cache``, and read from there in any order.
@@ -91,7 +91,7 @@ class BagSamples(SampleSet):
         self.pairs = pair_by_time(stamps["image"], stamps["depth"], round(tolerance_s * 1e9))
         if len(self.pairs) == 0:
             raise DatasetError(
-                f"No picture in {self.path} has depth of the same moment",
+                f"No image in {self.path} has depth of the same moment",
                 found=_offset(stamps["image"], stamps["depth"]),
                 expected=f"less than {tolerance_s:g} s between {image} and "
                 f"{self._pack.topics['depth'][0]}",
@@ -108,7 +108,7 @@ class BagSamples(SampleSet):
             raise DatasetError(f"{self.path}, frame {self.frame_name(index)}: {error}") from error
 
     def frame_name(self, index: int) -> str:
-        """The picture's stamp in nanoseconds."""
+        """The image's stamp in nanoseconds."""
         return str(self._pack.stamps["image"][self.pairs[index][0]])
 
     def _sample(self, image: int, depth: int) -> Sample:
@@ -124,10 +124,10 @@ class BagSamples(SampleSet):
     def _spread(self, depth: npt.NDArray[np.float32], shape: tuple[int, ...]) -> npt.NDArray:
         if depth.shape[0] * shape[1] != depth.shape[1] * shape[0]:
             raise ImageError(
-                "depth is not of the picture's shape",
+                "depth is not of the image's shape",
                 found=f"{depth.shape[1]}x{depth.shape[0]} for {shape[1]}x{shape[0]}",
                 expected="the same ratio of width and height",
-                fix="Register the depth to the pictures, for instance by depth_image_proc",
+                fix="Register the depth to the images, for instance by depth_image_proc",
             )
         return sample_nearest(depth, shape)
 
@@ -150,7 +150,7 @@ class BagSamples(SampleSet):
 def pair_by_time(
     images: Sequence[int], depths: Sequence[int], tolerance: int
 ) -> npt.NDArray[np.int64]:
-    """``(N, 2)`` indices of a picture and a depth image that are nearest to each other in time.
+    """``(N, 2)`` indices of a image and a depth image that are nearest to each other in time.
 
     Args:
         images, depths: sorted stamps, one or more.
@@ -174,7 +174,7 @@ def _choose(recording: Recording, bag: Path, named: dict[str, str]) -> Topics:
     image = named_topic(found.images, named["image"], f"image_topic of {bag}")
     if image is None and len(found.images) > 1:
         raise DatasetError(
-            f"The pictures of {bag}",
+            f"The images of {bag}",
             found=f"{len(found.images)} topics with images",
             expected=f"one of: {listed(found.images)}",
             fix="Name it as the option image_topic",
@@ -189,12 +189,12 @@ def _choose(recording: Recording, bag: Path, named: dict[str, str]) -> Topics:
 
 
 def _depth_of(image: Topic, depths: list[Topic], recording: Recording, bag: Path) -> Topic:
-    # What this package's node said of the pictures is no truth to learn from.
+    # What this package's node said of the images is no truth to learn from.
     depths = [topic for topic in depths if not topic.name.endswith(OWN_DEPTH)]
     if not depths:
         raise DatasetError(
             f"No depth in {bag}",
-            found=f"pictures on {image.name} and no depth topic",
+            found=f"images on {image.name} and no depth topic",
             expected="a topic of sensor_msgs/Image in 32FC1 or 16UC1, or of CompressedImage "
             "whose format begins with 16UC1",
         )
@@ -206,8 +206,8 @@ def _depth_of(image: Topic, depths: list[Topic], recording: Recording, bag: Path
         raise DatasetError(
             f"The depth for {image.name} of {bag}",
             found=f"{len(same)} depth topics in its frame {frame!r}, of: {choice}",
-            expected="one, registered to the pictures",
-            fix="Name it as the option depth_topic, if it lies on the pictures pixel by pixel",
+            expected="one, registered to the images",
+            fix="Name it as the option depth_topic, if it lies on the images pixel by pixel",
         )
     return next(topic for topic in depths if topic.name == same[0])
 

@@ -1,4 +1,4 @@
-"""The pictures, depth and cameras of a recording in one file that can be read from any place.
+"""The images, depth and cameras of a recording in one file that can be read from any place.
 
 A recording is made to be read from its beginning: in some (mcap without chunks, ROS 1) one message
 in the middle costs a walk over all before it, in others a decompressed chunk. A training run asks

@@ -1,4 +1,4 @@
-"""Cityscapes: depth from the published stereo disparity and each picture's camera."""
+"""Cityscapes: depth from the published stereo disparity and each image's camera."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Cityscapes(SampleSet):
         )
         if not self.frames:
             raise DatasetError(
-                f"{folder} holds no pictures",
+                f"{folder} holds no images",
                 expected=f"<city>/<city>_<sequence>_<frame>{ending}",
                 fix=FIX,
             )
@@ -75,7 +75,7 @@ class Cityscapes(SampleSet):
         rgb = read_rgb(picture, fix=FIX)
         if rgb.shape[:2] != SIZE:
             raise DatasetError(
-                f"picture {picture}",
+                f"image {picture}",
                 found=f"{rgb.shape[1]}x{rgb.shape[0]}",
                 expected=f"{SIZE[1]}x{SIZE[0]}, for which disparity and camera hold",
                 fix=FIX,
@@ -102,7 +102,7 @@ def depth_of(raw: npt.NDArray[np.uint16], baseline: float, fx: float) -> npt.NDA
 
     Args:
         baseline: distance of the two cameras, metres.
-        fx: focal length, pixels of this picture.
+        fx: focal length, pixels of this image.
     """
     disparity = (raw.astype(np.float32) - 1.0) / 256.0
     disparity[raw <= 1] = np.nan

@@ -22,7 +22,7 @@ class Examples(Dataset[Example]):
     +Inf beyond range), ``metric`` bool (False where the scale or the camera is unknown, so that
     depth is known up to a factor only) and ``position`` int64 in the row. With a canonical focal
     length f_c, depth is multiplied by f_c / fx, the depth at which a camera of that focal length
-    would see the same picture (Metric3D, ICCV 2023).
+    would see the same image (Metric3D, ICCV 2023).
 
     An example depends on its position and the seed alone: it is the same in any worker, in any
     process, and after any interruption.
@@ -130,11 +130,11 @@ class StepBatches(Sampler[list[int]]):
     """The positions that one of several processes computes, in each part of each step.
 
     Step s takes positions ``s * batch_size`` to ``(s + 1) * batch_size - 1``, cut into ``parts``
-    and each of these among the processes. So a step is over the same pictures however it is cut.
+    and each of these among the processes. So a step is over the same images however it is cut.
 
     Args:
         steps: of the whole run.
-        batch_size: pictures of a step, a multiple of ``parts * processes``.
+        batch_size: images of a step, a multiple of ``parts * processes``.
         start: steps done before; they are passed over without loading anything.
     """
 

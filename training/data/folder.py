@@ -1,4 +1,4 @@
-"""Any folder of RGB pictures and depth PNGs of the same name."""
+"""Any folder of RGB images and depth PNGs of the same name."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PICTURES = (".jpg", ".jpeg", ".png")
 class RgbdFolder(SampleSet):
     """``NAME.jpg`` beside ``NAME.png``, or ``rgb/NAME.jpg`` and ``depth/NAME.png``.
 
-    ``.jpeg`` is taken too, and ``.png`` of a picture in ``rgb/``. A JSON file tells what the
+    ``.jpeg`` is taken too, and ``.png`` of a image in ``rgb/``. A JSON file tells what the
     numbers mean: ``info.json`` (one camera) may hold ``intrinsics_px``; ``frames.json`` (one
     camera a frame) holds ``frames: {"00000": [fx, fy, cx, cy]}``. Both may hold ``depth_scale``
     (metres a unit, 0.001 by default) and ``infinite_value`` (the PNG value that means beyond
@@ -37,7 +37,7 @@ class RgbdFolder(SampleSet):
         path: the folder.
         depth_scale: metres a unit, in place of what the JSON file says; a folder without one needs
             it, for nothing else tells millimetres from KITTI's 1/256 m (0.00390625).
-        intrinsics: ``[fx, fy, cx, cy]`` in pixels of all pictures, in place of the JSON file's.
+        intrinsics: ``[fx, fy, cx, cy]`` in pixels of all images, in place of the JSON file's.
         metric: False where the depth is known up to a factor only.
         cap_m, crop: how it is scored, see :class:`SampleSet`.
 
@@ -94,7 +94,7 @@ class RgbdFolder(SampleSet):
 
 
 def _paired_files(path: Path) -> dict[str, tuple[str, str]]:
-    """Picture and depth, relative to ``path``, by the name that they share."""
+    """Image and depth, relative to ``path``, by the name that they share."""
     if not path.is_dir():
         raise DatasetError(f"no data folder {path}", fix=LAYOUT)
     apart = (path / "rgb").is_dir() and (path / "depth").is_dir()
@@ -113,11 +113,11 @@ def _paired_files(path: Path) -> dict[str, tuple[str, str]]:
     if not pairs:
         raise DatasetError(
             f"{path} holds no pairs of {rgb}NAME.jpg and {depth}NAME.png",
-            found=f"{len(pictures)} pictures and {len(depths)} depth PNGs of other names",
+            found=f"{len(pictures)} images and {len(depths)} depth PNGs of other names",
             fix=LAYOUT,
         )
     if len(pairs) < len(pictures):
-        logger.warning("%s: %d pictures have no depth", path, len(pictures) - len(pairs))
+        logger.warning("%s: %d images have no depth", path, len(pictures) - len(pairs))
     return pairs
 
 

@@ -1,4 +1,4 @@
-"""Colour pictures on disk, and the check that depth belongs to them."""
+"""Colour images on disk, and the check that depth belongs to them."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from depth_estimation_ros.errors import DatasetError
 
 
 def read_rgb(path: str | Path, *, fix: str | None = None) -> npt.NDArray[np.uint8]:
-    """``(H, W, 3)`` uint8 in the order red, green, blue; grey pictures get three equal channels.
+    """``(H, W, 3)`` uint8 in the order red, green, blue; grey images get three equal channels.
 
     Args:
         fix: what the reader of an error can do, for instance where the data set is.
 
     Raises:
-        DatasetError: no such file, or not a picture.
+        DatasetError: no such file, or not a image.
     """
     if not Path(path).is_file():
-        raise DatasetError(f"picture {path}", found="no file", fix=fix)
-    # Depth has no orientation tag, so a picture turned by its own would no longer lie on it.
+        raise DatasetError(f"image {path}", found="no file", fix=fix)
+    # Depth has no orientation tag, so a image turned by its own would no longer lie on it.
     bgr = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if bgr is None:
-        found = f"{Path(path).stat().st_size} bytes that are no picture"
-        raise DatasetError(f"picture {path}", found=found, expected="a JPEG or PNG", fix=fix)
+        found = f"{Path(path).stat().st_size} bytes that are no image"
+        raise DatasetError(f"image {path}", found=found, expected="a JPEG or PNG", fix=fix)
     return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)  # type: ignore[return-value]
 
 
@@ -35,7 +35,7 @@ def check_same_size(rgb: npt.NDArray, depth: npt.NDArray, where: str | Path) -> 
     """Raises DatasetError, naming ``where``, unless depth has a value for each pixel."""
     if rgb.shape[:2] != depth.shape[:2]:
         raise DatasetError(
-            f"{where}: picture and depth differ in size",
+            f"{where}: image and depth differ in size",
             found=f"{rgb.shape[1]}x{rgb.shape[0]} and {depth.shape[1]}x{depth.shape[0]}",
             expected="one size",
         )
@@ -59,7 +59,7 @@ def read_depth_png(
         ``(H, W)`` float32 metres; NaN = not measured, +Inf = beyond range.
 
     Raises:
-        DatasetError: no such file, not a picture, not one channel of 16 bits.
+        DatasetError: no such file, not a image, not one channel of 16 bits.
     """
     raw = read_depth_values(path, bits=16, fix=fix)
     depth = raw.astype(np.float32) * np.float32(metres_per_unit)
@@ -83,15 +83,15 @@ def read_depth_values(path: str | Path, *, bits: int, fix: str | None = None) ->
     """
     expected = f"a PNG of {bits} bits and one channel"
     if not Path(path).is_file():
-        raise DatasetError(f"depth picture {path}", found="no file", expected=expected, fix=fix)
+        raise DatasetError(f"depth image {path}", found="no file", expected=expected, fix=fix)
     raw = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if raw is None:
-        found = f"{Path(path).stat().st_size} bytes that are no picture"
-        raise DatasetError(f"depth picture {path}", found=found, expected=expected, fix=fix)
+        found = f"{Path(path).stat().st_size} bytes that are no image"
+        raise DatasetError(f"depth image {path}", found=found, expected=expected, fix=fix)
     if raw.dtype != np.dtype(f"uint{bits}") or raw.ndim != 2:
         channels = 1 if raw.ndim == 2 else raw.shape[2]
         found = f"{8 * raw.itemsize} bits, {channels} channel{'s' if channels > 1 else ''}"
-        raise DatasetError(f"depth picture {path}", found=found, expected=expected, fix=fix)
+        raise DatasetError(f"depth image {path}", found=found, expected=expected, fix=fix)
     return raw
 
 

@@ -1,4 +1,4 @@
-"""The KITTI depth benchmark: depth accumulated over eleven scans, pictures of the raw data."""
+"""The KITTI depth benchmark: depth accumulated over eleven scans, images of the raw data."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DEPTH_FIX = (
     "https://www.cvlibs.net/datasets/kitti/eval_depth.php?benchmark=depth_prediction"
 )
 PICTURES_FIX = (
-    "Pictures are in the raw data, https://www.cvlibs.net/datasets/kitti/raw_data.php; "
+    "Images are in the raw data, https://www.cvlibs.net/datasets/kitti/raw_data.php; "
     "if they lie in another folder, name it by the option raw"
 )
 
@@ -41,7 +41,7 @@ class KittiDepth(SampleSet):
     """``<split>/<drive>/proj_depth/groundtruth/image_02/N.png`` and raw ``<date>/<drive>/...``.
 
     Depth is 16-bit, metres = value / 256, 0 not measured; about a fifth of the pixels, none in the
-    top third of a picture. The ground truth leaves out the first and last five frames of a drive.
+    top third of a image. The ground truth leaves out the first and last five frames of a drive.
 
     Args:
         path: the folder of ``train`` and ``val``.
@@ -49,11 +49,11 @@ class KittiDepth(SampleSet):
         split_file: a list of frames, of either split, for instance of the Eigen split (see
             :func:`training.data.kitti_frames.read_split_file`). Frames whose depth is ``None``
             there are left out: 45 of the 697 Eigen test frames have none.
-        raw: the folder of dates with pictures and calibration. Both are relative to ``path``.
+        raw: the folder of dates with images and calibration. Both are relative to ``path``.
         cameras: 2 for the left colour camera, 3 for the right; without a split file.
 
     Raises:
-        DatasetError: a folder, a calibration, or the picture or depth of a frame is missing.
+        DatasetError: a folder, a calibration, or the image or depth of a frame is missing.
     """
 
     cap_m = 80.0
@@ -136,7 +136,7 @@ def _listed(root: Path, raw: Path, split_file: Path) -> list[_Pair]:
             pairs.append(_Pair(frame, picture, depth))
     if no_picture:
         folder = no_picture[0].pictures(raw)
-        raise _missing(f"pictures of {split_file}", no_picture, wanted, folder, PICTURES_FIX)
+        raise _missing(f"images of {split_file}", no_picture, wanted, folder, PICTURES_FIX)
     if no_depth or not pairs:
         raise _missing(f"depth of {split_file}", no_depth, wanted, root, DEPTH_FIX)
     return pairs

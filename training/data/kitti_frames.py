@@ -1,4 +1,4 @@
-"""Which pictures of the KITTI drives belong to a set: all of a folder, or those of a split file."""
+"""Which images of the KITTI drives belong to a set: all of a folder, or those of a split file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from depth_estimation_ros.errors import DatasetError, ParameterError
 
 DRIVE = r"(?P<date>\d{4}_\d\d_\d\d)/(?P<drive>\d{4}_\d\d_\d\d_drive_\d{4}_\w+)"
-# BTS, AdaBins, ZoeDepth: picture, depth or None, focal length. Monodepth: picture, its pair.
+# BTS, AdaBins, ZoeDepth: image, depth or None, focal length. Monodepth: image, its pair.
 BY_PICTURE = re.compile(
     DRIVE + r"/image_0(?P<camera>[23])/data/(?P<number>\d+)\.(png|jpg)(?P<rest>.*)"
 )
@@ -23,7 +23,7 @@ BY_NUMBER = re.compile(DRIVE + r"\s+(?P<number>\d+)\s+(?P<side>[lr])\s*$")
 
 @dataclass(frozen=True, order=True)
 class KittiFrame:
-    """A picture of the raw data: ``date/drive/image_0C/data/NNNNNNNNNN.png``."""
+    """A image of the raw data: ``date/drive/image_0C/data/NNNNNNNNNN.png``."""
 
     drive: str
     camera: int
@@ -38,7 +38,7 @@ class KittiFrame:
         return f"{self.drive}/image_{self.camera:02d}/{self.number:010d}"
 
     def pictures(self, raw: Path) -> Path:
-        """The folder that holds the picture, below the folder ``raw`` of all dates."""
+        """The folder that holds the image, below the folder ``raw`` of all dates."""
         return raw / self.date / self.drive / f"image_{self.camera:02d}" / "data"
 
 

@@ -1,4 +1,4 @@
-"""The KITTI object benchmark: pictures with one laser scan each, projected into the camera."""
+"""The KITTI object benchmark: images with one laser scan each, projected into the camera."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class KittiObject(SampleSet):
         split: which of the two; both have scans.
 
     Raises:
-        DatasetError: no such folder, or it has not as many scans as pictures.
+        DatasetError: no such folder, or it has not as many scans as images.
     """
 
     cap_m = 80.0
@@ -41,11 +41,11 @@ class KittiObject(SampleSet):
         folder = Path(path) / split
         pictures, scans = (numbered_files(folder / name) for name in ("image_2", "velodyne"))
         if not pictures or set(pictures) != set(scans):
-            found = f"{len(pictures)} pictures in image_2, {len(scans)} scans in velodyne"
+            found = f"{len(pictures)} images in image_2, {len(scans)} scans in velodyne"
             raise DatasetError(
                 f"KITTI objects {folder}",
                 found=found,
-                expected="one scan a picture",
+                expected="one scan a image",
                 fix=OBJECTS,
             )
         self._calibration = folder / "calib"
@@ -67,7 +67,7 @@ class KittiObject(SampleSet):
 
 TEST_FRAMES = 200
 TWISE = (
-    "The pictures are data_object_image_2.zip of "
+    "The images are data_object_image_2.zip of "
     "https://www.cvlibs.net/datasets/kitti/eval_object.php?obj_benchmark=3d; depth_dense_twise "
     "comes with SFD (Wu et al., CVPR 2022), at https://github.com/LittlePey/SFD"
 )
@@ -79,7 +79,7 @@ class KittiTwise(SampleSet):
     Depth is 16-bit, metres = value / 256, 0 unknown: the rows above the scanner's view are empty.
     It is the guess of a network (TWISE, Imran et al., CVPR 2021) between laser points, not a
     measurement: train with it, but measure with kitti_depth. The packing names no split, and
-    frames of one drive are spread over all numbers: ``test``, the last 200 of its 7,481 pictures,
+    frames of one drive are spread over all numbers: ``test``, the last 200 of its 7,481 images,
     is easier than unseen drives.
 
     Args:
@@ -88,7 +88,7 @@ class KittiTwise(SampleSet):
         split: ``train`` (all but the last 200 numbers) or ``test`` (those).
 
     Raises:
-        DatasetError: no such folder, or not as many depth files as pictures.
+        DatasetError: no such folder, or not as many depth files as images.
     """
 
     cap_m = 80.0
@@ -102,15 +102,15 @@ class KittiTwise(SampleSet):
         pictures = numbered_files(training / "image_2")
         depths = _depth_files(training)
         if not pictures or set(pictures) != set(depths):
-            found = f"{len(pictures)} pictures in image_2, {len(depths)} in depth_dense_twise"
+            found = f"{len(pictures)} images in image_2, {len(depths)} in depth_dense_twise"
             raise DatasetError(
                 f"KITTI TWISE {training}",
                 found=found,
-                expected="one depth a picture",
+                expected="one depth a image",
                 fix=TWISE,
             )
         if len(pictures) <= TEST_FRAMES:
-            expected = f"more than the {TEST_FRAMES} test pictures (7,481 in all)"
+            expected = f"more than the {TEST_FRAMES} test images (7,481 in all)"
             raise DatasetError(
                 f"KITTI TWISE {training}", found=len(pictures), expected=expected, fix=TWISE
             )

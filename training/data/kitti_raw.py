@@ -61,7 +61,7 @@ class KittiRaw(SampleSet):
         cameras: 2 for the left colour camera, 3 for the right; without a split file.
 
     Raises:
-        DatasetError: a folder or calibration is missing, a drive has no pictures or no depth.
+        DatasetError: a folder or calibration is missing, a drive has no images or no depth.
     """
 
     cap_m = 80.0

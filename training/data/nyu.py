@@ -23,14 +23,14 @@ from training.data.per_process import PerProcess
 from training.data.sample import Sample, SampleSet
 
 HOME = "https://cs.nyu.edu/~fergus/datasets/nyu_depth_v2.html"
-# RGB camera of the toolbox's camera_params.m, for pictures of 640x480.
+# RGB camera of the toolbox's camera_params.m, for images of 640x480.
 INTRINSICS = (518.85790, 519.46961, 325.58245, 253.73617)
 SIZE = (480, 640)
 CAP_M = 10.0
 CROP = "eigen_nyu"
 
 PICTURES = 1449
-# Bit i, from the highest of the first byte, is set if picture i (from 0) of the labelled data set
+# Bit i, from the highest of the first byte, is set if image i (from 0) of the labelled data set
 # is in testNdxs of the official splits.mat, which counts from 1.
 _TEST = (
     "c087c81fffe601be001e1fe000000e0fbc8000e003bf1fffffc3f01c00000040010383f801fc07380ffe0003"
@@ -42,7 +42,7 @@ _TEST = (
 
 
 def official_split(split: str) -> npt.NDArray[np.int64]:
-    """Indices, from 0, of the 1449 labelled pictures that are in ``train`` (795) or ``test`` (654).
+    """Indices, from 0, of the 1449 labelled images that are in ``train`` (795) or ``test`` (654).
 
     No scene is in both. The split is a part of the program rather than of the download, so that
     no other can be scored by mistake.
@@ -113,7 +113,7 @@ class NyuCsv(SampleSet):
         rgb = read_rgb(picture, fix=GET_CSV)
         if rgb.shape[:2] != SIZE:
             raise DatasetError(
-                f"picture {picture}",
+                f"image {picture}",
                 found=f"{rgb.shape[1]}x{rgb.shape[0]}",
                 expected=f"{SIZE[1]}x{SIZE[0]}, for which the intrinsics of NYU hold",
                 fix=GET_CSV,
@@ -180,7 +180,7 @@ def _read_rows(file: Path) -> list[tuple[str, str]]:
             raise DatasetError(
                 f"{file}, row {number}",
                 found=",".join(row),
-                expected="a picture and a depth PNG, with a comma between them",
+                expected="a image and a depth PNG, with a comma between them",
                 fix=GET_CSV,
             )
     if not rows:
@@ -238,13 +238,13 @@ class NyuLabelled(SampleSet):
         try:
             planes, columns = mat["images"][number], mat[self._depths][number]
         except OSError as error:  # a block of the file that does not decompress
-            raise _damaged(self.file, f"picture {number + 1}: {error}") from error
+            raise _damaged(self.file, f"image {number + 1}: {error}") from error
         depth = np.ascontiguousarray(columns.T, np.float32)
         depth[~(depth > 0.0)] = np.nan
         return Sample(np.ascontiguousarray(planes.transpose(2, 1, 0)), depth, INTRINSICS)
 
     def frame_name(self, index: int) -> str:
-        """``0001`` ... ``1449``: the number of the picture in MATLAB, and in ``splits.mat``."""
+        """``0001`` ... ``1449``: the number of the image in MATLAB, and in ``splits.mat``."""
         return f"{self.indices[index] + 1:04d}"
 
 

@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class PerProcess(Generic[T]):
-    """What ``make`` gives, made when first asked for, and anew in each process that asks.
+    """What ``make`` gives, made when first asked for, and again in each process that asks.
 
     A worker of a data loader that is forked shares the position in an open file with its parent
     and its brothers, so each reads where another has moved to; one that is spawned cannot be given

@@ -11,12 +11,12 @@ from torch.utils.data import Dataset
 
 @dataclass(frozen=True)
 class Sample:
-    """One picture with its depth.
+    """One image with its depth.
 
     Attributes:
         rgb: ``(H, W, 3)`` uint8.
         depth: ``(H, W)`` float32, metres along Z. NaN = not measured, +Inf = beyond range (sky).
-        intrinsics: ``(fx, fy, cx, cy)`` in pixels of this picture, or None where unknown.
+        intrinsics: ``(fx, fy, cx, cy)`` in pixels of this image, or None where unknown.
         metric: False where the depth is known up to a factor only.
     """
 
@@ -32,7 +32,7 @@ class SampleSet(Dataset[Sample]):
     Attributes:
         name: of the data set, for tables.
         cap_m: the farthest depth that is scored, metres.
-        crop: the part of the picture that is scored, a name of :mod:`training.data.crops`.
+        crop: the part of the image that is scored, a name of :mod:`training.data.crops`.
     """
 
     name: str

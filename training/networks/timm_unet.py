@@ -23,7 +23,7 @@ class TimmUNet(DepthNetwork):
         widths: decoder channels, deepest first, one a doubling of the resolution: as many as the
             encoder has stages end at the image's resolution, fewer end before, and the head
             enlarges its one channel by the rest.
-        stages: so many of the encoder's stages, the finest first; None takes all.
+        stages: this many of the encoder's stages, the finest first; None takes all.
         separable: the decoder's cheaper blocks, for the smallest networks.
         pretrained: start from timm's ImageNet weights.
         mean, std: normalisation of the image; by default that of timm's weights.

@@ -53,7 +53,7 @@ class Cameras:
 
 
 def look(yaw: float, pitch: float, roll: float) -> list[list[float]]:
-    """Rotation from the optical frame to the world; pitch is up, roll clockwise in the picture."""
+    """Rotation from the optical frame to the world; pitch is up, roll clockwise in the image."""
     cy, sy, cp, sp = math.cos(yaw), math.sin(yaw), math.cos(pitch), math.sin(pitch)
     cr, sr = math.cos(roll), math.sin(roll)
     forward = (cy * cp, sy * cp, sp)

@@ -1,4 +1,4 @@
-"""What makes scenes and pictures varied, factor by factor, so that each can be left out and its
+"""What makes scenes and images varied, factor by factor, so that each can be left out and its
 worth measured: `python -m training synthesize --without clutter`.
 
 A factor that is left out changes nothing else of the same seed: its numbers are drawn all the same.

@@ -106,7 +106,7 @@ def _drive(
 
 
 def scaled(cameras: Cameras, factor: float) -> Cameras:
-    """The same cameras with pictures `factor` times the size (pixel centres at integers)."""
+    """The same cameras with images `factor` times the size (pixel centres at integers)."""
     fx, fy, cx, cy = cameras.intrinsics.unbind(dim=1)
     centre = ((c + 0.5) * factor - 0.5 for c in (cx, cy))
     intrinsics = torch.stack([fx * factor, fy * factor, *centre], dim=1)
@@ -128,8 +128,8 @@ def record(
 
     Args:
         scene: a batch of one.
-        path: cameras for pictures of height x width.
-        sensor_seed: what the camera does to the picture.
+        path: cameras for images of height x width.
+        sensor_seed: what the camera does to the image.
         depth_divisor: d; depth is rendered, not resized, at its own size.
     """
     for k in range(len(path)):

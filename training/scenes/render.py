@@ -1,4 +1,4 @@
-"""Pictures and exact depth of scenes: a primary, a shadow and an occlusion ray for each pixel."""
+"""Images and exact depth of scenes: a primary, a shadow and an occlusion ray for each pixel."""
 
 from __future__ import annotations
 

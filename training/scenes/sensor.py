@@ -1,4 +1,4 @@
-"""What a real camera does to a perfect picture."""
+"""What a real camera does to a perfect image."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def sensor(
     noise_seeds: Sequence[int] | None = None,
     without: Without = (),
 ) -> Tensor:
-    """Blur, vignetting, white balance, exposure, contrast and noise, drawn from a seed a picture.
+    """Blur, vignetting, white balance, exposure, contrast and noise, drawn from a seed a image.
 
     Args:
         rgb: (N, 3, H, W) sRGB in 0..1, on any device.
-        seeds: one a picture; a picture depends on its own seed only.
+        seeds: one a image; a image depends on its own seed only.
         noise_seeds: for frames of one camera, which share a seed but not their noise.
         without: factors that are left out, see `factors`.
 
@@ -31,10 +31,10 @@ def sensor(
         (N, 3, H, W) sRGB in 0..1.
 
     Raises:
-        ValueError: the numbers of pictures and seeds differ.
+        ValueError: the numbers of images and seeds differ.
     """
     if len(seeds) != len(rgb):
-        raise ValueError(f"{len(rgb)} pictures need as many seeds, found {len(seeds)}")
+        raise ValueError(f"{len(rgb)} images need as many seeds, found {len(seeds)}")
     triples = zip(rgb, seeds, noise_seeds or seeds, strict=True)
     return torch.stack([_photograph(*triple, without) for triple in triples])
 
@@ -56,7 +56,7 @@ def _photograph(picture: Tensor, seed: int, noise_seed: int, without: Without) -
 
 def _blurred(light: Tensor, dice: SeededRandom, sharp: bool) -> Tensor:
     """What lens, focus and motion leave of (3, H, W)."""
-    scale = light.shape[-1] / 320  # blur is given in pixels of a picture 320 wide
+    scale = light.shape[-1] / 320  # blur is given in pixels of a image 320 wide
     kernels = [_lens_kernel(dice.uniform(0.45, 0.85) * scale)]
     if dice.chance(0.12):
         kernels.append(_lens_kernel(dice.uniform(0.8, 2.0) * scale))

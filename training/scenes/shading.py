@@ -62,7 +62,7 @@ def albedo(scenes: Scenes, points: Points) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def scatter_directions(height: int, width: int, device: torch.device) -> Tensor:
-    """Unit vectors (H * W, 3), the pattern of 25 repeated over the picture."""
+    """Unit vectors (H * W, 3), the pattern of 25 repeated over the image."""
     y, x = torch.meshgrid(
         torch.arange(height, device=device), torch.arange(width, device=device), indexing="ij"
     )

@@ -1,4 +1,4 @@
-"""Write a folder of synthetic frames: JPEG pictures, 16-bit depth, intrinsics.
+"""Write a folder of synthetic frames: JPEG images, 16-bit depth, intrinsics.
 
     python -m training synthesize --out DIR --count 3200 --seed 1 --size 320x240
 
@@ -44,7 +44,7 @@ from training.scenes.sensor import sensor
 GENERATOR_VERSION = 3  # grows whenever the same seed gives other pixels
 DEPTH_SCALE = 0.002
 INFINITE = 65535
-JPEG_QUALITY = 92  # of most pictures; some are compressed harder
+JPEG_QUALITY = 92  # of most images; some are compressed harder
 
 
 def encode_depth(depth: NDArray[np.float32]) -> NDArray[np.uint16]:
@@ -85,7 +85,7 @@ def make_frame(
 
 
 def jpeg_quality(seed: int, without: Without = ()) -> int:
-    """How much of the picture of this seed its JPEG keeps, 1 to 100."""
+    """How much of the image of this seed its JPEG keeps, 1 to 100."""
     dice = SeededRandom(seed, "file")
     strong = dice.chance(0.35)
     quality = dice.integer(35, 90)
@@ -279,7 +279,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=parse_size,
         default=(320, 240),
         metavar="WIDTHxHEIGHT",
-        help="picture size in pixels (320x240)",
+        help="image size in pixels (320x240)",
     )
     parser.add_argument(
         "--workers",

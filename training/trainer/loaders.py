@@ -17,7 +17,7 @@ from training.data.holdout import Scenes
 from training.data.layouts import open_dataset
 from training.data.sample import Sample, SampleSet
 
-BATCH_NORM_PASS = (20, 48)  # batches, pictures in each
+BATCH_NORM_PASS = (20, 48)  # batches, images in each
 BATCH_NORM_SEED = 1  # added to the run's: views that no step has seen
 
 
@@ -65,7 +65,7 @@ def validation_loader(
 
 
 def batch_norm_loader(config: TrainingConfig, sets: Sequence[SampleSet]) -> DataLoader:
-    """Training pictures in large batches, for the statistics of batch normalisation."""
+    """Training images in large batches, for the statistics of batch normalisation."""
     count, size = BATCH_NORM_PASS
     examples = _drawn(config, sets, count * size, config.seed + BATCH_NORM_SEED)
     batches = StepBatches(count, size, parts=1, rank=0, processes=1, start=0)

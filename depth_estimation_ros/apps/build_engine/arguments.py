@@ -16,9 +16,9 @@ from depth_estimation_ros.engines.tensorrt.engine_file import PRECISIONS
 EXAMPLES = """\
 examples:
   build_engine --model compact
-      into the cache, where the node finds it: float16, one picture at the model's size
+      into the cache, where the node finds it: float16, one image at the model's size
   build_engine --model nyu.onnx --precision int8 --calibration /bags/kitchen --out nyu.engine
-      calibrated on the pictures of a recording; run it with the parameter model:=nyu.engine
+      calibrated on the images of a recording; run it with the parameter model:=nyu.engine
   build_engine --model compact --batch 1 1 4 --size 192x256
       for one to four cameras at once, quickest for one
   build_engine --model compact --compute-capability 8.6 12.0 --out laptop.engine
@@ -58,7 +58,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--precision",
         choices=PRECISIONS,
         default="fp16",
-        help="of the arithmetic; the picture's normalisation and the network's head stay fp32 "
+        help="of the arithmetic; the image's normalisation and the network's head stay fp32 "
         "(default: fp16)",
     )
     parser.add_argument(
@@ -79,7 +79,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         nargs="+",
         default=[1],
         metavar="N",
-        help="pictures at once: one number, or smallest, best and largest (default: 1)",
+        help="images at once: one number, or smallest, best and largest (default: 1)",
     )
     parser.add_argument(
         "--size",
@@ -93,7 +93,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--calibration",
         metavar="FOLDER_OR_BAG",
-        help="pictures of the robot's camera: int8 is calibrated on up to 100 of them, and fp16 "
+        help="images of the robot's camera: int8 is calibrated on up to 100 of them, and fp16 "
         "and int8 are compared with fp32 on up to 20 others (needed for int8)",
     )
     parser.add_argument("--image-topic", default="", help="of that bag, if it has several")

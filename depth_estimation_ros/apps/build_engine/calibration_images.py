@@ -1,4 +1,4 @@
-"""Pictures for calibration and comparison, from a folder to what a network takes."""
+"""Images for calibration and comparison, from a folder to what a network takes."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 
 
 def read_pictures(folder: Path, count: int) -> Iterator[Rgb]:
-    """Up to ``count`` pictures from a folder and its subfolders, (H, W, 3) uint8 RGB each.
+    """Up to ``count`` images from a folder and its subfolders, (H, W, 3) uint8 RGB each.
 
     They are drawn over the whole folder, the same ones each time. Depth maps among them (16-bit
     or without colour) and broken files are passed over.
 
     Raises:
-        ParameterError: there is no such folder, or no colour picture in it.
+        ParameterError: there is no such folder, or no colour image in it.
     """
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
     found = 0
@@ -40,20 +40,20 @@ def read_pictures(folder: Path, count: int) -> Iterator[Rgb]:
         yield np.asarray(cv2.cvtColor(picture, code), np.uint8)
     if found == 0:
         raise ParameterError(
-            f"pictures in {folder}",
-            found=f"{len(paths)} picture files, none in colour" if paths else "none",
-            expected=f"a folder with colour pictures ({', '.join(SUFFIXES)})",
+            f"images in {folder}",
+            found=f"{len(paths)} image files, none in colour" if paths else "none",
+            expected=f"a folder with colour images ({', '.join(SUFFIXES)})",
             fix="Give a folder with frames of the robot's own camera",
         )
 
 
 def network_batch(rgb: Rgb, spec: InputSpec, *, nominal: bool = False) -> npt.NDArray[np.generic]:
-    """A batch of one picture as the network takes it.
+    """A batch of one image as the network takes it.
 
     Args:
         rgb: (H, W, 3) uint8.
         spec: the input on the model's card.
-        nominal: at the card's own size; else at the size at which the pipeline runs this picture.
+        nominal: at the card's own size; else at the size at which the pipeline runs this image.
     """
     height, width = rgb.shape[:2]
     size = (spec.height, spec.width) if nominal else network_size(height, width, spec)
@@ -61,7 +61,7 @@ def network_batch(rgb: Rgb, spec: InputSpec, *, nominal: bool = False) -> npt.ND
 
 
 def drawn_pictures(spec: InputSpec, count: int = 4) -> list[Rgb]:
-    """Pictures of random soft spots, the same each time, for want of real ones.
+    """Images of random soft spots, the same each time, for want of real ones.
 
     Every other one is twice as wide, so that a network of free size is seen at two sizes.
     """
@@ -80,17 +80,17 @@ CALIBRATED, COMPARED = 100, 20  # at most
 
 
 def own_pictures(source: str, image_topic: str = "") -> list[Rgb]:
-    """Up to `CALIBRATED` + `COMPARED` pictures from all over a folder or a recording.
+    """Up to `CALIBRATED` + `COMPARED` images from all over a folder or a recording.
 
     Args:
-        source: a folder with pictures, a rosbag2 directory, .mcap, .db3, or .bag of ROS 1.
+        source: a folder with images, a rosbag2 directory, .mcap, .db3, or .bag of ROS 1.
         image_topic: of the recording, where it has several.
 
     Returns:
         (H, W, 3) uint8 RGB each, in no order.
 
     Raises:
-        ParameterError: there is no such place, or too few pictures in it.
+        ParameterError: there is no such place, or too few images in it.
         BagError: the recording cannot be read, or leaves a choice of topics.
     """
     path = Path(source).expanduser()
@@ -98,7 +98,7 @@ def own_pictures(source: str, image_topic: str = "") -> list[Rgb]:
         raise ParameterError(
             "--calibration",
             found=f"'{source}': nothing there",
-            expected="a folder with pictures or a recording",
+            expected="a folder with images or a recording",
         )
     count = CALIBRATED + COMPARED
     pictures = (
@@ -106,7 +106,7 @@ def own_pictures(source: str, image_topic: str = "") -> list[Rgb]:
     )
     if len(pictures) < 2:
         raise ParameterError(
-            f"pictures in {path}",
+            f"images in {path}",
             found=len(pictures),
             expected=f"at least 2, better {CALIBRATED}",
             fix="Give more frames of the robot's own camera",
@@ -127,7 +127,7 @@ def _is_bag(path: Path) -> bool:
 
 
 def _from_bag(path: Path, image_topic: str, count: int) -> list[Rgb]:
-    """Pictures drawn over the whole recording, the same ones each time; damaged ones are left out.
+    """Images drawn over the whole recording, the same ones each time; damaged ones are left out.
 
     Raises:
         BagError: as `own_pictures`.

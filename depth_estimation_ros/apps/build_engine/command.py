@@ -73,7 +73,7 @@ def _build(options: argparse.Namespace) -> None:
         raise ParameterError(
             "--precision int8",
             found="no --calibration",
-            expected="a folder or a recording with about 100 pictures of the robot's camera",
+            expected="a folder or a recording with about 100 images of the robot's camera",
         )
     model = _model(options.model)
     profile = make_profile(model.card.input, options.batch, options.size)
@@ -170,7 +170,7 @@ def _show_parity(converted: Converted, wanted: Wanted, force: bool) -> None:
             converted.parity,
             wanted.precision,
             wanted.model,
-            "Take a higher precision, give other pictures with --calibration, or build it all the "
+            "Take a higher precision, give other images with --calibration, or build it all the "
             "same with --force",
         )
     except DepthEstimationError as error:

@@ -33,7 +33,7 @@ class Converted:
     Attributes:
         onnx: the file's bytes, in the wanted precision.
         parity: against float32, both on ONNX Runtime; None: it is float32.
-        compared_on: the pictures that parity was measured on, in words.
+        compared_on: the images that parity was measured on, in words.
     """
 
     onnx: bytes
@@ -50,11 +50,11 @@ def convert(
         model: float32.
         wanted: the engine that shall be built of it.
         calibration: folder or recording of the robot's camera; int8 needs it, float16 is compared
-            on it. Without it float16 is compared on drawn pictures.
+            on it. Without it float16 is compared on drawn images.
         image_topic: of the recording, where it has several.
 
     Raises:
-        ParameterError: int8 without pictures, or pictures that cannot be used.
+        ParameterError: int8 without images, or images that cannot be used.
         BagError: the recording cannot be read.
         ModelError: the network cannot be converted.
         EngineError: the package onnx is missing, or ONNX Runtime fails on the network.
@@ -64,17 +64,17 @@ def convert(
     spec = input_of_engine(wanted.card.input, wanted.profile)
     if calibration is not None:
         for_calibration, for_comparison = split(own_pictures(calibration, image_topic))
-        compared_on = f"{len(for_comparison)} pictures of {calibration}"
+        compared_on = f"{len(for_comparison)} images of {calibration}"
     elif wanted.precision == "int8":
         raise ParameterError(
             "--calibration",
             found="nothing",
-            expected="a folder or a recording with about 100 pictures of the robot's camera",
+            expected="a folder or a recording with about 100 images of the robot's camera",
             fix="int8 needs them to measure the range of every layer",
         )
     else:
         for_calibration, for_comparison = [], drawn_pictures(spec)
-        compared_on = "drawn pictures; give --calibration for those of the robot's camera"
+        compared_on = "drawn images; give --calibration for those of the robot's camera"
     if wanted.precision == "int8":
         batches = (network_batch(rgb, spec) for rgb in for_calibration)
         onnx = to_int8(load(model.path), batches).SerializeToString()
@@ -92,7 +92,7 @@ def convert_unattended(model: ModelFile, wanted: Wanted, say: Callable[[str], ob
         say: told how far float16's depth is from float32's.
 
     Raises:
-        EngineError: int8, which needs pictures; the package onnx is missing.
+        EngineError: int8, which needs images; the package onnx is missing.
         ModelError: the network cannot be converted, or float16 is too far from float32.
     """
     if wanted.precision == "int8":
@@ -100,7 +100,7 @@ def convert_unattended(model: ModelFile, wanted: Wanted, say: Callable[[str], ob
     converted = convert(model, wanted, None)
     if (parity := converted.parity) is not None:
         say(
-            f"{wanted.precision} against fp32 on {parity.pictures} drawn pictures: "
+            f"{wanted.precision} against fp32 on {parity.pictures} drawn images: "
             f"abs_rel {parity.abs_rel:.2g}, delta1 {parity.delta1:.4f}"
         )
         fix = f"Set 'precision' to fp32, or force it: {build_command(wanted, None, None)} --force"

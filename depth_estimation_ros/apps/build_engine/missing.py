@@ -20,7 +20,7 @@ from depth_estimation_ros.engines.tensorrt.profile import make_profile
 
 
 def build_missing(path: Path, options: EngineOptions, log: Log) -> None:
-    """Builds an engine for one picture at the size of the card, for minutes, if none fits.
+    """Builds an engine for one image at the size of the card, for minutes, if none fits.
 
     Args:
         path: of the ONNX file.

@@ -1,4 +1,4 @@
-"""What fewer bits cost: the depth of two engines on the same pictures, compared."""
+"""What fewer bits cost: the depth of two engines on the same images, compared."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Parity:
     """How far one engine's depth is from another's, which is taken for the truth.
 
     Attributes:
-        pictures: how many were compared.
-        abs_rel: mean over pictures of the mean of |depth - reference| / reference.
-        delta1: mean over pictures of the share of pixels with a ratio below 1.25.
+        images: how many were compared.
+        abs_rel: mean over images of the mean of |depth - reference| / reference.
+        delta1: mean over images of the share of pixels with a ratio below 1.25.
         max_rel: the largest |depth - reference| / reference of any pixel.
         unknown: share of pixels that are NaN though the reference has a depth there.
     """
@@ -59,19 +59,19 @@ LIMITS: Mapping[str, Limit] = {
 
 
 def compare(reference: Engine, candidate: Engine, pictures: Iterable[Rgb]) -> Parity:
-    """Runs both on each picture, at the size at which the pipeline would.
+    """Runs both on each image, at the size at which the pipeline would.
 
     Depth beyond the limits of the reference's card counts as at the limit, as in the pipeline.
     Processors and GPUs sum float16 in different ways, so numbers hold for the two engines at hand.
 
     Args:
-        reference: its card also says how the pictures are prepared.
+        reference: its card also says how the images are prepared.
         candidate: of the same input and output.
-        pictures: (H, W, 3) uint8 RGB, any sizes; read once.
+        images: (H, W, 3) uint8 RGB, any sizes; read once.
 
     Raises:
         EngineError: one of them failed.
-        ModelError: there was no picture.
+        ModelError: there was no image.
     """
     rows: list[dict[str, float]] = []
     largest = 0.0
@@ -82,7 +82,7 @@ def compare(reference: Engine, candidate: Engine, pictures: Iterable[Rgb]) -> Pa
         rows.append(depth_metrics(depth, truth, min_depth=0.5 * SMALLEST, max_depth=np.inf))
         largest = max(largest, float(np.nanmax(np.abs(depth / truth - 1.0), initial=0.0)))
     if not rows:
-        raise ModelError("no picture to compare two engines on", fix="Give at least one")
+        raise ModelError("no image to compare two engines on", fix="Give at least one")
 
     def mean(name: str) -> float:
         return float(np.mean([row[name] for row in rows]))
@@ -107,7 +107,7 @@ def check_parity(parity: Parity, precision: str, what: str, fix: str) -> None:
     raise ModelError(
         f"{what}: {precision} is too far from float32",
         found=f"abs_rel {parity.abs_rel:.2g}, delta1 {parity.delta1:.4f}, "
-        f"max_rel {parity.max_rel:.2g}{unknown} on {parity.pictures} pictures",
+        f"max_rel {parity.max_rel:.2g}{unknown} on {parity.pictures} images",
         expected=f"abs_rel at most {limit.abs_rel:g}, delta1 at least {limit.delta1:g}",
         fix=fix,
     )

@@ -33,7 +33,7 @@ START_TIMEOUT_S = 60.0  # for processes to start and find each other
 CONFIGURE_TIMEOUT_S = 600.0  # a large network may be built or optimised at first
 SETTLE_S = 0.5  # between "I see your publisher" and "your publisher sees me"
 LONGEST_GAP_S = 5.0  # a recording that paused for an hour, or whose clock jumped, goes on
-SILENT_FRAMES = 3  # so many frames in a row without an answer, and it is over
+SILENT_FRAMES = 3  # this many frames in a row without an answer, and it is over
 DROPS = ("dropped_bad", "dropped_busy", "dropped_waiting_for_camera_info")
 
 

@@ -153,7 +153,7 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
         type=number(float, 0),
         default=0.0,
         metavar="S",
-        help="begin so many seconds after the beginning of the recording (default: 0)",
+        help="begin this many seconds after the beginning of the recording (default: 0)",
     )
     group.add_argument(
         "--end",
@@ -161,7 +161,7 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
         type=number(float, 0),
         default=0.0,
         metavar="S",
-        help="end so many seconds after the beginning of the recording (default: 0, its end)",
+        help="end this many seconds after the beginning of the recording (default: 0, its end)",
     )
     group.add_argument(
         "--rate",
@@ -169,7 +169,7 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
         type=number(float, 0),
         default=0.0,
         metavar="HZ",
-        help="at most so many images a second of each camera (default: 0, all of them)",
+        help="at most this many images a second of each camera (default: 0, all of them)",
     )
     group.add_argument(
         "--every",

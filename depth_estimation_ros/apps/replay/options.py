@@ -42,13 +42,13 @@ class ReplayOptions:
         image_is_rectified: the camera is P of the CameraInfo, otherwise K and the distortion.
         outputs: some of `OUTPUTS`.
         depth_encoding: 32FC1 (metres) or 16UC1 (millimetres).
-        cloud_stride: every so many rows and columns of the depth, one point.
+        cloud_stride: every this many rows and columns of the depth, one point.
         voxel_size: metres; above 0 a cloud has one mean point a voxel and is unorganised.
         color_map, color_range, color_min_depth, color_max_depth, color_legend: see `ColorSettings`.
         copy: other topics to write too: "none", "all" or their names.
         start_s, end_s: seconds of recording time from the beginning; images from start_s on and
             before end_s; an end_s of 0 is the end of the recording.
-        rate_hz: at most so many images a second of each camera; 0 is all of them.
+        rate_hz: at most this many images a second of each camera; 0 is all of them.
         every: every n-th image of each camera.
         window_ns: [from, to) of recording times, nanoseconds: of all that would be written, only
             what lies in it. Pieces of one recording are its windows, one after the other.

@@ -25,7 +25,7 @@ IMAGE_TYPE = "sensor_msgs/msg/Image"
 
 
 def log_live(scene: SceneLog, frames: int) -> None:
-    """Log topics until Ctrl-C, or until there were so many depth images (0: no limit)."""
+    """Log topics until Ctrl-C, or until there were this many depth images (0: no limit)."""
     with suppress(PackageNotFoundError, OSError):  # OSError: no workspace is sourced
         share = Path(get_package_share_directory("depth_estimation_ros"))
         os.environ.update(fastdds_environment(str(share / "config" / "fastdds_shm.xml")))

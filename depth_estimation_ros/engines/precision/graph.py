@@ -116,7 +116,7 @@ def fold(model: onnx.ModelProto, *, batch_norm: bool) -> onnx.ModelProto:
 
 
 def entrance(graph: onnx.GraphProto) -> set[str]:
-    """Names of the nodes that see nothing but the picture: cast, transposition, normalisation."""
+    """Names of the nodes that see nothing but the image: cast, transposition, normalisation."""
     pictures = {value.name for value in graph.input}
     constants = {tensor.name for tensor in graph.initializer} | {""}
     names = set()

@@ -45,7 +45,7 @@ _ANY_TYPE = ("Shape", "Size", "IsNaN", "IsInf")
 def to_half(model: onnx.ModelProto, keep_fp32: Collection[str] = ()) -> onnx.ModelProto:
     """The same network with float16 arithmetic; its input and output keep their types.
 
-    float32 stay: what sees only the picture (cast, normalisation), the head from its last layer on
+    float32 stay: what sees only the image (cast, normalisation), the head from its last layer on
     (its exponential turns a rounding error of log depth into a relative error of depth), and
     operators outside `HALF_OPS`. Between two of these nothing is rounded, unlike in the converter
     of ONNX Runtime's tools, where a square of 300 between two float32 nodes overflows. Resize in

@@ -1,4 +1,4 @@
-"""int8 arithmetic, with the ranges of every layer's input measured on the user's own pictures."""
+"""int8 arithmetic, with the ranges of every layer's input measured on the user's own images."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 Batch = npt.NDArray[np.generic]
 
-# Layers next to the picture see its full contrast and pass every error on. For the bundled model,
+# Layers next to the image see its full contrast and pass every error on. For the bundled model,
 # on 40 frames outside calibration, abs_rel to float32 is 0.025 without this and 0.019 with it.
 FIRST_LAYERS = 3
 # ConvTranspose stays as it is: its output channels are its weights' second axis, which ONNX
@@ -57,13 +57,13 @@ def to_int8(
       biases in int32; sums and the like between the layers follow. TensorRT has no uint8 for that.
 
     The range of an activation is from the smallest to the largest value in calibration. ONNX
-    Runtime's entropy and percentile calibrations hold every tensor of all pictures at once; for
+    Runtime's entropy and percentile calibrations hold every tensor of all images at once; for
     the bundled model abs_rel to float32 is 0.018 and 0.014 with them, and 0.019 without.
 
     Args:
         model: float32, not changed.
-        batches: calibration pictures as the network takes them, about 50 to 100 that look like
-            what the robot will see; see `pictures.network_batch`. Read once, one at a time.
+        batches: calibration images as the network takes them, about 50 to 100 that look like
+            what the robot will see; see `images.network_batch`. Read once, one at a time.
         keep_fp32: names of nodes, or types of operators, to leave in float32 as well.
         runtime: that shall run the network fast; ONNX Runtime reads both.
 
@@ -96,7 +96,7 @@ def to_int8(
             if reader.count == 0:
                 raise ParameterError(
                     "calibration for int8",
-                    found="no picture",
+                    found="no image",
                     expected="50 to 100 that look like what the robot will see",
                 ) from error
             raise EngineError(f"calibration for int8 failed ({error})") from error

@@ -143,7 +143,7 @@ def _check_network(
             source,
             "inputs and outputs",
             f"{counts[0]} and {counts[1]}",
-            "one picture in and one depth map out",
+            "one image in and one depth map out",
         )
     image = network.get_input(0)
     kind = getattr(api.module.DataType, _TYPES[spec.dtype])
@@ -188,7 +188,7 @@ def _load_timing_cache(api: TensorRT, config: Any, path: Path | None) -> Any:
     cache = config.create_timing_cache(known)
     # False: it was measured on another GPU or by another version, and is refused.
     if cache is None or not config.set_timing_cache(cache, False):
-        logger.warning("%s cannot be used: every layer is measured anew", path)
+        logger.warning("%s cannot be used: every layer is measured again", path)
         cache = config.create_timing_cache(b"")
         config.set_timing_cache(cache, False)
     return cache
@@ -205,11 +205,11 @@ class Progress(Protocol):
     """Told by TensorRT, from any of its threads, what it does. Phases are nested."""
 
     def start(self, phase: str, parent: str | None, steps: int) -> None:
-        """A phase of so many steps begins."""
+        """A phase of this many steps begins."""
         ...
 
     def step(self, phase: str, done: int) -> None:
-        """So many steps of a phase are done."""
+        """This many steps of a phase are done."""
         ...
 
     def finish(self, phase: str) -> None:

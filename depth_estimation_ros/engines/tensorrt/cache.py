@@ -154,7 +154,7 @@ def not_there(directory: Path, wanted: Wanted, here: Environment) -> EngineError
         except EngineError:
             continue
     fix = f"Build it: {build_command(wanted, None, None, _if_not_default(directory))}"
-    if wanted.precision != "int8":  # that one needs pictures
+    if wanted.precision != "int8":  # that one needs images
         fix += " (or set the parameter 'build_engine')"
     return EngineError(
         f"no {wanted.precision} engine of {wanted.model} for this machine in {directory}",
@@ -316,7 +316,7 @@ def differences(sidecar: Sidecar, here: Environment, wanted: Wanted | None = Non
 def check_fits(
     engine: Path, sidecar: Sidecar, here: Environment, wanted: Wanted | None = None
 ) -> None:
-    """Raises EngineError with every difference and the command that mends it, if there is one."""
+    """Raises EngineError with every difference and the command that fixes it, if there is one."""
     if told := differences(sidecar, here, wanted):
         raise EngineError(
             f"{engine} does not fit: {'; '.join(told)}",

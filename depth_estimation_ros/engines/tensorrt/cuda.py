@@ -70,7 +70,7 @@ class Gpu:
         """Makes the context current inside; may be nested.
 
         Args:
-            step: what is being done, for the message: "copying the picture to the GPU".
+            step: what is being done, for the message: "copying the image to the GPU".
 
         Raises:
             EngineError: CUDA reports an error, another thread than the maker's is at work, or the

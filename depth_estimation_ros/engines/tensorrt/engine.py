@@ -98,7 +98,7 @@ def choose(directory: Path, wanted: Wanted, gpu: Gpu) -> Choice:
 def open_from_cache(
     path: Path, device: int, precision: str, cache: str, log: Callable[[str], object]
 ) -> TensorRtEngine:
-    """Opens the engine of an ONNX file, for one picture at the size that its card names.
+    """Opens the engine of an ONNX file, for one image at the size that its card names.
 
     Args:
         path: of the ONNX file.
@@ -146,7 +146,7 @@ class TensorRtEngine:
     Attributes:
         card: of the network, with the input size that this engine takes.
         plan_sha256: of the engine file.
-        max_batch: the most pictures that one run takes, as the engine was built.
+        max_batch: the most images that one run takes, as the engine was built.
 
     Raises:
         EngineError: TensorRT cannot load the file, it holds another kind of network, or the GPU
@@ -232,7 +232,7 @@ class TensorRtEngine:
             raise EngineError(
                 f"{path}: {self._api.title} cannot load this engine",
                 found=f"'{self._last_errors() or 'no reason given'}'",
-                fix="Build it anew on this machine: build_engine --help",
+                fix="Build it again on this machine: build_engine --help",
             )
         execution = Execution(
             self._api.module,
@@ -247,7 +247,7 @@ class TensorRtEngine:
                 f"{path}: the engine's input against its card",
                 found=execution.dtype,
                 expected=card.input.dtype,
-                fix="Build the engine anew: build_engine --help",
+                fix="Build the engine again: build_engine --help",
             )
         return execution
 

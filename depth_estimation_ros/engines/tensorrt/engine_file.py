@@ -163,7 +163,7 @@ class Settings:
 
     Attributes:
         workspace_mb: most memory that one layer may use on the GPU, MiB; None: no limit of ours.
-        calibration: the folder or bag whose pictures set the ranges of int8; None: not int8.
+        calibration: the folder or bag whose images set the ranges of int8; None: not int8.
     """
 
     workspace_mb: PositiveInt | None = None

@@ -28,7 +28,7 @@ class Execution:
     """Runs one engine. All of it belongs to the thread that made `gpu`.
 
     The first input of a shape runs as it is; the next of the same shape is captured as a CUDA
-    graph, which is launched from then on. Another shape drops the graph and begins anew: a graph
+    graph, which is launched from then on. Another shape drops the graph and begins again: a graph
     holds the addresses and sizes of one shape, and the context is set to one at a time.
 
     Args:
@@ -188,7 +188,7 @@ class Execution:
         reason = self._last_error() or "no reason given"
         return EngineError(
             f"{self._name}: TensorRT failed while {step} ({reason})",
-            fix="Activate the node to try again; if that fails too, build the engine anew",
+            fix="Activate the node to try again; if that fails too, build the engine again",
         )
 
 
@@ -199,7 +199,7 @@ def _tensor_names(trt: Any, engine: Any, name: str) -> tuple[str, str]:
     outputs = [t for t in names if t not in inputs]
     if len(inputs) != 1 or len(outputs) != 1:
         raise _other_network(
-            name, f"inputs {inputs} and outputs {outputs}", "one picture in and one depth map out"
+            name, f"inputs {inputs} and outputs {outputs}", "one image in and one depth map out"
         )
     return inputs[0], outputs[0]
 
@@ -267,7 +267,7 @@ class RuntimeCache:
             logger.warning("TensorRT-RTX makes no runtime cache: each start compiles kernels")
 
     def save(self) -> None:
-        """Writes the file anew if kernels have come to it."""
+        """Writes the file again if kernels have come to it."""
         memory = self._cache.serialize() if self._cache is not None else None
         blob = bytes(memory) if memory is not None else b""
         if not blob or blob == self._kept:
@@ -283,7 +283,7 @@ class RuntimeCache:
         blob = self._read()
         if not blob or self._cache.deserialize(blob):
             return blob
-        logger.info("%s is of another GPU, driver or release: compiling kernels anew", self._path)
+        logger.info("%s is of another GPU, driver or release: compiling kernels again", self._path)
         return b""
 
     def _read(self) -> bytes:
@@ -293,10 +293,10 @@ class RuntimeCache:
         except FileNotFoundError:
             return b""
         except OSError as error:
-            logger.warning("%s cannot be read (%s): compiling kernels anew", self._path, error)
+            logger.warning("%s cannot be read (%s): compiling kernels again", self._path, error)
             return b""
         digest, blob = contents[:DIGEST_BYTES], contents[DIGEST_BYTES:]
         if hashlib.sha256(blob).digest() != digest:
-            logger.warning("%s is damaged: compiling kernels anew", self._path)
+            logger.warning("%s is damaged: compiling kernels again", self._path)
             return b""
         return blob

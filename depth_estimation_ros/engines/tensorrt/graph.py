@@ -1,7 +1,7 @@
 """CUDA graphs: work that a stream was given once, given again at the price of a single call.
 
 pycuda has no graph functions (2026.1), so these come from NVIDIA's own `cuda-bindings`, on the
-stream that pycuda made. The package is optional: without it the work is queued anew each time.
+stream that pycuda made. The package is optional: without it the work is queued again each time.
 """
 
 from __future__ import annotations

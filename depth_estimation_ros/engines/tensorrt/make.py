@@ -34,12 +34,12 @@ def in_precision(model: ModelFile, wanted: Wanted) -> bytes:
     """The ONNX network of a model in float32 or float16.
 
     Raises:
-        EngineError: int8, which needs pictures; or the package onnx is missing.
+        EngineError: int8, which needs images; or the package onnx is missing.
         ModelError: the network cannot be converted.
     """
     if wanted.precision == "int8":
         raise EngineError(
-            f"an int8 engine of {model.name} needs pictures of the robot's camera to be made with",
+            f"an int8 engine of {model.name} needs images of the robot's camera to be made with",
             fix=f"Run: {build_command(wanted, None, None)}",
         )
     if wanted.precision == "fp32":

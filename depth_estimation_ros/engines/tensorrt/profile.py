@@ -66,7 +66,7 @@ def input_of_engine(spec: InputSpec, profile: Profile) -> InputSpec:
     """The card's input as this engine takes it.
 
     A network of any size becomes, in an engine of one size, a network of that size: the pipeline
-    then stretches pictures to it instead of choosing a size the engine cannot run. An engine for a
+    then stretches images to it instead of choosing a size the engine cannot run. An engine for a
     range of sizes keeps the card's freedom, around the size that it is fastest at.
     """
     rows, columns = (1, 2) if spec.layout == "NHWC" else (2, 3)
@@ -94,7 +94,7 @@ def make_profile(
 
     Args:
         spec: of the model's card.
-        batch: pictures at once: one number, or smallest, best and largest.
+        batch: images at once: one number, or smallest, best and largest.
         sizes: (height, width): none for the card's size, one, or smallest, best and largest.
 
     Raises:

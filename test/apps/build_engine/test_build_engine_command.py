@@ -66,7 +66,7 @@ class TestUnattended:
         onnx = conversion.convert_unattended(*self.wanted("fp16"), said.append)
         assert len(onnx) > 5_000_000
         assert len(said) == 1
-        assert said[0].startswith("fp16 against fp32 on 4 drawn pictures: abs_rel 0.00")
+        assert said[0].startswith("fp16 against fp32 on 4 drawn images: abs_rel 0.00")
 
     def test_float16_too_far_from_float32_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(conversion, "compare", lambda *_: FAR)
@@ -101,7 +101,7 @@ class TestBuild:
         assert sidecar.compute_capabilities == ("8.6",)
         shown = " ".join(capsys.readouterr().out.split())
         assert "Depth against float32" in shown
-        assert "Compared on drawn pictures; give --calibration" in shown
+        assert "Compared on drawn images; give --calibration" in shown
         assert f"-p model:={out} -p backend:=tensorrt" in shown
         assert sorted(path.name for path in out.parent.iterdir()) == [
             "compact.engine",
@@ -138,7 +138,7 @@ class TestBuild:
         arguments = ["--model", "compact", "--precision", "int8", "--calibration", pictures]
         assert run(*arguments, "--out", out, *FOR_RTX_30, "--force") == 0
         shown = " ".join(capsys.readouterr().out.split())
-        assert f"Compared on 2 pictures of {pictures}" in shown
+        assert f"Compared on 2 images of {pictures}" in shown
         assert load_engine_file(out)[1].settings.calibration == str(pictures)
 
     def test_too_far_from_float32_is_refused_unless_forced(

@@ -1,4 +1,4 @@
-"""Where the pictures for calibration and comparison come from."""
+"""Where the images for calibration and comparison come from."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BAG = Path(calibration_images.__file__).parent.parent / "demo" / "bag"
 
 
 def write_gray(folder: Path, count: int) -> Path:
-    """Pictures of one gray each, 0, 1, 2, ..."""
+    """Images of one gray each, 0, 1, 2, ..."""
     folder.mkdir()
     for value in range(count):
         cv2.imwrite(str(folder / f"{value:03}.png"), np.full((8, 8, 3), value, np.uint8))

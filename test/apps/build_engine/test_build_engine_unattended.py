@@ -74,8 +74,8 @@ def test_int8_without_calibration_images_says_what_both_backends_need(
     with pytest.raises(ParameterError, match=r"which is not int8\. Set precision to auto"):
         open_or_build(model, options(tmp_path, backend="auto", precision="int8"), said.append)
     assert said[0].startswith("no TensorRT engine was built: an int8 engine of")
-    assert "needs pictures" in said[0]
-    with pytest.raises(EngineError, match="needs pictures"):
+    assert "needs images" in said[0]
+    with pytest.raises(EngineError, match="needs images"):
         open_or_build(model, options(tmp_path, precision="int8"))
 
 

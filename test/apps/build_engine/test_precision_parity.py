@@ -1,4 +1,4 @@
-"""Two engines compared, the limits, and the pictures that it is done on."""
+"""Two engines compared, the limits, and the images that it is done on."""
 
 import cv2
 import numpy as np
@@ -70,10 +70,10 @@ def test_the_refusal_names_the_file_the_numbers_and_the_limits():
     parity = Parity(pictures=79, abs_rel=0.2, delta1=0.91, max_rel=3.0, unknown=0.0)
     message = (
         r"m\.onnx: int8 is too far from float32: found abs_rel 0\.2, delta1 0\.9100, max_rel 3 on "
-        r"79 pictures, expected abs_rel at most 0\.1, delta1 at least 0\.99\. Calibrate anew"
+        r"79 images, expected abs_rel at most 0\.1, delta1 at least 0\.99\. Calibrate again"
     )
     with pytest.raises(ModelError, match=message):
-        check_parity(parity, "int8", "m.onnx", "Calibrate anew")
+        check_parity(parity, "int8", "m.onnx", "Calibrate again")
 
 
 def test_the_table_shows_numbers_beside_limits():
@@ -86,7 +86,7 @@ def test_the_table_shows_numbers_beside_limits():
 
 
 def test_without_a_picture_there_is_nothing_to_compare(reference):
-    with pytest.raises(ModelError, match="no picture"):
+    with pytest.raises(ModelError, match="no image"):
         compare(reference, reference, [])
 
 
@@ -96,7 +96,7 @@ def test_depth_maps_and_broken_files_are_passed_over(tmp_path):
         name = str(tmp_path / "scene" / f"{index:05}")
         cv2.imwrite(f"{name}.png", np.full((4, 6), 1000, np.uint16))
         cv2.imwrite(f"{name}.jpg", np.full((4, 6, 3), (0, 0, 40 * index), np.uint8))
-    (tmp_path / "broken.jpg").write_bytes(b"no picture")
+    (tmp_path / "broken.jpg").write_bytes(b"no image")
     pictures = list(read_pictures(tmp_path, 100))
     assert len(pictures) == 6
     assert sorted(int(p[0, 0, 0]) // 36 for p in pictures) == [0, 1, 2, 3, 4, 5]  # red comes first
@@ -104,11 +104,11 @@ def test_depth_maps_and_broken_files_are_passed_over(tmp_path):
     assert [p.tobytes() for p in again] == [p.tobytes() for p in pictures[:3]]
 
 
-@pytest.mark.parametrize(("depth_maps", "found"), [(2, "2 picture files, none in"), (0, "none")])
+@pytest.mark.parametrize(("depth_maps", "found"), [(2, "2 image files, none in"), (0, "none")])
 def test_a_folder_without_pictures_is_named(tmp_path, depth_maps, found):
     for index in range(depth_maps):
         cv2.imwrite(str(tmp_path / f"{index}.png"), np.ones((4, 6), np.uint16))
-    with pytest.raises(ParameterError, match=f"pictures in {tmp_path}: found {found}"):
+    with pytest.raises(ParameterError, match=f"images in {tmp_path}: found {found}"):
         list(read_pictures(tmp_path, 5))
 
 

@@ -1,4 +1,4 @@
-"""The demo's numbers and pictures, from recordings whose errors are known by construction."""
+"""The demo's numbers and images, from recordings whose errors are known by construction."""
 
 from __future__ import annotations
 

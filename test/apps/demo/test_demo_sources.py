@@ -1,4 +1,4 @@
-"""What the demo plays: kinds of recordings, choice of topics, pictures and videos."""
+"""What the demo plays: kinds of recordings, choice of topics, images and videos."""
 
 from __future__ import annotations
 
@@ -316,7 +316,7 @@ def test_a_recording_that_breaks_off_gives_what_it_has_and_then_an_error(tmp_pat
         next(frames)
 
 
-# Pictures and videos
+# Images and videos
 
 
 def test_a_picture_is_a_stream_of_one_frame_without_loss(tmp_path: Path) -> None:

@@ -200,7 +200,7 @@ def test_of_a_real_replay(tmp_path: Path) -> None:
         f"{value:.2f}" for value in (*np.percentile(times, (50, 90, 99)), max(times))
     ]
     scores = page.table("in: 6 frames against /ground_truth/depth/compressed")
-    assert scores[1][1] == "0.000"  # this network reads the truth off the picture
+    assert scores[1][1] == "0.000"  # this network reads the truth off the image
     truths = [np.rint(1000 * recordings.depth(i)) / 1000 for i in range(6)]
     constant = np.median(np.stack(truths))
     abs_rel = np.mean([np.mean(np.abs(constant - t) / t) for t in truths])

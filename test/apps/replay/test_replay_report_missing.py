@@ -1,4 +1,4 @@
-"""The report of a replay of which something is missing: frames, pictures, room, or the rest."""
+"""The report of a replay of which something is missing: frames, images, room, or the rest."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ def test_depth_of_another_frame_is_not_registered(tmp_path: Path) -> None:
     page = report(tmp_path, truth_frame="infrared")
     words = (
         "There is depth (/front/ground_truth), but not in the frame 'cam_optical' of these "
-        "pictures: it is not registered to them, so nothing was compared."
+        "images: it is not registered to them, so nothing was compared."
     )
     assert words in [p.text for p in page.root.all("p")]
 

@@ -31,7 +31,7 @@ ALL: dict[str, Any] = {
 
 
 def stopped_after(frames: int, wanted: ReplayOptions) -> ReplaySummary:
-    """A replay that somebody stops after so many images."""
+    """A replay that somebody stops after this many images."""
     stop = threading.Event()
 
     def look(progress: Progress) -> None:
@@ -206,7 +206,7 @@ def test_moved_result_can_be_resumed(tmp_path: Path) -> None:
 
 
 def bag_with_bad_frames(path: Path, bad: set[int], frames: int = FRAMES) -> Path:
-    """Compressed images of which some are no pictures."""
+    """Compressed images of which some are no images."""
     images = []
     for i, t in enumerate(recordings.stamps(frames)):
         image = recordings.png_image(recordings.picture(i), t)
@@ -230,7 +230,7 @@ def replaying(wanted: ReplayOptions) -> subprocess.Popen[bytes]:
 
 
 def wait_for_rows(process: subprocess.Popen[bytes], path: Path, rows: int) -> None:
-    """Until frames.csv has so many rows."""
+    """Until frames.csv has this many rows."""
     while not path.exists() or path.read_bytes().count(b"\n") <= rows:
         assert process.poll() is None, "it ended before"
         time.sleep(0.01)

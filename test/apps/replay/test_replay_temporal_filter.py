@@ -1,4 +1,4 @@
-"""The temporal filter over recordings and videos: as in the node, and said where it begins anew."""
+"""The temporal filter over recordings and videos: as in the node, and said where it restarts."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def depths(output: Path, camera: str = "camera") -> list[np.ndarray]:
 
 
 def two_cameras(path: Path) -> Path:
-    """The second camera shows the pictures of the first in reverse."""
+    """The second camera shows the images of the first in reverse."""
     topics = {}
     for name, step in (("front", 1), ("rear", -1)):
         pictures = [recordings.picture(i) for i in range(FRAMES)][::step]

@@ -90,7 +90,7 @@ def read_sample(footage: Footage, camera: CameraSummary, frames: Frames, index: 
 
 
 def spread(indices: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.int64]:
-    """At most so many of them, evenly from the first to the last."""
+    """At most this many of them, evenly from the first to the last."""
     if len(indices) <= most:
         return indices
     return indices[np.rint(np.linspace(0, len(indices) - 1, most)).astype(np.int64)]

@@ -137,9 +137,9 @@ def _truth_topic(recording: Recording, image_topic: str) -> tuple[str | None, st
         return on_the_pictures[0], ""
     names = ", ".join(on_the_pictures or [topic.name for topic in depths])
     if on_the_pictures:
-        return None, f"Several depth topics lie on these pictures, so none is the truth: {names}."
+        return None, f"Several depth topics lie on these images, so none is the truth: {names}."
     return None, (
-        f"There is depth ({names}), but not in the frame {frame!r} of these pictures: it is not "
+        f"There is depth ({names}), but not in the frame {frame!r} of these images: it is not "
         "registered to them, so nothing was compared."
     )
 
