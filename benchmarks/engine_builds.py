@@ -23,7 +23,7 @@ from statistics import mean
 
 from rich.console import Console
 
-from depth_estimation_ros.apps.build_engine.calibration_images import drawn_pictures, network_batch
+from depth_estimation_ros.apps.build_engine.calibration_images import drawn_images, network_batch
 from depth_estimation_ros.engines import resolve_model
 from depth_estimation_ros.engines.model_card import InputSpec, ModelCard, OutputSpec
 from depth_estimation_ros.engines.precision.graph import load
@@ -122,8 +122,8 @@ def convert(path: Path, precision: str, folder: Path) -> Path:
     spec = model.card.input
     with console.status(f"converting {path.stem} to {precision}"):
         if precision == "int8":
-            pictures = drawn_pictures(spec, CALIBRATED_ON)
-            batches = (network_batch(rgb, spec, nominal=True) for rgb in pictures)
+            images = drawn_images(spec, CALIBRATED_ON)
+            batches = (network_batch(rgb, spec, nominal=True) for rgb in images)
             out.write_bytes(to_int8(load(path), batches).SerializeToString())
         else:
             wanted = wanted_engine(model, precision, make_profile(spec))

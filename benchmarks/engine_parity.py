@@ -19,7 +19,7 @@ from rich.console import Console
 from depth_estimation_ros.apps.build_engine.calibration_images import (
     CALIBRATED,
     network_batch,
-    read_pictures,
+    read_images,
 )
 from depth_estimation_ros.apps.build_engine.parity import LIMITS, compare
 from depth_estimation_ros.engines import resolve_model
@@ -52,7 +52,7 @@ def measure(options: argparse.Namespace) -> None:
     path = resolve_model(options.model)
     reference = OnnxRuntimeEngine(path)
     spec = reference.card.input
-    calibration = read_pictures(options.calibration, CALIBRATED)
+    calibration = read_images(options.calibration, CALIBRATED)
     batches = (network_batch(rgb, spec, nominal=True) for rgb in calibration)
     conversions = {
         "fp16": lambda: to_half(load(path)),
@@ -65,10 +65,10 @@ def measure(options: argparse.Namespace) -> None:
             converted = Path(folder) / f"{precision}.onnx"
             converted.write_bytes(convert().SerializeToString())
             candidate = OnnxRuntimeEngine(converted)
-            parity = compare(reference, candidate, read_pictures(options.pictures, sys.maxsize))
+            parity = compare(reference, candidate, read_images(options.pictures, sys.maxsize))
         limit = LIMITS[precision]
         print(
-            f"| {reference.card.name} | {precision} | {parity.pictures} | "
+            f"| {reference.card.name} | {precision} | {parity.images} | "
             f"{parity.abs_rel:.4f} ({limit.abs_rel:g}) | {parity.delta1:.5f} ({limit.delta1:g}) | "
             f"{100 * parity.max_rel:.0f} % |",
             flush=True,

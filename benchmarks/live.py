@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from builtin_interfaces.msg import Time
-from pictures import picture
+from images import picture
 from processes import processor_seconds
 from ros_helpers import BEST_EFFORT, NodeProcess, Tester, info_of
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2

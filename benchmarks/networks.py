@@ -34,7 +34,7 @@ def random_network(name: str, folder: Path) -> Path:
 def in_int8(model: str, folder: Path) -> Path:
     """The network in int8: the bundled file if there is one, else as `training export` makes it."""
     from depth_estimation_ros.apps.build_engine.calibration_images import (
-        drawn_pictures,
+        drawn_images,
         network_batch,
     )
     from depth_estimation_ros.engines.precision.graph import load
@@ -48,7 +48,7 @@ def in_int8(model: str, folder: Path) -> Path:
     if not path.exists():
         spec = read_model_file(source).card.input
         batches = (
-            network_batch(rgb, spec, nominal=True) for rgb in drawn_pictures(spec, CALIBRATED_ON)
+            network_batch(rgb, spec, nominal=True) for rgb in drawn_images(spec, CALIBRATED_ON)
         )
         int8 = to_int8(load(source), batches, runtime="onnxruntime")
         path.write_bytes(int8.SerializeToString())

@@ -21,7 +21,7 @@ class Speed:
 
     name: str
     precision: str
-    pictures: int
+    images: int
     loader: float
     step: float
     both: float
@@ -32,7 +32,7 @@ class Speed:
         return max(0.0, 1.0 - self.step / self.both)
 
 
-def measure(loop: Loop, pictures: int, steps: int, warm_up: int) -> Speed:
+def measure(loop: Loop, images: int, steps: int, warm_up: int) -> Speed:
     """The three times of one loop."""
     count = warm_up + steps
     clock = Clock(count, warm_up)
@@ -45,7 +45,7 @@ def measure(loop: Loop, pictures: int, steps: int, warm_up: int) -> Speed:
     step = clock.seconds
     clock = Clock(count, warm_up)
     loop.train(loop.loader(count), count, clock.tick)
-    return Speed(loop.name, loop.precision, pictures, alone, step, clock.seconds)
+    return Speed(loop.name, loop.precision, images, alone, step, clock.seconds)
 
 
 class Repeated:

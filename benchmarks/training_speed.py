@@ -93,9 +93,9 @@ def draw(folder: Path) -> Path:
     width, height = DRAWN_SIZE
     for index in range(DRAWN):
         spots = rng.uniform(0, 255, (9, 12, 3)).astype(np.float32)
-        picture = cv2.resize(spots, DRAWN_SIZE, interpolation=cv2.INTER_CUBIC)
-        picture += rng.normal(0, 4, picture.shape)
-        cv2.imwrite(str(folder / f"{index:05}.jpg"), np.clip(picture, 0, 255).astype(np.uint8))
+        image = cv2.resize(spots, DRAWN_SIZE, interpolation=cv2.INTER_CUBIC)
+        image += rng.normal(0, 4, image.shape)
+        cv2.imwrite(str(folder / f"{index:05}.jpg"), np.clip(image, 0, 255).astype(np.uint8))
         depth = cv2.resize(rng.uniform(500, 9000, (6, 8)), DRAWN_SIZE)
         cv2.imwrite(str(folder / f"{index:05}.png"), depth.astype(np.uint16))
     camera = {"fx": 277.0, "fy": 277.0, "cx": (width - 1) / 2, "cy": (height - 1) / 2}

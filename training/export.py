@@ -28,9 +28,9 @@ from rich.progress import track
 from torch import nn
 
 from depth_estimation_ros.apps.build_engine.calibration_images import (
-    drawn_pictures,
+    drawn_images,
     network_batch,
-    read_pictures,
+    read_images,
 )
 from depth_estimation_ros.apps.build_engine.parity import LIMITS, Parity, check_parity, compare
 from depth_estimation_ros.engines.model_card import ModelCard
@@ -78,7 +78,7 @@ def report(parity: Parity, precision: str, path: Path, force: bool) -> None:
     logger.info(
         "against PyTorch on %d images: abs_rel %.2g (limit %g), delta1 %.5f (limit %g), "
         "largest error %.2g",
-        parity.pictures,
+        parity.images,
         parity.abs_rel,
         limit.abs_rel,
         parity.delta1,
@@ -144,7 +144,7 @@ def run(args: argparse.Namespace) -> int:
     round_weights(network)
     images = None
     if args.calibration is not None:
-        images = list(read_pictures(args.calibration, CALIBRATION_IMAGES + PARITY_IMAGES))
+        images = list(read_images(args.calibration, CALIBRATION_IMAGES + PARITY_IMAGES))
     export(network, card, args.out, args.precision, images, force=args.force)
     size = args.out.stat().st_size / 1e6
     logger.info(
@@ -228,7 +228,7 @@ def _share_out(
                 expected="a folder of some that look like what the robot will see",
                 fix="Give it with --calibration FOLDER",
             )
-        return (), drawn_pictures(card.input)
+        return (), drawn_images(card.input)
     share = CALIBRATION_IMAGES / (CALIBRATION_IMAGES + PARITY_IMAGES)
     split = max(1, round(share * len(images)))
     return images[:split], images[split:] or images

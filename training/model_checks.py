@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from depth_estimation_ros.apps.build_engine.calibration_images import drawn_pictures
+from depth_estimation_ros.apps.build_engine.calibration_images import drawn_images
 from depth_estimation_ros.engines.model_card import ModelCard
 from depth_estimation_ros.engines.onnxruntime import OnnxRuntimeEngine
 from depth_estimation_ros.errors import EngineError, ModelError
@@ -65,7 +65,7 @@ def check_engine(
     """
     card = engine.card
     images = [
-        resize_image(rgb, card.input.height, card.input.width) for rgb in drawn_pictures(card.input)
+        resize_image(rgb, card.input.height, card.input.width) for rgb in drawn_images(card.input)
     ]
     check_output_size(engine, images[0])
     warnings: tuple[str, ...] = ()

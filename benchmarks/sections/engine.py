@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
+from images import image
 from networks import in_int8
 from options import Options
-from pictures import picture
 from tables import Table, both
 from timing import alternating, processor_milliseconds, spread
 
@@ -118,7 +118,7 @@ def run(
 
 def batch_of_one(spec: InputSpec, height: int, width: int) -> np.ndarray:
     """A image as the network takes it."""
-    return to_input(resize_image(picture(640, 480), height, width), spec)
+    return to_input(resize_image(image(640, 480), height, width), spec)
 
 
 def bare(path: Path, threads: int, batch: np.ndarray, *, spinning: bool) -> Callable[[], Any]:

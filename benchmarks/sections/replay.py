@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BARE_ENGINE = Path(__file__).resolve().parents[1] / "bare_engine.py"
 
 WIDTH, HEIGHT, RATE = 640, 480, 30
-PICTURES = 32  # drawn ones, again and again
+IMAGES = 32  # drawn ones, again and again
 AIM_RATIO, AIM_GROWTH = 1.25, 0.2
 OUTPUTS = {"depth": ["depth"], "depth + points": ["depth", "points"]}
 ALONE_ROUNDS = 100
@@ -102,14 +102,14 @@ def measure(options: Options) -> dict[str, Any]:
 def camera_bag(path: Path, frames: int) -> Path:
     """A recording of JPEGs and CameraInfo at 30 Hz."""
     from demo_recordings import STORE, header
-    from pictures import picture
+    from images import picture
 
     from depth_estimation_ros.bags import RecordingWriter
     from depth_estimation_ros.geometry.camera_model import CameraModel
     from depth_estimation_ros.messages import ROSBAGS, camera_info
 
     jpegs = []
-    for seed in range(min(frames, PICTURES)):
+    for seed in range(min(frames, IMAGES)):
         bgr = cv2.cvtColor(picture(WIDTH, HEIGHT, seed), cv2.COLOR_RGB2BGR)
         jpegs.append(cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].reshape(-1))
     camera = CameraModel.from_hfov(WIDTH, HEIGHT, 60.0)

@@ -21,8 +21,8 @@ from typing import Any
 import cv2
 import numpy as np
 import rclpy
+from images import picture
 from options import Options
-from pictures import picture
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header

@@ -10,7 +10,7 @@ from engine_cases import build
 from engine_layers import convolution_types
 from tiny_models import float_nchw, red_depth, tiny_card
 
-from depth_estimation_ros.apps.build_engine.calibration_images import drawn_pictures, network_batch
+from depth_estimation_ros.apps.build_engine.calibration_images import drawn_images, network_batch
 from depth_estimation_ros.engines import resolve_model
 from depth_estimation_ros.engines.precision.graph import load
 from depth_estimation_ros.engines.precision.quantize import to_int8
@@ -102,7 +102,7 @@ class TestNetworks:
     ) -> None:
         """The network has 61 convolutions; TensorRT may merge two that read the same."""
         spec = compact.card.input
-        batches = (network_batch(rgb, spec, nominal=True) for rgb in drawn_pictures(spec, 2))
+        batches = (network_batch(rgb, spec, nominal=True) for rgb in drawn_images(spec, 2))
         profile = make_profile(spec)
         networks = {
             "fp32": in_precision(compact, wanted_engine(compact, "fp32", profile)),

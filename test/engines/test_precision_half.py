@@ -10,7 +10,7 @@ from onnx import TensorProto, numpy_helper
 from onnx_nets import network, run, two_layers, types
 from tiny_models import red_depth, slow_depth
 
-from depth_estimation_ros.apps.build_engine.calibration_images import drawn_pictures, read_pictures
+from depth_estimation_ros.apps.build_engine.calibration_images import drawn_images, read_images
 from depth_estimation_ros.apps.build_engine.parity import check_parity, compare
 from depth_estimation_ros.engines import resolve_model
 from depth_estimation_ros.engines.onnxruntime import OnnxRuntimeEngine
@@ -67,7 +67,7 @@ def test_the_bundled_model_keeps_its_depth_its_card_and_its_free_size(compact_ha
     )
     assert candidate.card.model_version == f"{reference.card.model_version} fp16"
     assert candidate.card.input == reference.card.input
-    parity = compare(reference, candidate, drawn_pictures(reference.card.input))
+    parity = compare(reference, candidate, drawn_images(reference.card.input))
     assert parity.delta1 == 1.0
     assert parity.abs_rel < 0.01
 
@@ -76,8 +76,8 @@ def test_on_real_frames_delta1_to_float32_is_above_0_999(compact_half, shared_da
     reference, candidate = (
         OnnxRuntimeEngine(path) for path in (resolve_model("compact"), compact_half)
     )
-    parity = compare(reference, candidate, read_pictures(shared_data("rgbd/val"), 20))
-    assert parity.pictures == 20
+    parity = compare(reference, candidate, read_images(shared_data("rgbd/val"), 20))
+    assert parity.images == 20
     check_parity(parity, "fp16", "compact", "")
     assert parity.delta1 >= 0.9999
     assert parity.abs_rel < 0.005

@@ -85,16 +85,16 @@ def test_each_image_has_the_scale_and_limits_of_its_own_camera(tmp_path: Path) -
     card = tiny_card(canonical_focal_px=50.0)
     near_lens = CameraModel.from_intrinsics(100.0, 100.0, 63.5, 47.5, W, H)  # 50 px in the network
     far_lens = CameraModel.from_intrinsics(200.0, 200.0, 63.5, 47.5, W, H)
-    picture = red(np.zeros((H, W)))  # 1 in the network's own unit
+    image = red(np.zeros((H, W)))  # 1 in the network's own unit
     pipeline = red_pipeline(tmp_path, card)
-    frames = pipeline.run_batch([(picture, near_lens), (picture, far_lens)])
+    frames = pipeline.run_batch([(image, near_lens), (image, far_lens)])
     assert [frame.far for frame in frames] == [10.0, 20.0]
     for frame, metres in zip(frames, (1.0, 2.0), strict=True):
         np.testing.assert_allclose(frame.depth, metres, rtol=1e-6)
 
     pipeline.settings = EstimatorSettings(min_depth=15.0)
     with pytest.raises(ParameterError, match=r"found 15 m to 10 m"):
-        pipeline.run_batch([(picture, far_lens), (picture, near_lens)])
+        pipeline.run_batch([(image, far_lens), (image, near_lens)])
 
 
 @pytest.mark.parametrize("output_size", ["image", "network"])

@@ -132,10 +132,10 @@ def test_limits_beyond_the_canonical_cameras_hold_for_a_tele_lens(tmp_path: Path
     # Three times the canonical focal length: the network's 0.1 m to 10 m are 0.3 m to 30 m.
     card = tiny_card(canonical_focal_px=50.0)
     camera = CameraModel.from_intrinsics(300.0, 300.0, 63.5, 47.5, W, H)  # 150 px in the network
-    picture = red(np.zeros((H, W)))
+    image = red(np.zeros((H, W)))
     for output, said in ((3.9, -math.inf), (6.0, 18.0), (8.5, math.inf)):
         pipeline = constant_pipeline(tmp_path, output, card, min_depth=12.0, max_depth=25.0)
-        np.testing.assert_allclose(pipeline.run(picture, camera).depth, said, rtol=1e-6)
+        np.testing.assert_allclose(pipeline.run(image, camera).depth, said, rtol=1e-6)
 
 
 def test_limits_out_of_order_are_refused_without_a_camera_too(tmp_path: Path) -> None:

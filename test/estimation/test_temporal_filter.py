@@ -245,11 +245,11 @@ def test_a_canonical_network_that_changes_its_camera_begins_anew(tmp_path: Path)
         tmp_path, 2.0, tiny_card(canonical_focal_px=50.0), temporal_filter=0.5
     )
     past = TemporalFilter()
-    picture = red(np.zeros((H, W)))
+    image = red(np.zeros((H, W)))
     found = []
     for hfov in (60.0, 62.0, 62.0):
         pipeline.settings = replace(pipeline.settings, assumed_hfov_deg=hfov)
-        (answer,) = pipeline.infer([pipeline.prepare(picture, None)])
+        (answer,) = pipeline.infer([pipeline.prepare(image, None)])
         found.append(pipeline.finish(answer, past).depth[0, 0])
     metres = [2.0 * 32 / math.tan(math.radians(hfov / 2)) / 50 for hfov in (60.0, 62.0, 62.0)]
     assert found == pytest.approx(metres, rel=1e-6)

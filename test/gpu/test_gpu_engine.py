@@ -90,10 +90,10 @@ def test_the_bundled_model_says_the_same_as_on_onnx_runtime(
     precision, path = compact_engine
     reference = open_engine("compact", EngineOptions("onnxruntime", providers=_CPU))
     ramp = np.linspace(0, 255, 256).astype(np.uint8)
-    pictures = [np.random.default_rng(n).integers(0, 256, (192, 256, 3), np.uint8) for n in (1, 2)]
-    pictures.append(np.broadcast_to(ramp[None, :, None], (192, 256, 3)).copy())
+    images = [np.random.default_rng(n).integers(0, 256, (192, 256, 3), np.uint8) for n in (1, 2)]
+    images.append(np.broadcast_to(ramp[None, :, None], (192, 256, 3)).copy())
     with opened(path) as engine:
-        for picture in pictures:
+        for picture in images:
             expected = reference.infer(picture[None])[0]
             depth = engine.infer(picture[None])[0]
             error = np.abs(depth - expected) / expected

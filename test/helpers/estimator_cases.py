@@ -19,9 +19,9 @@ H, W = 96, 128  # twice the network's size in each direction
 
 def red(values: np.ndarray) -> np.ndarray:
     """A image whose red channel is `values` and whose green and blue must not matter."""
-    picture = np.full((*values.shape, 3), 99, np.uint8)
-    picture[..., 0] = values
-    return picture
+    image = np.full((*values.shape, 3), 99, np.uint8)
+    image[..., 0] = values
+    return image
 
 
 def depth_of(red_value: float) -> float:

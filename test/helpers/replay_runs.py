@@ -70,13 +70,13 @@ def image_bag(path: Path, frames: int, storage: Any = "mcap", topic: str = "/cam
     """Raw images and their CameraInfo."""
     times = recordings.stamps(frames)
     store = recordings.STORE1 if storage == "ros1" else recordings.STORE
-    pictures = [recordings.picture(i % 40) for i in range(frames)]
+    images = [recordings.picture(i % 40) for i in range(frames)]
     return recordings.write_bag(
         path,
         {
             topic: [
-                recordings.raw_image(picture, t, store)
-                for picture, t in zip(pictures, times, strict=True)
+                recordings.raw_image(image, t, store)
+                for image, t in zip(images, times, strict=True)
             ],
             topic.rpartition("/")[0] + "/camera_info": [
                 recordings.camera_info(t, store) for t in times

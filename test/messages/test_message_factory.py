@@ -84,8 +84,8 @@ def test_values_come_back():
     assert np.array_equal(decode_depth(metres), DEPTH, equal_nan=True)
     millimetres = through_a_bag("Image", depth_image(DEPTH, HEADER, "16UC1", ROSBAGS))
     assert millimetres.data.view(np.uint16).tolist() == [500, 1234, 0, 0, 0, 0]
-    picture = through_a_bag("Image", color_image(RGB[:, ::-1], HEADER, ROSBAGS))
-    assert np.array_equal(decode_image(picture), RGB[:, ::-1])
+    image = through_a_bag("Image", color_image(RGB[:, ::-1], HEADER, ROSBAGS))
+    assert np.array_equal(decode_image(image), RGB[:, ::-1])
     xyz, rgb = read_points(through_a_bag("PointCloud2", point_cloud(POINTS, RGB, HEADER, ROSBAGS)))
     assert np.array_equal(xyz, POINTS)
     assert np.array_equal(rgb, RGB)

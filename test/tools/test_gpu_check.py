@@ -54,7 +54,7 @@ def test_the_table_tells_the_hosts_part_and_pictures_per_second() -> None:
     from rows import Row, table
 
     row = Row("compact", "480x640", "TensorRT", "fp16", 4, p50=2.0, p99=3.0, gpu=1.5)
-    assert row.pictures_per_second == 2000.0
+    assert row.images_per_second == 2000.0
     console = Console(width=200, file=io.StringIO())
     console.print(table([row], "times"))
     (line,) = [line for line in console.file.getvalue().splitlines() if "compact" in line]
@@ -84,13 +84,13 @@ def test_pytorchs_rows_are_measured_by_code_that_runs_on_a_processor_too() -> No
 def test_int8_engines_are_calibrated_on_rooms_of_the_demos_recording() -> None:
     pytest.importorskip("rosbags")
     import numpy as np
-    from builds import calibration_pictures
+    from builds import calibration_images
 
-    pictures = calibration_pictures()
-    assert [picture.shape for picture in pictures] == 8 * [(480, 640, 3)]
-    for first, second in itertools.combinations(pictures, 2):
+    images = calibration_images()
+    assert [image.shape for image in images] == 8 * [(480, 640, 3)]
+    for first, second in itertools.combinations(images, 2):
         assert np.mean(first != second) > 0.5
     # Rooms are smooth, with few edges; noise is not.
-    steps = np.abs(np.diff(np.stack(pictures).astype(np.int16), axis=2))
+    steps = np.abs(np.diff(np.stack(images).astype(np.int16), axis=2))
     assert np.median(steps) <= 3.0
     assert np.percentile(steps, 99) > 20.0

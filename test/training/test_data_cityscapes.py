@@ -128,9 +128,9 @@ def test_class_masks_and_resized_copies_are_no_disparity(cut):
     write_disparity(cut, FRAMES[0], np.full((1024, 2048), 7, np.uint8))
     write_disparity(cut, FRAMES[1], np.full((512, 1024), 700, np.uint16))
     write_disparity(cut, FRAMES[2], np.full((1024, 2048), 700, np.uint16))
-    picture = file_of(cut, "leftImg8bit", FRAMES[2])
-    picture.unlink()
-    cv2.imwrite(str(picture), np.zeros((512, 1024, 3), np.uint8))
+    image = file_of(cut, "leftImg8bit", FRAMES[2])
+    image.unlink()
+    cv2.imwrite(str(image), np.zeros((512, 1024, 3), np.uint8))
     samples = open_dataset("cityscapes", cut, split="train")
     with pytest.raises(DatasetError, match=r"found 8 bits, 1 channel, expected .*16 bits"):
         samples[0]

@@ -144,8 +144,8 @@ def test_a_half_downloaded_benchmark_is_told_by_what_it_lacks(benchmark):
         open_dataset("kitti_depth", benchmark)
     with pytest.raises(DatasetError, match=r"test: found no such folder.*data_depth_annotated"):
         open_dataset("kitti_depth", benchmark, split="test", raw="raw")
-    picture = benchmark / "raw" / DAY / DRIVE / "image_03/data/0000000002.png"
-    picture.unlink()
+    image = benchmark / "raw" / DAY / DRIVE / "image_03/data/0000000002.png"
+    image.unlink()
     with pytest.raises(DatasetError, match=r"found 2 of 3 frames, first .*image_03/0000000002"):
         open_dataset("kitti_depth", benchmark, raw="raw")
     ground_truth(benchmark, "train", DRIVE, 2, 1).unlink()

@@ -12,7 +12,7 @@ from training.data.layouts import open_dataset
 SCENES = {"basement_0001a_out/1": 40, "basement_0001a_out/2": 80, "kitchen_0003_out/1": 120}
 
 
-def picture(grey):
+def image(grey):
     """Brighter to the right, darker downwards, and redder than blue."""
     v, u = np.mgrid[:480, :640]
     ramp = grey + u // 16 - v // 24
@@ -29,7 +29,7 @@ def nyu(tmp_path):
         base.parent.mkdir(parents=True, exist_ok=True)
         depth = np.full((480, 640), grey, np.uint8)
         depth[0, :3] = [0, 254, 255]
-        cv2.imwrite(f"{base}.jpg", picture(grey))
+        cv2.imwrite(f"{base}.jpg", image(grey))
         cv2.imwrite(f"{base}.png", depth)
         rows.append(f"data/nyu2_train/{name}.jpg,data/nyu2_train/{name}.png\n")
     (data / "nyu2_train.csv").write_text("".join(rows))
@@ -38,7 +38,7 @@ def nyu(tmp_path):
         depth = np.full((480, 640), 2345 + number, np.uint16)
         depth[0, :2] = [0, 10000]
         depth[479, 0] = 713
-        cv2.imwrite(f"{data}/nyu2_test/0000{number}_colors.png", picture(90))
+        cv2.imwrite(f"{data}/nyu2_test/0000{number}_colors.png", image(90))
         cv2.imwrite(f"{data}/nyu2_test/0000{number}_depth.png", depth)
     (data / "nyu2_test.csv").write_text(
         "".join(

@@ -9,7 +9,7 @@ import pytest
 import torch
 from engine_layers import convolution_types
 
-from depth_estimation_ros.apps.build_engine.calibration_images import drawn_pictures, network_batch
+from depth_estimation_ros.apps.build_engine.calibration_images import drawn_images, network_batch
 from depth_estimation_ros.engines.model_card import InputSpec, ModelCard, OutputSpec
 from depth_estimation_ros.engines.precision.graph import load
 from depth_estimation_ros.engines.precision.quantize import to_int8
@@ -51,7 +51,7 @@ def float16(model: ModelFile) -> bytes:
 
 def int8(model: ModelFile) -> bytes:
     spec = model.card.input
-    batches = (network_batch(rgb, spec, nominal=True) for rgb in drawn_pictures(spec, 1))
+    batches = (network_batch(rgb, spec, nominal=True) for rgb in drawn_images(spec, 1))
     return to_int8(load(model.path), batches).SerializeToString()
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from depth_estimation_ros.apps.build_engine.calibration_images import read_pictures
+from depth_estimation_ros.apps.build_engine.calibration_images import read_images
 from depth_estimation_ros.engines.model_card import InputSpec, ModelCard, OutputSpec
 from depth_estimation_ros.engines.onnxruntime import OnnxRuntimeEngine
 from depth_estimation_ros.errors import ModelError, ParameterError
@@ -70,7 +70,7 @@ def test_the_file_is_pytorch_to_float32s_last_digits_and_the_log_says_so(tmp_pat
     round_weights(network)
     with caplog.at_level(logging.INFO):
         parity = export(network, card_of(), tmp_path / "small.onnx")
-    assert parity.pictures == 4
+    assert parity.images == 4
     assert parity.max_rel < 1e-5
     assert "against PyTorch on 4 images: abs_rel" in caplog.text
     assert "(limit 0.0001)" in caplog.text
@@ -112,10 +112,10 @@ def test_a_network_of_one_size_is_exported_for_that_size(tmp_path):
 
 @pytest.mark.parametrize(("precision", "worst"), [("fp16", 0.005), ("int8", 0.05)])
 def test_fewer_bits_are_compared_with_pytorch_too(tmp_path, folder, precision, worst):
-    images = list(read_pictures(folder, 20))
+    images = list(read_images(folder, 20))
     path = tmp_path / "small.onnx"
     parity = export(Small(), card_of(), path, precision, images)
-    assert parity.pictures == 4  # a fifth of them, not calibrated on
+    assert parity.images == 4  # a fifth of them, not calibrated on
     assert 0.0 < parity.abs_rel < worst
     assert OnnxRuntimeEngine(path).card.model_version == f"3 {precision}"
 

@@ -12,7 +12,7 @@ METRIC = torch.tensor([True])
 ANY_SCALE = torch.tensor([False])
 
 
-def picture(*rows):
+def image(*rows):
     return torch.tensor([rows], dtype=torch.float32)
 
 
@@ -41,7 +41,7 @@ def test_gradient_matching_sees_slopes_not_levels():
 
 
 def test_sky_costs_until_it_is_predicted_beyond_range():
-    depth = picture([math.inf, math.inf], [1.0, float("nan")])
+    depth = image([math.inf, math.inf], [1.0, float("nan")])
     assert beyond_range(torch.full((1, 2, 2), 10.0), depth, 100.0).item() == pytest.approx(
         math.log(10.0)
     )

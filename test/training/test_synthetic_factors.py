@@ -102,9 +102,9 @@ def test_a_mirror_shows_what_is_before_it_and_is_as_far_as_its_glass():
     intrinsics = torch.tensor([[40.0, 40.0, 23.5, 17.5]])
     position, rotation = torch.tensor([[0.0, 0.0, 1.0]]), torch.tensor([look(0.0, 0.0, 0.0)])
     camera = Cameras(position, rotation, intrinsics, torch.zeros(1, dtype=torch.float64))
-    picture = render(assemble([builder]), camera, **SIZE)
+    image = render(assemble([builder]), camera, **SIZE)
     rows, columns = slice(10, 26), slice(16, 32)  # well inside the glass, which spans 14 to 34
-    assert picture.depth[0, rows, columns].numpy() == pytest.approx(2.0, abs=1e-4)
-    r, g, b = picture.rgb[0, :, rows, columns].mean(dim=(1, 2)).tolist()
+    assert image.depth[0, rows, columns].numpy() == pytest.approx(2.0, abs=1e-4)
+    r, g, b = image.rgb[0, :, rows, columns].mean(dim=(1, 2)).tolist()
     assert r > 0.3
     assert max(g, b) < 0.02

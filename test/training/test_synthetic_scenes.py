@@ -25,18 +25,18 @@ def frames(seeds, kinds=None):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_frame_is_a_colour_picture_and_a_depth(kind):
-    picture = frames([5, 6], [kind])
-    assert picture.rgb.shape == (2, 3, HEIGHT, WIDTH)
-    assert picture.depth.shape == (2, HEIGHT, WIDTH)
-    assert picture.depth.dtype == torch.float32
-    assert not picture.rgb.isnan().any()
-    assert picture.rgb.min() >= 0
-    assert picture.rgb.max() <= 1
-    assert 0.1 < picture.rgb.mean() < 0.8
-    assert picture.depth.min() > 0.1
-    solid = picture.depth.isfinite()
+    image = frames([5, 6], [kind])
+    assert image.rgb.shape == (2, 3, HEIGHT, WIDTH)
+    assert image.depth.shape == (2, HEIGHT, WIDTH)
+    assert image.depth.dtype == torch.float32
+    assert not image.rgb.isnan().any()
+    assert image.rgb.min() >= 0
+    assert image.rgb.max() <= 1
+    assert 0.1 < image.rgb.mean() < 0.8
+    assert image.depth.min() > 0.1
+    solid = image.depth.isfinite()
     assert bool(solid.all()) == (kind != "outdoor")
-    assert picture.depth[solid].max() < 80
+    assert image.depth[solid].max() < 80
 
 
 def test_the_same_seed_gives_the_same_pixels_and_another_seed_gives_others():
@@ -143,13 +143,13 @@ def test_a_path_follows_from_its_seed():
 
 
 def test_the_sensor_keeps_shape_and_range_and_follows_from_its_seed():
-    picture = torch.rand(3, 3, 40, 56, generator=torch.Generator().manual_seed(1))
-    taken = sensor(picture, [1, 2, 3])
-    assert taken.shape == picture.shape
+    image = torch.rand(3, 3, 40, 56, generator=torch.Generator().manual_seed(1))
+    taken = sensor(image, [1, 2, 3])
+    assert taken.shape == image.shape
     assert taken.min() >= 0
     assert taken.max() <= 1
-    assert torch.equal(taken[1], sensor(picture[1:2], [2])[0])
-    assert not torch.equal(taken[1], sensor(picture[1:2], [4])[0])
+    assert torch.equal(taken[1], sensor(image[1:2], [2])[0])
+    assert not torch.equal(taken[1], sensor(image[1:2], [4])[0])
 
 
 def test_sensor_exposure_varies_about_the_true_brightness():

@@ -46,8 +46,8 @@ def test_depth_and_intrinsics_come_back_within_the_quantum(folder):
     np.testing.assert_allclose(stored[~sky] * 0.002, depth[~sky], atol=0.00101)
     about = json.loads((folder / "frames.json").read_text())
     assert about["frames"]["00001"] == intrinsics
-    picture = cv2.imread(str(folder / "00001.jpg"))[..., ::-1]
-    assert np.abs(picture.astype(float) - rgb).mean() < 6
+    image = cv2.imread(str(folder / "00001.jpg"))[..., ::-1]
+    assert np.abs(image.astype(float) - rgb).mean() < 6
 
 
 def test_the_field_of_view_can_be_chosen(tmp_path):
@@ -68,11 +68,11 @@ def test_a_field_of_view_that_cannot_be_is_refused(text, tmp_path, capsys):
 
 def test_a_folder_is_completed_not_rewritten(folder):
     kept = (folder / "00000.jpg").stat().st_mtime_ns
-    picture = (folder / "00001.jpg").read_bytes()
+    image = (folder / "00001.jpg").read_bytes()
     (folder / "00001.jpg").unlink()
     write.write_folder(folder, 4, 40, **SIZE, workers=1, kinds=["outdoor"], quiet=True)
     assert (folder / "00000.jpg").stat().st_mtime_ns == kept
-    assert (folder / "00001.jpg").read_bytes() == picture
+    assert (folder / "00001.jpg").read_bytes() == image
     assert len(json.loads((folder / "frames.json").read_text())["frames"]) == 4
 
 

@@ -93,9 +93,9 @@ class Parameters:
         elif what == "picture":
             path.write_bytes(data.draw(_pictures()))
             with self._budget.case():
-                picture = self._budget.refused_or(lambda: read_image(path), MediaError)
+                image = self._budget.refused_or(lambda: read_image(path), MediaError)
                 focal = focal_in_35mm(path)
-            assert picture is None or (picture.dtype == np.uint8 and picture.shape[2:] == (3,))
+            assert image is None or (image.dtype == np.uint8 and image.shape[2:] == (3,))
             assert focal is None or focal > 0
         else:
             name = data.draw(TEXTS.filter(lambda text: text != "compact"))

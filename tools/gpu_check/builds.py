@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
-from depth_estimation_ros.apps.build_engine.calibration_images import network_batch, own_pictures
+from depth_estimation_ros.apps.build_engine.calibration_images import network_batch, own_images
 from depth_estimation_ros.apps.demo.sources import BUNDLED_BAG
 from depth_estimation_ros.engines.precision.graph import load
 from depth_estimation_ros.engines.precision.quantize import to_int8
@@ -21,7 +21,7 @@ from depth_estimation_ros.engines.tensorrt.make import (
 from depth_estimation_ros.engines.tensorrt.profile import make_profile
 from depth_estimation_ros.estimation import Rgb
 
-CALIBRATION_PICTURES = 8
+CALIBRATION_IMAGES = 8
 
 
 def build(
@@ -54,12 +54,12 @@ def build(
 
 def _int8(source: ModelFile) -> bytes:
     spec = source.card.input
-    pictures = calibration_pictures()
-    batches = (network_batch(picture, spec, nominal=True) for picture in pictures)
+    images = calibration_images()
+    batches = (network_batch(image, spec, nominal=True) for image in images)
     return to_int8(load(source.path), batches).SerializeToString()
 
 
 @functools.cache
-def calibration_pictures() -> list[Rgb]:
+def calibration_images() -> list[Rgb]:
     """Some images from all over the recording that the demo brings along: rendered rooms."""
-    return own_pictures(str(BUNDLED_BAG))[:CALIBRATION_PICTURES]
+    return own_images(str(BUNDLED_BAG))[:CALIBRATION_IMAGES]

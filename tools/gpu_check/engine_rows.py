@@ -37,8 +37,8 @@ def measure(path: Path, name: str, precision: str, batch: int, rounds: int) -> R
     try:
         spec = engine.card.input
         shape = (batch, spec.height, spec.width, 3)
-        picture = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-        times = times_of(lambda: engine.infer(picture), rounds)
+        image = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+        times = times_of(lambda: engine.infer(image), rounds)
         return Row(
             network=name,
             size=f"{spec.height}x{spec.width}",

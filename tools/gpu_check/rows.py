@@ -35,7 +35,7 @@ class Row:
     gpu: float | None = None
 
     @property
-    def pictures_per_second(self) -> float:
+    def images_per_second(self) -> float:
         """At the median."""
         return 1e3 * self.batch / self.p50
 
@@ -70,6 +70,6 @@ def table(rows: Sequence[Row], title: str) -> Table:
             f"{row.p99:.2f}",
             "" if row.gpu is None else f"{row.gpu:.2f}",
             "" if row.gpu is None else f"{row.p50 - row.gpu:.2f}",
-            f"{row.pictures_per_second:.0f}",
+            f"{row.images_per_second:.0f}",
         )
     return result

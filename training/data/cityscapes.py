@@ -71,17 +71,17 @@ class Cityscapes(SampleSet):
 
     def __getitem__(self, index: int) -> Sample:
         frame = self.frames[index]
-        picture = self._file("leftImg8bit", ".png", frame)
-        rgb = read_rgb(picture, fix=FIX)
+        image = self._file("leftImg8bit", ".png", frame)
+        rgb = read_rgb(image, fix=FIX)
         if rgb.shape[:2] != SIZE:
             raise DatasetError(
-                f"image {picture}",
+                f"image {image}",
                 found=f"{rgb.shape[1]}x{rgb.shape[0]}",
                 expected=f"{SIZE[1]}x{SIZE[0]}, for which disparity and camera hold",
                 fix=FIX,
             )
         raw = read_depth_values(self._file("disparity", ".png", frame), bits=16, fix=FIX)
-        check_same_size(rgb, raw, picture)
+        check_same_size(rgb, raw, image)
         baseline, camera = _read_camera(self._file("camera", ".json", frame))
         return Sample(rgb, depth_of(raw, baseline, camera[0]), camera)
 

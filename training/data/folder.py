@@ -21,7 +21,7 @@ LAYOUT = (
     'depth/NAME.png, and info.json with "intrinsics_px": {fx, fy, cx, cy} or null, or frames.json '
     "with intrinsics of each frame; without either, name the option depth_scale (metres a unit)"
 )
-PICTURES = (".jpg", ".jpeg", ".png")
+IMAGES = (".jpg", ".jpeg", ".png")
 
 
 class RgbdFolder(SampleSet):
@@ -77,8 +77,8 @@ class RgbdFolder(SampleSet):
 
     def __getitem__(self, index: int) -> Sample:
         frame = self.frames[index]
-        picture, depth_file = (self.path / file for file in self._files[index])
-        rgb = read_rgb(picture)
+        image, depth_file = (self.path / file for file in self._files[index])
+        rgb = read_rgb(image)
         depth = read_depth_png(
             depth_file,
             metres_per_unit=self._depth_scale,
@@ -100,24 +100,22 @@ def _paired_files(path: Path) -> dict[str, tuple[str, str]]:
     apart = (path / "rgb").is_dir() and (path / "depth").is_dir()
     rgb, depth = ("rgb/", "depth/") if apart else ("", "")
     depths = {file.stem for file in (path / depth).glob("*.png")}
-    pictures = sorted(
-        file
-        for file in (path / rgb).iterdir()
-        if file.suffix in (PICTURES if apart else PICTURES[:2])
+    images = sorted(
+        file for file in (path / rgb).iterdir() if file.suffix in (IMAGES if apart else IMAGES[:2])
     )
     pairs = {
         file.stem: (f"{rgb}{file.name}", f"{depth}{file.stem}.png")
-        for file in pictures
+        for file in images
         if file.stem in depths
     }
     if not pairs:
         raise DatasetError(
             f"{path} holds no pairs of {rgb}NAME.jpg and {depth}NAME.png",
-            found=f"{len(pictures)} images and {len(depths)} depth PNGs of other names",
+            found=f"{len(images)} images and {len(depths)} depth PNGs of other names",
             fix=LAYOUT,
         )
-    if len(pairs) < len(pictures):
-        logger.warning("%s: %d images have no depth", path, len(pictures) - len(pairs))
+    if len(pairs) < len(images):
+        logger.warning("%s: %d images have no depth", path, len(images) - len(pairs))
     return pairs
 
 

@@ -24,7 +24,7 @@ DEPTH_FIX = (
     "Depth (data_depth_annotated.zip, with the folders train and val) is at "
     "https://www.cvlibs.net/datasets/kitti/eval_depth.php?benchmark=depth_prediction"
 )
-PICTURES_FIX = (
+IMAGES_FIX = (
     "Images are in the raw data, https://www.cvlibs.net/datasets/kitti/raw_data.php; "
     "if they lie in another folder, name it by the option raw"
 )
@@ -33,7 +33,7 @@ PICTURES_FIX = (
 @dataclass(frozen=True)
 class _Pair:
     frame: KittiFrame
-    picture: Path
+    image: Path
     depth: Path
 
 
@@ -86,9 +86,9 @@ class KittiDepth(SampleSet):
 
     def __getitem__(self, index: int) -> Sample:
         pair = self._pairs[index]
-        rgb = read_rgb(pair.picture, fix=PICTURES_FIX)
+        rgb = read_rgb(pair.image, fix=IMAGES_FIX)
         depth = read_depth_png(pair.depth, metres_per_unit=1.0 / 256.0, fix=DEPTH_FIX)
-        check_same_size(rgb, depth, pair.picture)
+        check_same_size(rgb, depth, pair.image)
         return Sample(rgb, depth, self._cameras[pair.frame.date, pair.frame.camera])
 
     def frame_name(self, index: int) -> str:
@@ -108,12 +108,12 @@ def _walk(split: Path, raw: Path, cameras: tuple[int, ...]) -> Iterator[_Pair]:
             if not frames:
                 where = f"{drive}/proj_depth/groundtruth/image_{camera:02d}"
                 raise DatasetError(f"KITTI depth {where}", found="no depth", fix=DEPTH_FIX)
-            pictures = numbered_files(frames[0].pictures(raw))
-            missing = [frame for frame in frames if frame.number not in pictures]
+            images = numbered_files(frames[0].images(raw))
+            missing = [frame for frame in frames if frame.number not in images]
             if missing:
-                raise _missing("pictures", missing, frames, missing[0].pictures(raw), PICTURES_FIX)
+                raise _missing("images", missing, frames, missing[0].images(raw), IMAGES_FIX)
             for frame in frames:
-                yield _Pair(frame, pictures[frame.number], depths[frame.number])
+                yield _Pair(frame, images[frame.number], depths[frame.number])
 
 
 def _listed(root: Path, raw: Path, split_file: Path) -> list[_Pair]:
@@ -127,16 +127,16 @@ def _listed(root: Path, raw: Path, split_file: Path) -> list[_Pair]:
         if depth is None and entry.has_depth is None:
             continue  # such lists name every frame, also those near the ends of a drive
         wanted.append(frame)
-        picture = files(frame.pictures(raw)).get(frame.number)
-        if picture is None:
+        image = files(frame.images(raw)).get(frame.number)
+        if image is None:
             no_picture.append(frame)
         elif depth is None:
             no_depth.append(frame)
         else:
-            pairs.append(_Pair(frame, picture, depth))
+            pairs.append(_Pair(frame, image, depth))
     if no_picture:
-        folder = no_picture[0].pictures(raw)
-        raise _missing(f"images of {split_file}", no_picture, wanted, folder, PICTURES_FIX)
+        folder = no_picture[0].images(raw)
+        raise _missing(f"images of {split_file}", no_picture, wanted, folder, IMAGES_FIX)
     if no_depth or not pairs:
         raise _missing(f"depth of {split_file}", no_depth, wanted, root, DEPTH_FIX)
     return pairs

@@ -37,7 +37,7 @@ class KittiFrame:
     def name(self) -> str:
         return f"{self.drive}/image_{self.camera:02d}/{self.number:010d}"
 
-    def pictures(self, raw: Path) -> Path:
+    def images(self, raw: Path) -> Path:
         """The folder that holds the image, below the folder ``raw`` of all dates."""
         return raw / self.date / self.drive / f"image_{self.camera:02d}" / "data"
 

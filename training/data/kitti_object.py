@@ -39,9 +39,9 @@ class KittiObject(SampleSet):
         self.name = f"kitti_object_{split}"
         self._split = split
         folder = Path(path) / split
-        pictures, scans = (numbered_files(folder / name) for name in ("image_2", "velodyne"))
-        if not pictures or set(pictures) != set(scans):
-            found = f"{len(pictures)} images in image_2, {len(scans)} scans in velodyne"
+        images, scans = (numbered_files(folder / name) for name in ("image_2", "velodyne"))
+        if not images or set(images) != set(scans):
+            found = f"{len(images)} images in image_2, {len(scans)} scans in velodyne"
             raise DatasetError(
                 f"KITTI objects {folder}",
                 found=found,
@@ -49,15 +49,15 @@ class KittiObject(SampleSet):
                 fix=OBJECTS,
             )
         self._calibration = folder / "calib"
-        self._files = [(pictures[n], scans[n]) for n in sorted(pictures)]
+        self._files = [(images[n], scans[n]) for n in sorted(images)]
 
     def __len__(self) -> int:
         return len(self._files)
 
     def __getitem__(self, index: int) -> Sample:
-        picture, scan = self._files[index]
-        rgb = read_rgb(picture, fix=OBJECTS)
-        camera = object_camera(self._calibration / f"{picture.stem}.txt")
+        image, scan = self._files[index]
+        rgb = read_rgb(image, fix=OBJECTS)
+        camera = object_camera(self._calibration / f"{image.stem}.txt")
         depth = project(read_scan(scan), camera.velo_to_image, *rgb.shape[:2])
         return Sample(rgb, depth, camera.intrinsics)
 
@@ -99,24 +99,24 @@ class KittiTwise(SampleSet):
             raise ParameterError("kitti_twise: split", found=repr(split), expected="train or test")
         self.name = f"kitti_twise_{split}"
         training = Path(path) / "training"
-        pictures = numbered_files(training / "image_2")
+        images = numbered_files(training / "image_2")
         depths = _depth_files(training)
-        if not pictures or set(pictures) != set(depths):
-            found = f"{len(pictures)} images in image_2, {len(depths)} in depth_dense_twise"
+        if not images or set(images) != set(depths):
+            found = f"{len(images)} images in image_2, {len(depths)} in depth_dense_twise"
             raise DatasetError(
                 f"KITTI TWISE {training}",
                 found=found,
                 expected="one depth a image",
                 fix=TWISE,
             )
-        if len(pictures) <= TEST_FRAMES:
+        if len(images) <= TEST_FRAMES:
             expected = f"more than the {TEST_FRAMES} test images (7,481 in all)"
             raise DatasetError(
-                f"KITTI TWISE {training}", found=len(pictures), expected=expected, fix=TWISE
+                f"KITTI TWISE {training}", found=len(images), expected=expected, fix=TWISE
             )
-        numbers = sorted(pictures)
+        numbers = sorted(images)
         kept = numbers[:-TEST_FRAMES] if split == "train" else numbers[-TEST_FRAMES:]
-        self._files = [(pictures[number], depths[number]) for number in kept]
+        self._files = [(images[number], depths[number]) for number in kept]
         calibration = training / "calib"
         self._calibration = calibration if calibration.is_dir() else None
 
@@ -124,13 +124,13 @@ class KittiTwise(SampleSet):
         return len(self._files)
 
     def __getitem__(self, index: int) -> Sample:
-        picture, depth_file = self._files[index]
-        rgb = read_rgb(picture, fix=TWISE)
+        image, depth_file = self._files[index]
+        rgb = read_rgb(image, fix=TWISE)
         depth = read_depth_png(depth_file, metres_per_unit=1.0 / 256.0, fix=TWISE)
-        check_same_size(rgb, depth, picture)
+        check_same_size(rgb, depth, image)
         if self._calibration is None:  # not a part of every copy
             return Sample(rgb, depth, None)
-        return Sample(rgb, depth, object_intrinsics(self._calibration / f"{picture.stem}.txt"))
+        return Sample(rgb, depth, object_intrinsics(self._calibration / f"{image.stem}.txt"))
 
     def frame_name(self, index: int) -> str:
         return self._files[index][0].stem

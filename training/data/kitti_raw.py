@@ -39,7 +39,7 @@ logger = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class _Recorded:
     frame: KittiFrame
-    picture: Path
+    image: Path
     depth: Path  # a scan (.bin) or depth that was projected before (.npz)
 
 
@@ -96,13 +96,13 @@ class KittiRaw(SampleSet):
     def __getitem__(self, index: int) -> Sample:
         recorded = self._recorded[index]
         key = recorded.frame.date, recorded.frame.camera
-        rgb = read_rgb(recorded.picture, fix=FIX)
+        rgb = read_rgb(recorded.image, fix=FIX)
         if recorded.depth.suffix == ".bin":
             scan = read_scan(recorded.depth)
             depth = project(scan, self._cameras[key].velo_to_image, *rgb.shape[:2])
         else:
             depth = read_projected(recorded.depth)
-            check_same_size(rgb, depth, recorded.picture)
+            check_same_size(rgb, depth, recorded.image)
         return Sample(rgb, depth, self._intrinsics[key])
 
     def frame_name(self, index: int) -> str:
@@ -142,34 +142,32 @@ def _whole_drives(root: Path, drives: list[Path], cameras: tuple[int, ...]) -> l
     for drive in drives:
         for camera in cameras:
             frame = KittiFrame(drive.name, camera, 0)
-            pictures = numbered_files(frame.pictures(root))
+            images = numbered_files(frame.images(root))
             depths = _depth_files(root, frame)
-            for what, files in (("pictures", pictures), ("velodyne scans", depths)):
+            for what, files in (("images", images), ("velodyne scans", depths)):
                 if not files:
                     where = f"KITTI drive {drive}, camera {camera}"
                     raise DatasetError(where, found=f"no {what}", fix=FIX)
-            both = sorted(set(pictures) & set(depths))
-            _tell_left_out(len(pictures) - len(both), drive.name)
+            both = sorted(set(images) & set(depths))
+            _tell_left_out(len(images) - len(both), drive.name)
             for n in both:
-                recorded.append(
-                    _Recorded(KittiFrame(drive.name, camera, n), pictures[n], depths[n])
-                )
+                recorded.append(_Recorded(KittiFrame(drive.name, camera, n), images[n], depths[n]))
     return recorded
 
 
 def _listed(root: Path, split_file: Path) -> list[_Recorded]:
-    pictures, depths = cache(numbered_files), cache(_depth_files)
+    images, depths = cache(numbered_files), cache(_depth_files)
     recorded, missing = [], []
     frames = list(dict.fromkeys(entry.frame for entry in read_split_file(split_file)))
     for frame in frames:
-        picture = pictures(frame.pictures(root)).get(frame.number)
+        image = images(frame.images(root)).get(frame.number)
         depth = depths(root, KittiFrame(frame.drive, frame.camera, 0)).get(frame.number)
-        if picture is None:
+        if image is None:
             missing.append(frame)
         elif depth is not None:
-            recorded.append(_Recorded(frame, picture, depth))
+            recorded.append(_Recorded(frame, image, depth))
     if missing or not recorded:
-        what = "pictures" if missing else "velodyne scans"
+        what = "images" if missing else "velodyne scans"
         first = f", first {missing[0].name}" if missing else ""
         found = f"none for {len(missing) or len(frames)} of {len(frames)} frames{first}"
         where = f"KITTI raw data {root}: {what} of {split_file}"

@@ -29,7 +29,7 @@ SIZE = (480, 640)
 CAP_M = 10.0
 CROP = "eigen_nyu"
 
-PICTURES = 1449
+IMAGES = 1449
 # Bit i, from the highest of the first byte, is set if image i (from 0) of the labelled data set
 # is in testNdxs of the official splits.mat, which counts from 1.
 _TEST = (
@@ -51,7 +51,7 @@ def official_split(split: str) -> npt.NDArray[np.int64]:
         ParameterError: another name.
     """
     check_split(split)
-    bits = np.unpackbits(np.frombuffer(bytes.fromhex(_TEST), np.uint8))[:PICTURES]
+    bits = np.unpackbits(np.frombuffer(bytes.fromhex(_TEST), np.uint8))[:IMAGES]
     return np.flatnonzero(bits == (split == "test"))
 
 
@@ -109,25 +109,25 @@ class NyuCsv(SampleSet):
         return len(self.rows)
 
     def __getitem__(self, index: int) -> Sample:
-        picture, depth_file = (self.root / file for file in self.rows[index])
-        rgb = read_rgb(picture, fix=GET_CSV)
+        image, depth_file = (self.root / file for file in self.rows[index])
+        rgb = read_rgb(image, fix=GET_CSV)
         if rgb.shape[:2] != SIZE:
             raise DatasetError(
-                f"image {picture}",
+                f"image {image}",
                 found=f"{rgb.shape[1]}x{rgb.shape[0]}",
                 expected=f"{SIZE[1]}x{SIZE[0]}, for which the intrinsics of NYU hold",
                 fix=GET_CSV,
             )
         depth = (_read_train if self.split == "train" else _read_test)(depth_file)
-        check_same_size(rgb, depth, picture)
+        check_same_size(rgb, depth, image)
         return Sample(rgb, depth, INTRINSICS)
 
     def frame_name(self, index: int) -> str:
         """``basement_0001a_out/1`` of the training list, ``00000`` of the test list."""
-        picture = Path(self.rows[index][0])
+        image = Path(self.rows[index][0])
         if self.split == "test":
-            return picture.stem.removesuffix("_colors")
-        return f"{picture.parent.name}/{picture.stem}"
+            return image.stem.removesuffix("_colors")
+        return f"{image.parent.name}/{image.stem}"
 
     def scene_name(self, index: int) -> str:
         """``basement_0001`` of ``basement_0001a_out``: the letters are parts of one recording."""
@@ -185,16 +185,16 @@ def _read_rows(file: Path) -> list[tuple[str, str]]:
             )
     if not rows:
         raise DatasetError(f"{file} is empty", fix=GET_CSV)
-    return [(picture.strip(), depth.strip()) for picture, depth in rows]
+    return [(image.strip(), depth.strip()) for image, depth in rows]
 
 
 FILE = "nyu_depth_v2_labeled.mat"
 GET_MAT = f"Get {FILE} (2.8 GB) at {HOME} and name it or its folder"
 # HDF5 has the axes of MATLAB's (H, W, 3, N) and (H, W, N) in the reverse order.
 _SHAPES = {
-    "images": (PICTURES, 3, SIZE[1], SIZE[0]),
-    "depths": (PICTURES, SIZE[1], SIZE[0]),
-    "rawDepths": (PICTURES, SIZE[1], SIZE[0]),
+    "images": (IMAGES, 3, SIZE[1], SIZE[0]),
+    "depths": (IMAGES, SIZE[1], SIZE[0]),
+    "rawDepths": (IMAGES, SIZE[1], SIZE[0]),
 }
 _ARRAYS = {"raw": "rawDepths", "filled": "depths"}
 

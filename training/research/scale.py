@@ -174,9 +174,9 @@ def synthetic_frames(count: int) -> Iterator[Frame]:
     for seed in range(FIRST_SEED, FIRST_SEED + count):
         scenes = sample_scenes([seed])
         cameras = sample_cameras(scenes, [seed], *SIZE)
-        picture = render(scenes, cameras, *SIZE)
-        rgb = (sensor(picture.rgb, [seed])[0].permute(1, 2, 0) * 255).round().byte().numpy()
-        sample = Sample(rgb, picture.depth[0].numpy(), tuple(cameras.intrinsics[0].tolist()))
+        image = render(scenes, cameras, *SIZE)
+        rgb = (sensor(image.rgb, [seed])[0].permute(1, 2, 0) * 255).round().byte().numpy()
+        sample = Sample(rgb, image.depth[0].numpy(), tuple(cameras.intrinsics[0].tolist()))
         down = cameras.rotation[0].numpy().T @ np.array([0.0, 0.0, -1.0])
         yield Frame(sample, float(cameras.position[0, 2]), down.astype(np.float64))
 

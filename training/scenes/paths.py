@@ -134,9 +134,9 @@ def record(
     """
     for k in range(len(path)):
         camera = path[k : k + 1]
-        picture = render(scene, camera, height, width)
-        rgb = sensor(picture.rgb, [sensor_seed], noise_seeds=[k])[0].permute(1, 2, 0)
-        depth = picture.depth
+        image = render(scene, camera, height, width)
+        rgb = sensor(image.rgb, [sensor_seed], noise_seeds=[k])[0].permute(1, 2, 0)
+        depth = image.depth
         if depth_divisor > 1:
             small = scaled(camera, 1 / depth_divisor)
             depth = render(scene, small, height // depth_divisor, width // depth_divisor).depth

@@ -77,8 +77,8 @@ def make_frame(
     else:
         scenes = sample_scenes([seed], kinds, without=without)
         cameras = sample_cameras(scenes, [seed], height, width, hfov_deg=hfov_deg, without=without)
-        picture = render(scenes, cameras, height, width)
-        rgb, depth = picture.rgb[0], picture.depth[0].numpy()
+        image = render(scenes, cameras, height, width)
+        rgb, depth = image.rgb[0], image.depth[0].numpy()
         intrinsics = cameras.intrinsics[0].tolist()
     rgb = sensor(rgb[None], [seed], without=without)[0].permute(1, 2, 0)
     return (rgb * 255).round().to(torch.uint8).numpy(), depth, intrinsics

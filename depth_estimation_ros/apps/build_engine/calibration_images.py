@@ -18,7 +18,7 @@ from depth_estimation_ros.messages import decode_compressed, decode_image
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 
 
-def read_pictures(folder: Path, count: int) -> Iterator[Rgb]:
+def read_images(folder: Path, count: int) -> Iterator[Rgb]:
     """Up to ``count`` images from a folder and its subfolders, (H, W, 3) uint8 RGB each.
 
     They are drawn over the whole folder, the same ones each time. Depth maps among them (16-bit
@@ -60,26 +60,26 @@ def network_batch(rgb: Rgb, spec: InputSpec, *, nominal: bool = False) -> npt.ND
     return to_input(resize_image(rgb, *size), spec)
 
 
-def drawn_pictures(spec: InputSpec, count: int = 4) -> list[Rgb]:
+def drawn_images(spec: InputSpec, count: int = 4) -> list[Rgb]:
     """Images of random soft spots, the same each time, for want of real ones.
 
     Every other one is twice as wide, so that a network of free size is seen at two sizes.
     """
     rng = np.random.default_rng(0)
-    pictures: list[Rgb] = []
+    images: list[Rgb] = []
     for index in range(count):
         size = (spec.width, spec.height) if index % 2 == 0 else (2 * spec.width, spec.height)
         spots = rng.integers(0, 256, (6, 8, 3), np.uint8)
         picture = cv2.resize(spots, size, interpolation=cv2.INTER_CUBIC)
-        pictures.append(np.asarray(picture, np.uint8))
-    return pictures
+        images.append(np.asarray(picture, np.uint8))
+    return images
 
 
 BAG_SUFFIXES = (".mcap", ".db3", ".bag")
 CALIBRATED, COMPARED = 100, 20  # at most
 
 
-def own_pictures(source: str, image_topic: str = "") -> list[Rgb]:
+def own_images(source: str, image_topic: str = "") -> list[Rgb]:
     """Up to `CALIBRATED` + `COMPARED` images from all over a folder or a recording.
 
     Args:
@@ -101,23 +101,23 @@ def own_pictures(source: str, image_topic: str = "") -> list[Rgb]:
             expected="a folder with images or a recording",
         )
     count = CALIBRATED + COMPARED
-    pictures = (
-        _from_bag(path, image_topic, count) if _is_bag(path) else list(read_pictures(path, count))
+    images = (
+        _from_bag(path, image_topic, count) if _is_bag(path) else list(read_images(path, count))
     )
-    if len(pictures) < 2:
+    if len(images) < 2:
         raise ParameterError(
             f"images in {path}",
-            found=len(pictures),
+            found=len(images),
             expected=f"at least 2, better {CALIBRATED}",
             fix="Give more frames of the robot's own camera",
         )
-    return pictures
+    return images
 
 
-def split(pictures: list[Rgb]) -> tuple[list[Rgb], list[Rgb]]:
+def split(images: list[Rgb]) -> tuple[list[Rgb], list[Rgb]]:
     """Those to calibrate with and, one in six but at most `COMPARED`, others to compare on."""
-    compared = min(COMPARED, -(-len(pictures) // 6))
-    return pictures[compared:], pictures[:compared]
+    compared = min(COMPARED, -(-len(images) // 6))
+    return images[compared:], images[:compared]
 
 
 def _is_bag(path: Path) -> bool:
@@ -130,7 +130,7 @@ def _from_bag(path: Path, image_topic: str, count: int) -> list[Rgb]:
     """Images drawn over the whole recording, the same ones each time; damaged ones are left out.
 
     Raises:
-        BagError: as `own_pictures`.
+        BagError: as `own_images`.
         ParameterError: rosbags or mcap is not installed.
     """
     missing = [name for name in ("rosbags", "mcap") if find_spec(name) is None]
@@ -143,7 +143,7 @@ def _from_bag(path: Path, image_topic: str, count: int) -> list[Rgb]:
     from depth_estimation_ros.bags import find_cameras, open_recording
     from depth_estimation_ros.bags.topics import IMAGE_TYPES, listed
 
-    pictures: list[Rgb] = []
+    images: list[Rgb] = []
     with open_recording(path) as recording:
         topics = [c.image for c in find_cameras(recording, [image_topic] if image_topic else [])]
         if len(topics) > 1:
@@ -159,7 +159,7 @@ def _from_bag(path: Path, image_topic: str, count: int) -> list[Rgb]:
         for index, message in enumerate(recording.messages([topic.name])):
             if index in drawn:
                 try:
-                    pictures.append(np.array(decode(recording.deserialize(message))))
+                    images.append(np.array(decode(recording.deserialize(message))))
                 except ImageError:
                     continue
-    return [pictures[index] for index in np.random.default_rng(1).permutation(len(pictures))]
+    return [images[index] for index in np.random.default_rng(1).permutation(len(images))]

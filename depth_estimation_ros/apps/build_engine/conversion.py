@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from depth_estimation_ros.apps.build_engine.calibration_images import (
-    drawn_pictures,
+    drawn_images,
     network_batch,
-    own_pictures,
+    own_images,
     split,
 )
 from depth_estimation_ros.apps.build_engine.parity import Parity, check_parity, compare
@@ -63,7 +63,7 @@ def convert(
         return Converted(in_precision(model, wanted), None, "")
     spec = input_of_engine(wanted.card.input, wanted.profile)
     if calibration is not None:
-        for_calibration, for_comparison = split(own_pictures(calibration, image_topic))
+        for_calibration, for_comparison = split(own_images(calibration, image_topic))
         compared_on = f"{len(for_comparison)} images of {calibration}"
     elif wanted.precision == "int8":
         raise ParameterError(
@@ -73,7 +73,7 @@ def convert(
             fix="int8 needs them to measure the range of every layer",
         )
     else:
-        for_calibration, for_comparison = [], drawn_pictures(spec)
+        for_calibration, for_comparison = [], drawn_images(spec)
         compared_on = "drawn images; give --calibration for those of the robot's camera"
     if wanted.precision == "int8":
         batches = (network_batch(rgb, spec) for rgb in for_calibration)
@@ -100,7 +100,7 @@ def convert_unattended(model: ModelFile, wanted: Wanted, say: Callable[[str], ob
     converted = convert(model, wanted, None)
     if (parity := converted.parity) is not None:
         say(
-            f"{wanted.precision} against fp32 on {parity.pictures} drawn images: "
+            f"{wanted.precision} against fp32 on {parity.images} drawn images: "
             f"abs_rel {parity.abs_rel:.2g}, delta1 {parity.delta1:.4f}"
         )
         fix = f"Set 'precision' to fp32, or force it: {build_command(wanted, None, None)} --force"
@@ -108,7 +108,7 @@ def convert_unattended(model: ModelFile, wanted: Wanted, say: Callable[[str], ob
     return converted.onnx
 
 
-def _parity(model: ModelFile, onnx: bytes, spec: InputSpec, pictures: Sequence[Rgb]) -> Parity:
+def _parity(model: ModelFile, onnx: bytes, spec: InputSpec, images: Sequence[Rgb]) -> Parity:
     with tempfile.TemporaryDirectory(prefix="build_engine_") as folder:
         path = Path(folder) / "converted.onnx"
         path.write_bytes(onnx)
@@ -118,7 +118,7 @@ def _parity(model: ModelFile, onnx: bytes, spec: InputSpec, pictures: Sequence[R
         try:
             reference.card = dataclasses.replace(reference.card, input=spec)
             candidate.card = dataclasses.replace(candidate.card, input=spec)
-            return compare(reference, candidate, pictures)
+            return compare(reference, candidate, images)
         finally:
             reference.close()
             candidate.close()

@@ -35,7 +35,7 @@ class Parity:
         unknown: share of pixels that are NaN though the reference has a depth there.
     """
 
-    pictures: int
+    images: int
     abs_rel: float
     delta1: float
     max_rel: float
@@ -58,7 +58,7 @@ LIMITS: Mapping[str, Limit] = {
 }
 
 
-def compare(reference: Engine, candidate: Engine, pictures: Iterable[Rgb]) -> Parity:
+def compare(reference: Engine, candidate: Engine, images: Iterable[Rgb]) -> Parity:
     """Runs both on each image, at the size at which the pipeline would.
 
     Depth beyond the limits of the reference's card counts as at the limit, as in the pipeline.
@@ -75,7 +75,7 @@ def compare(reference: Engine, candidate: Engine, pictures: Iterable[Rgb]) -> Pa
     """
     rows: list[dict[str, float]] = []
     largest = 0.0
-    for rgb in pictures:
+    for rgb in images:
         batch = network_batch(rgb, reference.card.input)
         truth = _depth(reference.infer(batch)[0], reference.card)
         depth = _depth(candidate.infer(batch)[0], reference.card)
@@ -107,7 +107,7 @@ def check_parity(parity: Parity, precision: str, what: str, fix: str) -> None:
     raise ModelError(
         f"{what}: {precision} is too far from float32",
         found=f"abs_rel {parity.abs_rel:.2g}, delta1 {parity.delta1:.4f}, "
-        f"max_rel {parity.max_rel:.2g}{unknown} on {parity.pictures} images",
+        f"max_rel {parity.max_rel:.2g}{unknown} on {parity.images} images",
         expected=f"abs_rel at most {limit.abs_rel:g}, delta1 at least {limit.delta1:g}",
         fix=fix,
     )
@@ -122,14 +122,14 @@ def as_table(rows: Mapping[str, tuple[str, Parity]]) -> Table:
 
     table = Table(title="Depth against float32 (limit in brackets)")
     table.add_column("what", overflow="fold")
-    for column in ("precision", "pictures", "abs_rel", "delta1", "max_rel"):
+    for column in ("precision", "images", "abs_rel", "delta1", "max_rel"):
         table.add_column(column, justify="right", no_wrap=True)
     for name, (precision, parity) in rows.items():
         limit = LIMITS[precision]
         table.add_row(
             name,
             precision,
-            str(parity.pictures),
+            str(parity.images),
             f"{parity.abs_rel:.2g} ({limit.abs_rel:g})",
             f"{parity.delta1:.5f} ({limit.delta1:g})",
             f"{parity.max_rel:.2g}",

@@ -117,14 +117,14 @@ def fold(model: onnx.ModelProto, *, batch_norm: bool) -> onnx.ModelProto:
 
 def entrance(graph: onnx.GraphProto) -> set[str]:
     """Names of the nodes that see nothing but the image: cast, transposition, normalisation."""
-    pictures = {value.name for value in graph.input}
+    images = {value.name for value in graph.input}
     constants = {tensor.name for tensor in graph.initializer} | {""}
     names = set()
     for node in graph.node:
         reads = set(node.input) - constants
-        if reads and reads <= pictures and node.op_type not in LAYERS:
+        if reads and reads <= images and node.op_type not in LAYERS:
             names.add(node.name)
-            pictures.update(node.output)
+            images.update(node.output)
     return names
 
 

@@ -93,11 +93,11 @@ class Execution:
             if not again:
                 self._set_shape(batch.shape)
             size = nbytes(batch.shape, self.dtype.itemsize)
-            picture = self._picture[:size]
-            np.copyto(picture.view(self.dtype).reshape(batch.shape), batch)
+            image = self._image[:size]
+            np.copyto(image.view(self.dtype).reshape(batch.shape), batch)
             if again and self._graph is None and self._own_graphs:
                 self._capture()
-            self._gpu.upload(self._input_address, picture)
+            self._gpu.upload(self._input_address, image)
             self._launch()
             self._turn = 1 - self._turn
             depth = self._depths[self._turn][: nbytes(self._result, 4)]
@@ -138,7 +138,7 @@ class Execution:
         self._set_shape(self.profile.largest)
         size_in = nbytes(self.profile.largest, self.dtype.itemsize)
         size_out = nbytes(self._result, 4)
-        self._picture = self._gpu.allocate_pinned(size_in)
+        self._image = self._gpu.allocate_pinned(size_in)
         # Two outputs take turns: one is still being read by the caller while the next is written.
         self._depths = [self._gpu.allocate_pinned(size_out) for _ in range(2)]
         self._input_address = self._gpu.allocate(size_in)

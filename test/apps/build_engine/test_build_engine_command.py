@@ -21,7 +21,7 @@ from depth_estimation_ros.engines.tensorrt.make import ModelFile, read_model_fil
 from depth_estimation_ros.engines.tensorrt.profile import make_profile
 from depth_estimation_ros.errors import EngineError, ModelError
 
-FAR = Parity(pictures=4, abs_rel=0.3, delta1=0.5, max_rel=2.0, unknown=0.0)
+FAR = Parity(images=4, abs_rel=0.3, delta1=0.5, max_rel=2.0, unknown=0.0)
 FOR_RTX_30 = ["--compute-capability", "86"]
 
 
@@ -38,7 +38,7 @@ def tiny(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Path:
+def images(tmp_path: Path) -> Path:
     import cv2
 
     folder = tmp_path / "pictures"
@@ -132,14 +132,14 @@ class TestBuild:
         assert str(own) in capsys.readouterr().out
 
     def test_int8_is_calibrated_on_some_pictures_and_compared_on_others(
-        self, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+        self, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         out = tmp_path / "compact.engine"
-        arguments = ["--model", "compact", "--precision", "int8", "--calibration", pictures]
+        arguments = ["--model", "compact", "--precision", "int8", "--calibration", images]
         assert run(*arguments, "--out", out, *FOR_RTX_30, "--force") == 0
         shown = " ".join(capsys.readouterr().out.split())
-        assert f"Compared on 2 images of {pictures}" in shown
-        assert load_engine_file(out)[1].settings.calibration == str(pictures)
+        assert f"Compared on 2 images of {images}" in shown
+        assert load_engine_file(out)[1].settings.calibration == str(images)
 
     def test_too_far_from_float32_is_refused_unless_forced(
         self,

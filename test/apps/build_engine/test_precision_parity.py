@@ -7,9 +7,9 @@ from rich.console import Console
 from tiny_models import RED_OFFSET, RED_SCALE, affine_of_channel, red_depth, tiny_card
 
 from depth_estimation_ros.apps.build_engine.calibration_images import (
-    drawn_pictures,
+    drawn_images,
     network_batch,
-    read_pictures,
+    read_images,
 )
 from depth_estimation_ros.apps.build_engine.parity import Parity, as_table, check_parity, compare
 from depth_estimation_ros.engines.onnxruntime import OnnxRuntimeEngine
@@ -24,8 +24,8 @@ def reference(tmp_path):
 
 
 def test_an_engine_equals_itself(reference):
-    parity = compare(reference, reference, drawn_pictures(reference.card.input))
-    assert parity == Parity(pictures=4, abs_rel=0.0, delta1=1.0, max_rel=0.0, unknown=0.0)
+    parity = compare(reference, reference, drawn_images(reference.card.input))
+    assert parity == Parity(images=4, abs_rel=0.0, delta1=1.0, max_rel=0.0, unknown=0.0)
     for precision in ("fp32", "fp16", "int8"):
         check_parity(parity, precision, "file", "")
 
@@ -34,7 +34,7 @@ def test_an_engine_equals_itself(reference):
 def test_a_constant_factor_is_the_relative_error(reference, tmp_path, factor, delta1):
     path = affine_of_channel(tmp_path / "f.onnx", factor * RED_SCALE, factor * RED_OFFSET)
     parity = compare(reference, OnnxRuntimeEngine(path), [GREY, GREY])
-    assert parity.pictures == 2
+    assert parity.images == 2
     assert parity.abs_rel == pytest.approx(abs(factor - 1), rel=1e-5)
     assert parity.max_rel == pytest.approx(abs(factor - 1), rel=1e-5)
     assert parity.delta1 == delta1
@@ -67,7 +67,7 @@ def test_inverse_depth_is_compared_as_depth(tmp_path):
 
 
 def test_the_refusal_names_the_file_the_numbers_and_the_limits():
-    parity = Parity(pictures=79, abs_rel=0.2, delta1=0.91, max_rel=3.0, unknown=0.0)
+    parity = Parity(images=79, abs_rel=0.2, delta1=0.91, max_rel=3.0, unknown=0.0)
     message = (
         r"m\.onnx: int8 is too far from float32: found abs_rel 0\.2, delta1 0\.9100, max_rel 3 on "
         r"79 images, expected abs_rel at most 0\.1, delta1 at least 0\.99\. Calibrate again"
@@ -77,7 +77,7 @@ def test_the_refusal_names_the_file_the_numbers_and_the_limits():
 
 
 def test_the_table_shows_numbers_beside_limits():
-    parity = Parity(pictures=79, abs_rel=0.003, delta1=0.99999, max_rel=0.06, unknown=0.0)
+    parity = Parity(images=79, abs_rel=0.003, delta1=0.99999, max_rel=0.06, unknown=0.0)
     console = Console(width=100, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     console.print(as_table({"compact": ("fp16", parity)}))
     text = console.export_text()
@@ -97,11 +97,11 @@ def test_depth_maps_and_broken_files_are_passed_over(tmp_path):
         cv2.imwrite(f"{name}.png", np.full((4, 6), 1000, np.uint16))
         cv2.imwrite(f"{name}.jpg", np.full((4, 6, 3), (0, 0, 40 * index), np.uint8))
     (tmp_path / "broken.jpg").write_bytes(b"no image")
-    pictures = list(read_pictures(tmp_path, 100))
-    assert len(pictures) == 6
-    assert sorted(int(p[0, 0, 0]) // 36 for p in pictures) == [0, 1, 2, 3, 4, 5]  # red comes first
-    again = read_pictures(tmp_path, 3)
-    assert [p.tobytes() for p in again] == [p.tobytes() for p in pictures[:3]]
+    images = list(read_images(tmp_path, 100))
+    assert len(images) == 6
+    assert sorted(int(p[0, 0, 0]) // 36 for p in images) == [0, 1, 2, 3, 4, 5]  # red comes first
+    again = read_images(tmp_path, 3)
+    assert [p.tobytes() for p in again] == [p.tobytes() for p in images[:3]]
 
 
 @pytest.mark.parametrize(("depth_maps", "found"), [(2, "2 image files, none in"), (0, "none")])
@@ -109,7 +109,7 @@ def test_a_folder_without_pictures_is_named(tmp_path, depth_maps, found):
     for index in range(depth_maps):
         cv2.imwrite(str(tmp_path / f"{index}.png"), np.ones((4, 6), np.uint16))
     with pytest.raises(ParameterError, match=f"images in {tmp_path}: found {found}"):
-        list(read_pictures(tmp_path, 5))
+        list(read_images(tmp_path, 5))
 
 
 def test_a_picture_goes_in_at_the_pipelines_size_or_at_the_nominal_one():

@@ -155,9 +155,9 @@ def test_the_summary_measures(run: Run) -> None:
 
 def test_the_pictures_can_be_looked_at(run: Run) -> None:
     for name in ("preview.png", "cloud.png"):
-        picture = cv2.imread(str(run.output / name))
-        assert picture is not None, name
-        assert picture.std() > 5, name
+        image = cv2.imread(str(run.output / name))
+        assert image is not None, name
+        assert image.std() > 5, name
 
 
 def test_nothing_else_is_left_behind(run: Run) -> None:

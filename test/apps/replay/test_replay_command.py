@@ -290,10 +290,10 @@ def test_wrong_argument_is_an_error_of_two_lines(
 
 
 def test_image_is_for_the_other_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    picture = tmp_path / "kitchen.jpg"
-    picture.write_bytes(b"picture")
+    image = tmp_path / "kitchen.jpg"
+    image.write_bytes(b"picture")
 
-    assert main([str(picture), "--output", str(tmp_path / "out")]) == 1
+    assert main([str(image), "--output", str(tmp_path / "out")]) == 1
     assert "Images and videos are for the command estimate_depth" in words(capsys)
 
 

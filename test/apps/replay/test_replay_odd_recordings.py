@@ -25,8 +25,8 @@ Row = tuple[str, Any, int]
 
 def raw(index: int, stamp: int | None = None) -> Any:
     """An image; its stamp is its time if none is given."""
-    picture = recordings.picture(index)
-    return recordings.raw_image(picture, TIMES[index] if stamp is None else stamp)
+    image = recordings.picture(index)
+    return recordings.raw_image(image, TIMES[index] if stamp is None else stamp)
 
 
 def write(path: Path, rows: list[Row]) -> Path:

@@ -74,18 +74,18 @@ def sparse_depth(index: int, stamp_ns: int) -> Any:
     return depth_image(depth, recordings.header(stamp_ns, "cam_optical"), "32FC1", ROSBAGS)
 
 
-def robot_bag(path: Path, pictures: list[Any], with_transforms: bool = True) -> Path:
+def robot_bag(path: Path, images: list[Any], with_transforms: bool = True) -> Path:
     """Images, CameraInfo and a laser 30 ms before each image; fixed transforms at first."""
-    times = recordings.stamps(len(pictures))
+    times = recordings.stamps(len(images))
     frames = [transform("cam_optical", OPTICAL), transform("laser", (0.0, 0.0, 0.0, 1.0))]
     rows = [("/tf_static", STORE.types["tf2_msgs/msg/TFMessage"](frames), times[0] - 50_000_000)]
-    for index, (picture, stamp) in enumerate(zip(pictures, times, strict=True)):
+    for index, (image, stamp) in enumerate(zip(images, times, strict=True)):
         rows += [
             ("/scan", scan(index, stamp - 30_000_000), stamp - 30_000_000),
             ("/points", cloud(index, stamp - 30_000_000), stamp - 30_000_000),
             ("/tof/depth", sparse_depth(index, stamp - 30_000_000), stamp - 30_000_000),
             ("/camera/camera_info", recordings.camera_info(stamp), stamp),
-            ("/camera/image", recordings.raw_image(picture, stamp), stamp),
+            ("/camera/image", recordings.raw_image(image, stamp), stamp),
         ]
     with Writer(path, version=8, storage_plugin=StoragePlugin.MCAP) as writer:
         connections: dict[str, Any] = {}
@@ -139,9 +139,9 @@ def test_height_of_the_camera_gives_the_scale(tmp_path: Path) -> None:
     below = (np.arange(recordings.HEIGHT) - (recordings.HEIGHT - 1) / 2) / recordings.FOCAL
     with np.errstate(divide="ignore"):
         ahead = np.minimum(np.where(below > 0, 1.2 / below, np.inf), 6.0) / 2.0
-    picture = np.full((recordings.HEIGHT, recordings.WIDTH, 3), 90, np.uint8)
-    picture[..., 0] = np.rint((ahead - 1.0) * 255 / 8)[:, np.newaxis]
-    bag = robot_bag(tmp_path / "bag", [picture] * 2)
+    image = np.full((recordings.HEIGHT, recordings.WIDTH, 3), 90, np.uint8)
+    image[..., 0] = np.rint((ahead - 1.0) * 255 / 8)[:, np.newaxis]
+    bag = robot_bag(tmp_path / "bag", [image] * 2)
 
     run(bag, tmp_path / "out", camera_height=1.2)
 

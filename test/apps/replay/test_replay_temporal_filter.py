@@ -38,10 +38,10 @@ def two_cameras(path: Path) -> Path:
     """The second camera shows the images of the first in reverse."""
     topics = {}
     for name, step in (("front", 1), ("rear", -1)):
-        pictures = [recordings.picture(i) for i in range(FRAMES)][::step]
+        images = [recordings.picture(i) for i in range(FRAMES)][::step]
         times = recordings.stamps(FRAMES)
         topics[f"/{name}/image"] = [
-            recordings.raw_image(picture, t) for picture, t in zip(pictures, times, strict=True)
+            recordings.raw_image(image, t) for image, t in zip(images, times, strict=True)
         ]
         topics[f"/{name}/camera_info"] = [recordings.camera_info(t) for t in times]
     return recordings.write_bag(path, topics)
