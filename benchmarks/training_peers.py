@@ -105,7 +105,7 @@ def _edge_weight(color: Tensor, dim: int) -> Tensor:
 
 
 def _color_jitter() -> Callable[[Image.Image], Image.Image]:
-    """One draw of the changes, in one order, for all sizes of a image."""
+    """One draw of the changes, in one order, for all sizes of an image."""
     enhancers = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
     changes = [(enhancer, random.uniform(0.8, 1.2)) for enhancer in enhancers]
     random.shuffle(changes)

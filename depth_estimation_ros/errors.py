@@ -57,8 +57,12 @@ class EngineError(DepthEstimationError):
     """An inference engine cannot be made or failed while running."""
 
 
+class GpuLostError(EngineError):
+    """CUDA reports an error that only a new process recovers from."""
+
+
 class PredictionError(DepthEstimationError):
-    """What a network answered to a image is no depth."""
+    """What a network answered to an image is no depth."""
 
 
 class ImageError(DepthEstimationError):
@@ -85,4 +89,4 @@ class DatasetError(DepthEstimationError):
 
 
 class MediaError(DepthEstimationError):
-    """A image, folder, video or camera cannot be read."""
+    """An image, folder, video or camera cannot be read."""

@@ -22,7 +22,7 @@ def log_difference(predicted: Tensor, depth: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def masked_mean(values: Tensor, valid: Tensor) -> Tensor:
-    """Mean over the valid pixels of each image, ``(N,)``; 0 for a image without any."""
+    """Mean over the valid pixels of each image, ``(N,)``; 0 for an image without any."""
     count = valid.sum(dim=(1, 2)).clamp(min=1)
     return (values * valid).sum(dim=(1, 2)) / count
 
@@ -36,7 +36,7 @@ def silog(predicted: Tensor, depth: Tensor, metric: Tensor, variance_focus: floa
     d, valid = log_difference(predicted, depth)
     focus = torch.where(metric, variance_focus, 1.0)
     error = masked_mean(d * d, valid) - focus * masked_mean(d, valid) ** 2
-    # The small constant keeps the square root's slope finite when a image fits perfectly.
+    # The small constant keeps the square root's slope finite when an image fits perfectly.
     return torch.sqrt(error.clamp(min=0.0) + 1e-6).mean()
 
 

@@ -116,7 +116,7 @@ def tables(numbers: dict[str, Any]) -> list[Table]:
     batched = Table(
         "Images in one run of the network: milliseconds of one image, p50 / p99",
         ("network", *(f"batch of {size}" for size in sizes)),
-        note="The node gives the network one image at a time: a batch pays only if a image "
+        note="The node gives the network one image at a time: a batch pays only if an image "
         "takes less in it, and its first image waits for the last.",
     )
     for model, times in numbers["batches"].items():

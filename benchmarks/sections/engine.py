@@ -117,7 +117,7 @@ def run(
 
 
 def batch_of_one(spec: InputSpec, height: int, width: int) -> np.ndarray:
-    """A image as the network takes it."""
+    """An image as the network takes it."""
     return to_input(resize_image(image(640, 480), height, width), spec)
 
 

@@ -34,7 +34,12 @@ from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
 from depth_estimation_ros.engines import Engine, EngineOptions, Log, ModelInfo, open_engine
-from depth_estimation_ros.errors import DepthEstimationError, EngineError, ParameterError
+from depth_estimation_ros.errors import (
+    DepthEstimationError,
+    EngineError,
+    GpuLostError,
+    ParameterError,
+)
 from depth_estimation_ros.estimation import DepthEstimator, check_settings
 from depth_estimation_ros.node.camera import Camera, create_cameras
 from depth_estimation_ros.node.diagnostics.statistics import Statistics
@@ -282,7 +287,10 @@ class DepthEstimationNode(LifecycleNode):
     def _on_worker_failure(self, error: Exception) -> None:
         """Report an exception that no frame should cause; in a thread of the worker."""
         self._statistics.bad_frame(str(error) if isinstance(error, EngineError) else repr(error))
-        if isinstance(error, EngineError):
+        if isinstance(error, GpuLostError):
+            self.get_logger().fatal(f"{error}. The process ends")
+            end_process()
+        elif isinstance(error, EngineError):
             self._report("depth estimation stopped, activate the node to try again", error)
             self._engine_failed.trigger()
         else:

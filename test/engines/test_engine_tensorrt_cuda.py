@@ -21,7 +21,7 @@ from depth_estimation_ros.engines.tensorrt.profile import (
     input_of_engine,
     nbytes,
 )
-from depth_estimation_ros.errors import EngineError
+from depth_estimation_ros.errors import EngineError, GpuLostError
 
 ROOM = Path(tensorrt.__file__).parent
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -81,8 +81,24 @@ def test_without_cuda_bindings_a_graph_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "cuda.bindings", None)
-    with pytest.raises(EngineError, match=r"CUDA graphs need cuda-bindings.*pip install cuda-bind"):
+    with pytest.raises(
+        EngineError, match=r"CUDA graphs need cuda-bindings.*pip install 'cuda-bindings<13'"
+    ):
         graph.capture(0, lambda: None)
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("cuMemcpyDtoHAsync failed: an illegal memory access was encountered", GpuLostError),
+        ("cuEventSynchronize failed: unspecified launch failure", GpuLostError),
+        ("cuMemAlloc failed: out of memory", EngineError),
+    ],
+)
+def test_errors_that_outlive_the_context_are_told_apart(said: str, kind: type) -> None:
+    error = cuda._failed("running the network", "Orin", RuntimeError(said))
+    assert type(error) is kind
+    assert said in str(error)
 
 
 def test_the_runtime_imports_none_of_it_until_that_backend_is_chosen() -> None:
@@ -117,6 +133,8 @@ def test_every_name_taken_of_pycuda_exists_there() -> None:
         ("self._context", "Context"),
         ("self._driver.Context", "Context"),
         ("self._stream", "Stream"),
+        ("self._done", "Event"),
+        ("self._driver.event_flags", "event_flags"),
         ("memory", "DeviceAllocation"),
         ("array.base", "PagelockedHostAllocation"),
     ],

@@ -162,14 +162,21 @@ def test_another_shape_drops_the_graph_and_begins_with_an_ordinary_run(recorder:
     assert recorder.calls[-4:] == ["upload 18432", "launch", "download 24576", "wait"]
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        EngineError("CUDA graphs need cuda-bindings"),
+        RuntimeError('Function "cuGraphInstantiate" not found'),  # of cuda-bindings, old driver
+    ],
+)
 def test_without_graphs_every_run_is_an_ordinary_one_and_the_reason_is_kept(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     attempts = []
 
     def refuse(stream: int, work: Any) -> None:
         attempts.append(stream)
-        raise EngineError("CUDA graphs need cuda-bindings")
+        raise error
 
     monkeypatch.setattr(execution, "capture", refuse)
     recorder = Recorder()
@@ -178,7 +185,18 @@ def test_without_graphs_every_run_is_an_ordinary_one_and_the_reason_is_kept(
         runner.run(batch())
     assert recorder.calls.count("enqueue") == 4
     assert attempts == [7]
-    assert runner.graph == "no CUDA graph: CUDA graphs need cuda-bindings"
+    assert runner.graph == f"no CUDA graph: {error}"
+
+
+def test_kernels_are_saved_once_after_the_second_run_of_a_shape(recorder: Recorder) -> None:
+    runner = opened(recorder)
+    runner._kernels = SimpleNamespace(save=lambda: recorder.calls.append("save"))
+    for count in (1, 1, 1, 2, 2, 2):
+        runner.run(batch(count))
+    assert [call for call in recorder.calls if call in ("wait", "save")] == [
+        *("wait", "wait", "save", "wait"),
+        *("wait", "wait", "save", "wait"),
+    ]
 
 
 def test_the_network_is_timed_alone_without_copies_and_waited_for_once(recorder: Recorder) -> None:

@@ -92,7 +92,7 @@ SHRUNK = [
 
 
 def waves(sizes: tuple[int, int, int, int], shortest: float, longest: float) -> np.ndarray:
-    """Gray noise of a image, of waves so many pixels of the shrunk one long."""
+    """Gray noise of an image, of waves so many pixels of the shrunk one long."""
     frequency = np.maximum(
         np.abs(np.fft.fftfreq(sizes[0]))[:, np.newaxis] * sizes[0] / sizes[2],
         np.abs(np.fft.fftfreq(sizes[1])) * sizes[1] / sizes[3],

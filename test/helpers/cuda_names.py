@@ -18,11 +18,15 @@ PYCUDA_DRIVER = {
     "memcpy_htod_async",
     "memcpy_dtoh_async",
     "mem_get_info",
+    "Event",
+    "event_flags",
     "get_driver_version",
 }
 PYCUDA_MEMBERS = {
     "Device": {"count", "name", "compute_capability", "retain_primary_context", "total_memory"},
     "Context": {"push", "pop", "detach", "synchronize", "get_current", "handle"},
+    "Event": {"record", "synchronize", "query", "time_since", "time_till", "ipc_handle"},
+    "event_flags": {"DEFAULT", "BLOCKING_SYNC", "DISABLE_TIMING", "INTERPROCESS"},
     "Stream": {"handle", "is_done", "synchronize", "wait_for_event"},
     "DeviceAllocation": {"free", "as_buffer"},
     "PagelockedHostAllocation": {"free", "get_device_pointer", "get_flags"},

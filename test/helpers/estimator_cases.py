@@ -18,7 +18,7 @@ H, W = 96, 128  # twice the network's size in each direction
 
 
 def red(values: np.ndarray) -> np.ndarray:
-    """A image whose red channel is `values` and whose green and blue must not matter."""
+    """An image whose red channel is `values` and whose green and blue must not matter."""
     image = np.full((*values.shape, 3), 99, np.uint8)
     image[..., 0] = values
     return image

@@ -1,6 +1,6 @@
 """Networks that go wrong when they are shown a certain red; with other images depth is 2 m.
 
-What counts is the most red pixel of a image, so `red_image(HANG)` makes it happen.
+What counts is the most red pixel of an image, so `red_image(HANG)` makes it happen.
 """
 
 from __future__ import annotations

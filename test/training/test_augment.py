@@ -24,7 +24,7 @@ MOVES = {
 
 
 def numbered(camera=CAMERA):
-    """A image whose "depth" is the number of its pixel."""
+    """An image whose "depth" is the number of its pixel."""
     numbers = np.arange(HEIGHT * WIDTH, dtype=np.float32).reshape(HEIGHT, WIDTH)
     return Sample(np.zeros((HEIGHT, WIDTH, 3), np.uint8), numbers, camera)
 
@@ -96,7 +96,7 @@ def test_the_picture_goes_where_the_map_says(move, seed):
 
 @pytest.mark.parametrize(("height", "width"), [(30, 40), (60, 80), (240, 320)])
 def test_canonical_depth_scales_the_scene_by_the_focal_length(height, width):
-    """A image scaled by s has a focal length of s f: canonical depth is 1 / s of before.
+    """An image scaled by s has a focal length of s f: canonical depth is 1 / s of before.
 
     Seen by a camera of the canonical focal length, each pixel then shows its point as far aside
     as in the scene and f_c / (s f) times as far away (Metric3D's de-canonical transform).

@@ -74,7 +74,7 @@ def test_folder_errors_say_what_was_found_and_expected(tmp_path, folder):
 
 
 def tilted_plane(height, width, camera):
-    """Depth of the plane 0.3 X - 0.2 Y + Z = 3 and a image of it."""
+    """Depth of the plane 0.3 X - 0.2 Y + Z = 3 and an image of it."""
     fx, fy, cx, cy = camera
     v, u = np.mgrid[:height, :width]
     depth = 3.0 / (0.3 * (u - cx) / fx - 0.2 * (v - cy) / fy + 1.0)

@@ -94,7 +94,7 @@ def test_compressed_pictures_and_depth(tmp_path):
 
 def test_a_pair_is_the_nearest_to_each_other_within_the_tolerance():
     images = [0, 33, 66, 100, 133]
-    # Depth at half the rate: a image between two depth images has none of its own.
+    # Depth at half the rate: an image between two depth images has none of its own.
     assert pair_by_time(images, [2, 64, 131], 20).tolist() == [[0, 0], [2, 1], [4, 2]]
     assert pair_by_time(images, [2, 64, 131], 1).tolist() == []
     assert pair_by_time([50], [10, 45, 90], 20).tolist() == [[0, 1]]

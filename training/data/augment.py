@@ -70,7 +70,7 @@ def warp(sample: Sample, affine: np.ndarray, height: int, width: int) -> Sample:
     exact where fx = fy.
     """
     shrink = np.sqrt(abs(np.linalg.det(affine[:, :2])))
-    # A image that shrinks much is smoothed first, or fine texture turns into false edges.
+    # An image that shrinks much is smoothed first, or fine texture turns into false edges.
     rgb = cv2.GaussianBlur(sample.rgb, (0, 0), 0.4 / shrink) if shrink < 0.7 else sample.rgb
     size = (width, height)
     rgb = cv2.warpAffine(rgb, affine, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)

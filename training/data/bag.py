@@ -37,7 +37,7 @@ class BagSamples(SampleSet):
     """The images of a recording that have depth of the same moment.
 
     Images are Image or CompressedImage; depth is an Image of 32FC1 (metres) or 16UC1
-    (millimetres), or a CompressedImage with a 16-bit PNG. A image and a depth image are a pair if
+    (millimetres), or a CompressedImage with a 16-bit PNG. An image and a depth image are a pair if
     each is the nearest in time to the other and both lie within the tolerance. A topic that is not
     named is found by its type, and among depth topics by the frame_id of the images, because only
     depth that was registered to the images lies on them pixel by pixel. Depth of a lower
@@ -150,7 +150,7 @@ class BagSamples(SampleSet):
 def pair_by_time(
     images: Sequence[int], depths: Sequence[int], tolerance: int
 ) -> npt.NDArray[np.int64]:
-    """``(N, 2)`` indices of a image and a depth image that are nearest to each other in time.
+    """``(N, 2)`` indices of an image and a depth image that are nearest to each other in time.
 
     Args:
         images, depths: sorted stamps, one or more.

@@ -1,4 +1,4 @@
-"""The parts of a image that the field scores.
+"""The parts of an image that the field scores.
 
 Published numbers are of one of these crops, and they differ by several percent; so every table
 that this package writes names the crop.
@@ -25,7 +25,7 @@ def _whole(height: int, width: int) -> Box:
 def _eigen_nyu(height: int, width: int) -> Box:
     """Rows 45 to 470 and columns 41 to 600 of 480x640 (Eigen et al. 2014), where NYU has depth.
 
-    A image of another size gets the same shares of it, rounded down.
+    An image of another size gets the same shares of it, rounded down.
     """
     return 45 * height // 480, 471 * height // 480, 41 * width // 640, 601 * width // 640
 
@@ -59,7 +59,7 @@ CROPS: dict[str, Callable[[int, int], Box]] = {
 
 
 def crop_box(name: str, height: int, width: int) -> Box:
-    """Where the crop ``name`` of :data:`CROPS` lies in a image of this size.
+    """Where the crop ``name`` of :data:`CROPS` lies in an image of this size.
 
     The bounds of the KITTI crops are fractions of the size cut to whole pixels (not rounded), as
     in the evaluation code of monodepth, monodepth2 and BTS. On 375x1242 Garg's crop is rows 153 to

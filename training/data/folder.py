@@ -27,7 +27,7 @@ IMAGES = (".jpg", ".jpeg", ".png")
 class RgbdFolder(SampleSet):
     """``NAME.jpg`` beside ``NAME.png``, or ``rgb/NAME.jpg`` and ``depth/NAME.png``.
 
-    ``.jpeg`` is taken too, and ``.png`` of a image in ``rgb/``. A JSON file tells what the
+    ``.jpeg`` is taken too, and ``.png`` of an image in ``rgb/``. A JSON file tells what the
     numbers mean: ``info.json`` (one camera) may hold ``intrinsics_px``; ``frames.json`` (one
     camera a frame) holds ``frames: {"00000": [fx, fy, cx, cy]}``. Both may hold ``depth_scale``
     (metres a unit, 0.001 by default) and ``infinite_value`` (the PNG value that means beyond

@@ -19,11 +19,11 @@ def read_rgb(path: str | Path, *, fix: str | None = None) -> npt.NDArray[np.uint
         fix: what the reader of an error can do, for instance where the data set is.
 
     Raises:
-        DatasetError: no such file, or not a image.
+        DatasetError: no such file, or not an image.
     """
     if not Path(path).is_file():
         raise DatasetError(f"image {path}", found="no file", fix=fix)
-    # Depth has no orientation tag, so a image turned by its own would no longer lie on it.
+    # Depth has no orientation tag, so an image turned by its own would no longer lie on it.
     bgr = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if bgr is None:
         found = f"{Path(path).stat().st_size} bytes that are no image"
@@ -59,7 +59,7 @@ def read_depth_png(
         ``(H, W)`` float32 metres; NaN = not measured, +Inf = beyond range.
 
     Raises:
-        DatasetError: no such file, not a image, not one channel of 16 bits.
+        DatasetError: no such file, not an image, not one channel of 16 bits.
     """
     raw = read_depth_values(path, bits=16, fix=fix)
     depth = raw.astype(np.float32) * np.float32(metres_per_unit)

@@ -41,7 +41,7 @@ class KittiDepth(SampleSet):
     """``<split>/<drive>/proj_depth/groundtruth/image_02/N.png`` and raw ``<date>/<drive>/...``.
 
     Depth is 16-bit, metres = value / 256, 0 not measured; about a fifth of the pixels, none in the
-    top third of a image. The ground truth leaves out the first and last five frames of a drive.
+    top third of an image. The ground truth leaves out the first and last five frames of a drive.
 
     Args:
         path: the folder of ``train`` and ``val``.

@@ -23,7 +23,7 @@ BY_NUMBER = re.compile(DRIVE + r"\s+(?P<number>\d+)\s+(?P<side>[lr])\s*$")
 
 @dataclass(frozen=True, order=True)
 class KittiFrame:
-    """A image of the raw data: ``date/drive/image_0C/data/NNNNNNNNNN.png``."""
+    """An image of the raw data: ``date/drive/image_0C/data/NNNNNNNNNN.png``."""
 
     drive: str
     camera: int

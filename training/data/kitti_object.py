@@ -45,7 +45,7 @@ class KittiObject(SampleSet):
             raise DatasetError(
                 f"KITTI objects {folder}",
                 found=found,
-                expected="one scan a image",
+                expected="one scan an image",
                 fix=OBJECTS,
             )
         self._calibration = folder / "calib"
@@ -106,7 +106,7 @@ class KittiTwise(SampleSet):
             raise DatasetError(
                 f"KITTI TWISE {training}",
                 found=found,
-                expected="one depth a image",
+                expected="one depth an image",
                 fix=TWISE,
             )
         if len(images) <= TEST_FRAMES:

@@ -180,7 +180,7 @@ def _read_rows(file: Path) -> list[tuple[str, str]]:
             raise DatasetError(
                 f"{file}, row {number}",
                 found=",".join(row),
-                expected="a image and a depth PNG, with a comma between them",
+                expected="an image and a depth PNG, with a comma between them",
                 fix=GET_CSV,
             )
     if not rows:

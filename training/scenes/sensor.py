@@ -19,11 +19,11 @@ def sensor(
     noise_seeds: Sequence[int] | None = None,
     without: Without = (),
 ) -> Tensor:
-    """Blur, vignetting, white balance, exposure, contrast and noise, drawn from a seed a image.
+    """Blur, vignetting, white balance, exposure, contrast and noise, drawn from a seed an image.
 
     Args:
         rgb: (N, 3, H, W) sRGB in 0..1, on any device.
-        seeds: one a image; a image depends on its own seed only.
+        seeds: one an image; an image depends on its own seed only.
         noise_seeds: for frames of one camera, which share a seed but not their noise.
         without: factors that are left out, see `factors`.
 
@@ -56,7 +56,7 @@ def _photograph(picture: Tensor, seed: int, noise_seed: int, without: Without) -
 
 def _blurred(light: Tensor, dice: SeededRandom, sharp: bool) -> Tensor:
     """What lens, focus and motion leave of (3, H, W)."""
-    scale = light.shape[-1] / 320  # blur is given in pixels of a image 320 wide
+    scale = light.shape[-1] / 320  # blur is given in pixels of an image 320 wide
     kernels = [_lens_kernel(dice.uniform(0.45, 0.85) * scale)]
     if dice.chance(0.12):
         kernels.append(_lens_kernel(dice.uniform(0.8, 2.0) * scale))

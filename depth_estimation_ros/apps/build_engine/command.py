@@ -148,9 +148,11 @@ def _convert_and_make(
         f"{time.monotonic() - began:.1f} s) and {escape(sidecar_path(out).name)}",
         soft_wrap=True,
     )
-    name = out.absolute() if options.out else options.model
-    more = "" if options.out else f" -p precision:={wanted.precision}"
-    if options.engine_cache and not options.out:
+    # The node looks in the cache for one image at the card's own size.
+    by_name = options.out is None and wanted.profile == make_profile(wanted.card.input)
+    name = options.model if by_name else out.absolute()
+    more = f" -p precision:={wanted.precision}" if by_name else ""
+    if options.engine_cache and by_name:
         more += f" -p engine_cache:={directory}"
     console.print(
         "Run it: ros2 run depth_estimation_ros depth_estimation_node --ros-args "

@@ -6,6 +6,7 @@ Nothing here runs on import, and pycuda itself is imported only when a `Gpu` is 
 
 from __future__ import annotations
 
+import ctypes
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,9 +15,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from depth_estimation_ros.errors import EngineError
+from depth_estimation_ros.errors import EngineError, GpuLostError
 
 Bytes = npt.NDArray[np.uint8]
+
+NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING: does not wait for other users of the default stream
+# After these (CUDA driver API, CUresult 700, 714 to 719) every call of the process fails.
+_LOST = (
+    "illegal memory access",
+    "hardware stack error",
+    "illegal instruction",
+    "misaligned address",
+    "invalid program counter",
+    "unspecified launch failure",
+)
 
 
 class Gpu:
@@ -49,13 +61,16 @@ class Gpu:
         self._pinned: list[Bytes] = []
         self._memory: list[Any] = []
         self._stream: Any = None
+        self._done: Any = None
         try:
             self._context: Any = device.retain_primary_context()
         except self._driver.Error as error:
             raise _failed("making a context", self.name, error) from error
         try:
             with self.doing("making a stream"):
-                self._stream = self._driver.Stream()
+                self._stream = self._driver.Stream(NON_BLOCKING)
+                # Waiting for it sleeps: a stream's own wait spins, and takes a core from the robot.
+                self._done = self._driver.Event(self._driver.event_flags.BLOCKING_SYNC)
         except EngineError:
             self.close()
             raise
@@ -120,7 +135,8 @@ class Gpu:
 
     def wait(self) -> None:
         """Waits for all that is queued; other Python threads run meanwhile. Only inside `doing`."""
-        self._stream.synchronize()
+        self._done.record(self._stream)
+        self._done.synchronize()
 
     def close(self) -> None:
         """Frees everything, in the thread that made it. Calling it twice is harmless.
@@ -140,12 +156,15 @@ class Gpu:
             for memory in self._memory:
                 memory.free()
         with suppress(EngineError), self.doing("freeing the stream"):
-            self._stream = None
+            self._stream = self._done = None
         self._pinned, self._memory = [], []
         context, self._context = self._context, None
         # Never left to the garbage collector: pycuda releases a primary context only by this call,
-        # which pushes it by itself.
+        # which pushes the context by itself and leaves it current.
+        before = _current_context()
         context.detach()
+        if _current_context() != before:
+            _pop_context()
 
     def check_thread(self, step: str) -> None:
         """Raises EngineError in any thread but the one that made this object."""
@@ -181,6 +200,18 @@ def import_driver() -> Any:
     return driver
 
 
+def _current_context() -> int | None:
+    """Return what CUDA has current in this thread, whatever pycuda has on its own stack."""
+    handle = ctypes.c_void_p()
+    ctypes.CDLL("libcuda.so.1").cuCtxGetCurrent(ctypes.byref(handle))
+    return handle.value
+
+
+def _pop_context() -> None:
+    """Pop what pycuda has pushed past its own stack."""
+    ctypes.CDLL("libcuda.so.1").cuCtxPopCurrent_v2(ctypes.byref(ctypes.c_void_p()))
+
+
 def _open_device(driver: Any, index: int) -> Any:
     try:
         driver.init()
@@ -201,6 +232,11 @@ def _open_device(driver: Any, index: int) -> Any:
 
 
 def _failed(step: str, name: str, error: Exception) -> EngineError:
+    if any(words in str(error) for words in _LOST):
+        return GpuLostError(
+            f"GPU {name} failed while {step} ({_first_line(error)})",
+            fix="Look at `nvidia-smi` and `dmesg`, and start the process again",
+        )
     fix = "Look at `nvidia-smi` and `dmesg`, then activate the node to try again"
     if type(error).__name__ == "MemoryError":
         fix = "Free memory on the GPU (`nvidia-smi` shows who holds it) or use a smaller network"

@@ -72,6 +72,7 @@ class Execution:
         self._result: Shape = ()
         self._graph: CudaGraph | None = None
         self._turn = 0
+        self._new_shape = True
         self._allocate()
 
     def run(self, batch: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
@@ -103,6 +104,9 @@ class Execution:
             depth = self._depths[self._turn][: nbytes(self._result, 4)]
             self._gpu.download(depth, self._output_address)
             self._gpu.wait()
+            if again and self._kernels is not None and self._new_shape:
+                self._kernels.save()  # now, and not at a clean end that may never come
+                self._new_shape = False
         return depth.view(np.float32).reshape(self._result)
 
     def time_alone(self, rounds: int) -> float:
@@ -159,13 +163,15 @@ class Execution:
         self._result = tuple(self._context.get_tensor_shape(self._output))
         if any(size < 0 for size in self._result):
             raise self._failed(f"finding the output shape for {shape}")
-        self._shape = shape
+        self._shape, self._new_shape = shape, True
 
     def _capture(self) -> None:
         try:
             self._graph = capture(self._gpu.stream, self._enqueue)
             self.graph = "CUDA graph"
-        except EngineError as error:
+        # cuda-bindings raises RuntimeError where the driver lacks a function; whatever it is, the
+        # network runs without.
+        except Exception as error:
             self._own_graphs = False
             self.graph = f"no CUDA graph: {error}"
 

@@ -80,7 +80,9 @@ def import_bindings() -> Any:
         from cuda.bindings import driver
     except ImportError as error:
         raise EngineError(
-            f"CUDA graphs need cuda-bindings ({error})", fix="Run: pip install cuda-bindings"
+            f"CUDA graphs need cuda-bindings ({error})",
+            fix="Run: pip install 'cuda-bindings<13' where `nvidia-smi` shows CUDA 12, or "
+            "cuda-bindings where it shows CUDA 13",
         ) from error
     return driver
 

@@ -118,6 +118,15 @@ class TestBuild:
             capsys.readouterr().out.split()
         )
 
+    def test_an_engine_of_another_size_is_named_by_its_file(
+        self, tiny: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert run("--model", tiny, "--precision", "fp32", "--size", "64x96", *FOR_RTX_30) == 0
+        (engine,) = cache.glob("*-fp32-*.engine")
+        said = "".join(capsys.readouterr().out.split())
+        assert f"model:={engine}-pbackend:=tensorrt" in said
+        assert "precision:=" not in said
+
     def test_with_a_cache_of_its_own_the_node_is_told_of_it(
         self, tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:

@@ -14,7 +14,7 @@ HEIGHT, WIDTH = 48, 64
 
 
 def steps(reds: tuple[int, ...] = (0, 64, 128, 255)) -> np.ndarray:
-    """A image of vertical stripes; `red_depth` tells 1 + 8 * red / 255 metres."""
+    """An image of vertical stripes; `red_depth` tells 1 + 8 * red / 255 metres."""
     image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     image[..., 0] = np.repeat(reds, WIDTH // len(reds))
     image[..., 1] = 77

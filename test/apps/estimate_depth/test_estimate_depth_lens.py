@@ -1,4 +1,4 @@
-"""The lens behind a image: what the user, the EXIF or nobody says of it."""
+"""The lens behind an image: what the user, the EXIF or nobody says of it."""
 
 from __future__ import annotations
 
