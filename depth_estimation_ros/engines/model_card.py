@@ -45,7 +45,7 @@ output:
   unit: m                      # m | 1/m | "" in the same order
   min_depth: 0.1               # metres
   max_depth: 10.0
-canonical_focal_px: null       # if set: metres = output * fx at network size / this
+canonical_focal_px: null       # if set: metres = output * focal length at network size / this
 """
 
 
@@ -144,7 +144,8 @@ class ModelCard:
         made_for: the scenes that it learned from.
         source: where the weights come from: a repository, a folder, an address.
         revision: of the source: a commit, or "sha256:..." of the weights.
-        canonical_focal_px: if set, metres = output * fx_at_network_size / canonical_focal_px.
+        canonical_focal_px: if set, metres = output * f / canonical_focal_px, with f
+            the focal length at the network's size (sqrt(fx * fy) there).
         metrics: what it was measured at; each entry says data set, split, crop, cap, alignment
             and the numbers.
     """

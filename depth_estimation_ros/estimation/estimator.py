@@ -6,6 +6,7 @@ No ROS here. Each image takes three steps, which may run in three threads: `prep
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 
@@ -101,7 +102,9 @@ class DepthEstimator:
         effective_camera = calibrated or CameraModel.from_hfov(
             width, height, settings.assumed_hfov_deg
         )
-        scale = metric_scale(card, effective_camera.scaled(network_w, network_h).fx)
+        at_network = effective_camera.scaled(network_w, network_h)
+        # Of a stretched image, between both focal lengths: the network judges by height and width.
+        scale = metric_scale(card, math.sqrt(at_network.fx * at_network.fy))
         scale *= settings.scale_correction
         near, far = check_limits(card.output, settings, scale)
 

@@ -57,6 +57,8 @@ OUTPUTS: Final[Mapping[CameraState, frozenset[str]]] = {
     "missing": frozenset({"depth", "color"}),
 }
 """The outputs that an image can have, by the state of its camera: methods of `DepthFrame`."""
+MAX_ASPECT_CHANGE = 1.1
+"""By which an image may be stretched to the network without a warning."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -302,6 +304,7 @@ class FrameProcessor:
         self._logger = logger
         self._log_prefix = f"{camera}: " if camera else ""
         self._camera: ImageCamera | None = None  # of the last image
+        self._image_size: tuple[int, int] | None = None  # of the last image
         self._history = TemporalFilter()
         self._scale_source, self._floor = scale_source, floor
         anchored = parameters().scale_source != "none"
@@ -383,6 +386,7 @@ class FrameProcessor:
         """Return the depth: image -> model input -> prediction -> depth in metres."""
         model_input = self.estimator.prepare(image.rgb, image.camera.model)
         times["decode"] = _ms_since(begun_at)
+        self._note_size(*model_input.image_size)
         (prediction,) = self.estimator.infer([model_input])
         predicted_at = time.monotonic()
         times["infer"] = prediction.engine_ms
@@ -445,6 +449,20 @@ class FrameProcessor:
         stride, voxel_size = parameters.cloud_stride, parameters.cloud_voxel_size
         points = frame.points(stride, voxel_size, self._factories["points"], crop)
         self._publishers.points.publish(points)
+
+    def _note_size(self, height: int, width: int) -> None:
+        """Log once per size that a network of one fixed size takes another aspect."""
+        if self._image_size == (height, width):
+            return
+        self._image_size = height, width
+        spec = self.estimator.engine.card.input
+        stretch = spec.width * height / (spec.height * width)
+        if spec.multiple_of is None and not 1 / MAX_ASPECT_CHANGE < stretch < MAX_ASPECT_CHANGE:
+            self._logger.warning(
+                f"{self._log_prefix}images of {width}x{height} are stretched to the network's "
+                f"{spec.width}x{spec.height}, which costs accuracy. Build or export it in the "
+                "camera's aspect: build_engine --size, import-model --aspect"
+            )
 
     def _note_camera(self, camera: ImageCamera, parameters: Parameters) -> None:
         """Keep the camera, and log once why it has no cloud."""

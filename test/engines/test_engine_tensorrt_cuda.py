@@ -81,9 +81,7 @@ def test_without_cuda_bindings_a_graph_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "cuda.bindings", None)
-    with pytest.raises(
-        EngineError, match=r"CUDA graphs need cuda-bindings.*pip install 'cuda-bindings<13'"
-    ):
+    with pytest.raises(EngineError, match="pip install 'cuda-bindings<13'"):
         graph.capture(0, lambda: None)
 
 

@@ -287,6 +287,14 @@ def test_depth_grows_with_the_focal_length(tmp_path: Path) -> None:
     np.testing.assert_allclose(frame.depth, 3.0, rtol=1e-6)
 
 
+def test_stretched_images_have_the_mean_of_both_focal_lengths(tmp_path: Path) -> None:
+    # 128x72 goes in as 64x48: fx is 75 pixels there and fy 100; sqrt(75 * 100) / 50 * 2 m.
+    card = tiny_card(canonical_focal_px=50.0, multiple_of=None)
+    camera = CameraModel.from_intrinsics(150.0, 150.0, 63.5, 35.5, 128, 72)
+    frame = constant_pipeline(tmp_path, 2.0, card).run(red(np.zeros((72, 128))), camera)
+    np.testing.assert_allclose(frame.depth, 2.0 * np.sqrt(75.0 * 100.0) / 50.0, rtol=1e-6)
+
+
 def test_inverse_depth_scales_in_metres_not_in_inverse_metres(tmp_path: Path) -> None:
     card = tiny_card(kind="inverse_depth", unit="1/m", canonical_focal_px=50.0)
     camera = CameraModel.from_intrinsics(150.0, 150.0, 63.5, 47.5, W, H)

@@ -92,6 +92,20 @@ def test_a_scale_correction_counts_from_the_next_image_on(
         np.testing.assert_allclose(seen, factor * red_depth(51), rtol=1e-5)
 
 
+def test_a_network_of_another_aspect_is_warned_of_once(
+    node: NodeProcess, tester: Tester, tmp_path: Path
+) -> None:
+    model = tiny_models.red_depth(tmp_path / "fixed.onnx", tiny_models.tiny_card(multiple_of=None))
+    tester.bring(node, "active", model=str(model), camera_info_timeout=0.0)
+    depth = tester.collect(node, Image, "~/depth/image")
+    warning = "images of 128x72 are stretched to the network's 64x48"
+    for _ in range(3):
+        tester.result_of(node, red_image(51, 72, 128), depth)
+    tester.wait_until(lambda: warning in node.log, "the warning", node)
+    tester.result_of(node, red_image(51, 48, 64), depth)
+    assert node.log.count("are stretched to") == 1
+
+
 def test_image_larger_than_the_network_gives_depth_of_the_images_size(
     node: NodeProcess, tester: Tester, red_model: str
 ) -> None:
