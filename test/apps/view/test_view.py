@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -10,7 +9,6 @@ import time
 from pathlib import Path
 
 import cv2
-import demo_recordings as recordings
 import numpy as np
 import pytest
 from replay_outputs import camera, write_output
@@ -90,7 +88,7 @@ def test_running_node_is_found_and_logged(tmp_path: Path) -> None:
 @pytest.mark.skipif(
     not VULKAN or not shutil.which("xvfb-run"), reason="needs xvfb and mesa-vulkan-drivers"
 )
-def test_screenshot_shows_image_depth_and_cloud(tmp_path: Path) -> None:
+def test_screenshot_shows_depth_and_cloud(tmp_path: Path) -> None:
     bag = write_output(tmp_path, [camera(frames=2, points=True)])
     png = tmp_path / "view.png"
     process = start_view(bag, "--screenshot-to", png)
@@ -98,8 +96,6 @@ def test_screenshot_shows_image_depth_and_cloud(tmp_path: Path) -> None:
     assert process.returncode == 0, errors
     shown = cv2.imread(str(png))
     assert shown.shape == (1000, 1600, 3)
-    # The image of the camera is somewhere in the left half.
-    image = recordings.picture(1)
-    left = shown[:, :640].reshape(-1, 3)[:, ::-1].astype(int)
-    assert (np.abs(left - image[24, 32].astype(int)).max(axis=1) < 12).sum() > 50
-    assert os.environ.get("DISPLAY") or shown.std() > 20
+    colorful = np.ptp(shown.astype(int), axis=2) > 60
+    assert colorful[:, :640].mean() > 0.3  # the depth image
+    assert colorful[:, 640:].mean() > 0.003  # the points, in the camera's colours
