@@ -26,7 +26,8 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--model",
         default="compact",
-        help="bundled model (compact, nano), ONNX file or TensorRT engine (default: compact)",
+        help="bundled model (compact, nano, compact_open), ONNX file or TensorRT engine "
+        "(default: compact)",
     )
     group.add_argument(
         "--backend",

@@ -55,8 +55,8 @@ class Parameters:
 
     model: str = _parameter(
         "compact",
-        "Network to run: the name of a bundled model (compact, nano), or the path of an ONNX file "
-        "or of a TensorRT engine (.engine, .plan) with its sidecar.",
+        "Network to run: the name of a bundled model (compact, nano, compact_open), or the path of "
+        "an ONNX file or of a TensorRT engine (.engine, .plan) with its sidecar.",
         changes=UNCONFIGURED,
     )
     backend: str = _parameter(

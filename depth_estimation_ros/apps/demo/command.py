@@ -183,7 +183,7 @@ def _arguments(argv: list[str] | None) -> tuple[session.DemoOptions, Path]:
     parser.add_argument(
         "--model",
         default="compact",
-        help="bundled model (compact, nano) or ONNX file",
+        help="bundled model (compact, nano, compact_open) or ONNX file",
     )
     parser.add_argument(
         "--output",
