@@ -202,7 +202,7 @@ def fabric(dice: SeededRandom) -> list[float]:
 
 
 def printed(dice: SeededRandom, size: float) -> list[float]:
-    """A poster, image or package whose larger side is `size` metres."""
+    """A poster, picture or package whose larger side is `size` metres."""
     return row(
         *(dice, "picture", any_color(dice), any_color(dice)),
         dice.choice(((0.05, 0.05, 0.06), (0.95, 0.94, 0.92))),

@@ -126,7 +126,7 @@ def random_color(i: Tensor, j: Tensor, seed: Tensor) -> Tensor:
     return mix(tone[:, None].expand_as(hue), hue, vivid)
 
 
-def image(s: Surface) -> Tensor:
+def picture(s: Surface) -> Tensor:
     """Posters and packages: fields that are plain, photographs, blocks of colour, or print."""
     i, x = cells(s.u / s.scale)
     j, y = cells(s.v / (s.scale * s.aspect))
@@ -216,7 +216,7 @@ PATTERNS: dict[str, Callable[[Surface], Tensor]] = {
     f.__name__: f
     for f in (
         *(paint, mottled, carpet, wood, tiles, bricks, planks, stripes, checker),
-        *(image, text, books, foliage, facade, view),
+        *(picture, text, books, foliage, facade, view),
     )
 }
 PATTERN_NUMBER = {name: number for number, name in enumerate(PATTERNS)}
