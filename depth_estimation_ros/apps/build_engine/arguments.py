@@ -20,7 +20,7 @@ examples:
   build_engine --model nyu.onnx --precision int8 --calibration /bags/kitchen --out nyu.engine
       calibrated on the images of a recording; run it with the parameter model:=nyu.engine
   build_engine --model compact --batch 1 1 4 --size 192x256
-      for one to four cameras at once, quickest for one
+      for `replay --batch 4`; also for one image at a time
   build_engine --model compact --compute-capability 8.6 12.0 --out laptop.engine
       with TensorRT-RTX, on a machine without a GPU, for RTX 30 and RTX 50
   build_engine --list
