@@ -78,8 +78,10 @@ setup(
         "video": ["av"],
         # Replays on several machines.
         "ray": [*RECORDINGS, *FIGURES, "ray"],
-        # NVIDIA GPUs; pycuda is compiled with the CUDA toolkit. Jetson has its own TensorRT.
-        "tensorrt": ["tensorrt", "pycuda", "cuda-bindings", "onnx", "rich"],
+        # NVIDIA GPUs, by the CUDA that `nvidia-smi` shows; pycuda is compiled with the CUDA toolkit.
+        # A Jetson has TensorRT of its own: docs/install.md.
+        "tensorrt-cu12": ["tensorrt-cu12>=10", "cuda-bindings<13", "pycuda", "onnx", "rich"],
+        "tensorrt-cu13": ["tensorrt-cu13", "cuda-bindings>=13", "pycuda", "onnx", "rich"],
         # Processors, quicker than ONNX Runtime there: backend openvino.
         "openvino": ["openvino"],
         "train": [
