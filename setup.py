@@ -78,7 +78,7 @@ setup(
         "video": ["av"],
         # Replays on several machines.
         "ray": [*RECORDINGS, *FIGURES, "ray"],
-        # NVIDIA GPUs, by the CUDA that `nvidia-smi` shows; pycuda is compiled with the CUDA toolkit.
+        # NVIDIA GPUs, by the CUDA that `nvidia-smi` shows; the CUDA toolkit compiles pycuda.
         # A Jetson has TensorRT of its own: docs/install.md.
         "tensorrt-cu12": ["tensorrt-cu12>=10", "cuda-bindings<13", "pycuda", "onnx", "rich"],
         "tensorrt-cu13": ["tensorrt-cu13", "cuda-bindings>=13", "pycuda", "onnx", "rich"],
