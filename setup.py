@@ -101,11 +101,12 @@ setup(
         ],
         # With `train`: `python -m training import-model`, checkpoints of the Hugging Face Hub.
         "import": ["transformers>=5.0"],
-        # Builds engines ahead of time, on a machine without a GPU: 96 MB, for the tests of that.
+        # For tests without a GPU: engines built ahead of time (96 MB), and calls of CUDA.
         "tensorrt-test": [
             f"{package}==1.7.1.116; platform_machine == 'x86_64' and sys_platform == 'linux'"
             for package in ("tensorrt-rtx-cu13-libs", "tensorrt-rtx-cu13-bindings")
-        ],
+        ]
+        + ["cuda-bindings; platform_machine == 'x86_64' and sys_platform == 'linux'"],
         "test": [
             "hypothesis",
             "transformers>=5.0",
