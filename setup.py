@@ -78,8 +78,10 @@ setup(
         "video": ["av"],
         # Replays on several machines.
         "ray": [*RECORDINGS, *FIGURES, "ray"],
-        # NVIDIA GPUs; pycuda is compiled with the CUDA toolkit. Jetson has its own TensorRT.
-        "tensorrt": ["tensorrt", "pycuda", "cuda-bindings", "onnx", "rich"],
+        # NVIDIA GPUs, by the CUDA that `nvidia-smi` shows; the CUDA toolkit compiles pycuda.
+        # A Jetson has TensorRT of its own: docs/install.md.
+        "tensorrt-cu12": ["tensorrt-cu12>=10", "cuda-bindings<13", "pycuda", "onnx", "rich"],
+        "tensorrt-cu13": ["tensorrt-cu13", "cuda-bindings>=13", "pycuda", "onnx", "rich"],
         # Processors, quicker than ONNX Runtime there: backend openvino.
         "openvino": ["openvino"],
         "train": [
@@ -99,11 +101,12 @@ setup(
         ],
         # With `train`: `python -m training import-model`, checkpoints of the Hugging Face Hub.
         "import": ["transformers>=5.0"],
-        # Builds engines ahead of time, on a machine without a GPU: 96 MB, for the tests of that.
+        # For tests without a GPU: engines built ahead of time (96 MB), and calls of CUDA.
         "tensorrt-test": [
             f"{package}==1.7.1.116; platform_machine == 'x86_64' and sys_platform == 'linux'"
             for package in ("tensorrt-rtx-cu13-libs", "tensorrt-rtx-cu13-bindings")
-        ],
+        ]
+        + ["cuda-bindings; platform_machine == 'x86_64' and sys_platform == 'linux'"],
         "test": [
             "hypothesis",
             "transformers>=5.0",

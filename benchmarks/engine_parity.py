@@ -64,7 +64,7 @@ def measure(options: argparse.Namespace) -> None:
         with tempfile.TemporaryDirectory() as folder, console.status(f"measuring {precision}"):
             converted = Path(folder) / f"{precision}.onnx"
             converted.write_bytes(convert().SerializeToString())
-            candidate = OnnxRuntimeEngine(converted)
+            candidate = OnnxRuntimeEngine(converted, optimize=False)
             parity = compare(reference, candidate, read_images(options.pictures, sys.maxsize))
         limit = LIMITS[precision]
         print(

@@ -35,6 +35,8 @@ class OnnxRuntimeEngine:
         device: index of the GPU for providers that use one.
         fp16: whether the TensorRT provider computes in float16.
         cache: folder in which it keeps its engines; empty: as `cache_directory`.
+        optimize: whether the graph may be rewritten. ONNX Runtime 1.32 gets layers with float16
+            scales wrong when it does.
 
     Raises:
         ModelError: ONNX Runtime refuses the file, or it has no card or one that does not fit.
@@ -50,6 +52,7 @@ class OnnxRuntimeEngine:
         device: int = 0,
         fp16: bool = False,
         cache: str = "",
+        optimize: bool = True,
     ) -> None:
         ort = import_onnxruntime()
         self.path = path
@@ -59,6 +62,8 @@ class OnnxRuntimeEngine:
         _check_available(ort, providers)
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
+        if not optimize:
+            options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         self._session: Any = _open_session(ort, path, options, with_options)
         _check_started(path, providers, self._session.get_providers())
         self._run_options = ort.RunOptions()

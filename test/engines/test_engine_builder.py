@@ -116,7 +116,7 @@ class TestNetworks:
         assert types["fp32"] == {"Float": 61}
         assert types["fp16"]["Half"] >= 57
         assert types["fp16"]["Float"] == 1  # the head
-        assert types["int8"] == {"Int8": 57, "Float": 4}  # the first three and the head
+        assert types["int8"] == {"Int8": 57, "Half": 3, "Float": 1}  # first three, head
 
     def test_int8_needs_pictures(self, compact: ModelFile) -> None:
         wanted = wanted_engine(compact, "int8", make_profile(compact.card.input))

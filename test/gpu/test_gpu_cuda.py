@@ -7,7 +7,8 @@ import threading
 import pytest
 from present import why_no_gpu
 
-from depth_estimation_ros.engines.tensorrt.cuda import Gpu, capture, import_driver
+from depth_estimation_ros.engines.tensorrt.cuda import Gpu, import_driver
+from depth_estimation_ros.engines.tensorrt.graph import capture
 from depth_estimation_ros.errors import EngineError
 
 pytestmark = [

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from nvidia import has_driver
+from nvidia_driver import has_driver
 
 GPU_CHECK = Path(__file__).resolve().parents[2] / "tools" / "gpu_check"
 

@@ -10,7 +10,8 @@ network as TensorRT engines (fp32, fp16, int8; batches of 1, 2 and 4), against P
 compiled with CUDA graphs, and against DINOv2-S with a DPT head at the same input size.
 
 Where something is missing, this installs it (pycuda compiles, so the CUDA toolkit's bin
-directory must be on PATH): .venv-test/bin/python -m pip install tensorrt pycuda cuda-bindings
+directory must be on PATH), by the CUDA that `nvidia-smi` shows:
+.venv-test/bin/python -m pip install -e '.[tensorrt-cu12]'    (or '.[tensorrt-cu13]')
 
 Exit code: 0 if everything ran and was right, 1 if something was wrong, 77 if nothing was wrong but
 this machine lacks what a part needs (that part, and why, is named last).

@@ -86,7 +86,11 @@ def measure(wanted: Wanted, folder: Path, outcome: Outcome, console: Console) ->
             continue
         try:
             for row in rows():
-                console.print(f"{row.network} {row.runtime} {row.precision} x{row.batch}: measured")
+                # Said at once, so that a check that is cut off leaves what it measured.
+                console.print(
+                    f"{row.network} {row.runtime} {row.precision} x{row.batch}: "
+                    f"p50 {row.p50:.2f} ms, p99 {row.p99:.2f} ms"
+                )
                 yield row
         except Exception as error:  # what a GPU or a compiler may raise has no common base
             outcome.wrong[title] = f"{type(error).__name__}: {error}"

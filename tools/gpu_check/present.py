@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 
-from nvidia import has_driver
+from nvidia_driver import has_driver
 
 from depth_estimation_ros.engines.factory import missing_for_tensorrt
 from depth_estimation_ros.engines.tensorrt.api import find_tensorrt

@@ -114,7 +114,8 @@ def _parity(model: ModelFile, onnx: bytes, spec: InputSpec, images: Sequence[Rgb
         path.write_bytes(onnx)
         # Where the card is not in the network itself; JSON is YAML too.
         path.with_suffix(".card.yaml").write_text(model.card.to_json())
-        reference, candidate = OnnxRuntimeEngine(model.path), OnnxRuntimeEngine(path)
+        reference = OnnxRuntimeEngine(model.path)
+        candidate = OnnxRuntimeEngine(path, optimize=False)
         try:
             reference.card = dataclasses.replace(reference.card, input=spec)
             candidate.card = dataclasses.replace(candidate.card, input=spec)

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 # The layers with weights, where nearly all the arithmetic is.
 LAYERS = ("Conv", "ConvTranspose", "MatMul", "Gemm")
-# ONNX Runtime's names of what changes the weights.
-_INTO_WEIGHTS = ["ConvBNFusion", "ConvMulFusion", "ConvAddFusion"]
 
 
 def import_onnx() -> ModuleType:
@@ -73,8 +71,8 @@ def side_files(path: Path) -> tuple[Path, ...]:
     return tuple(path.parent / name for name in sorted(names))
 
 
-def fold(model: onnx.ModelProto, *, batch_norm: bool) -> onnx.ModelProto:
-    """The same network with constants computed beforehand.
+def fold(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The same network with constants and batch normalisation computed into the weights.
 
     ONNX Runtime's basic optimisations do it: the result is still plain ONNX for any runtime.
     Weights that the file stores as float16 behind a Cast become float32 weights. Every node gets
@@ -82,7 +80,6 @@ def fold(model: onnx.ModelProto, *, batch_norm: bool) -> onnx.ModelProto:
 
     Args:
         model: not changed.
-        batch_norm: also put batch normalisation and other scaling into the weights before it.
 
     Raises:
         ModelError: ONNX Runtime cannot load the network.
@@ -97,12 +94,7 @@ def fold(model: onnx.ModelProto, *, batch_norm: bool) -> onnx.ModelProto:
         options.optimized_model_filepath = str(path)
         options.log_severity_level = 4
         try:
-            ort.InferenceSession(
-                model.SerializeToString(),
-                options,
-                ["CPUExecutionProvider"],
-                disabled_optimizers=None if batch_norm else _INTO_WEIGHTS,
-            )
+            ort.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"])
         except Exception as error:  # ORT's own exceptions share no base class
             raise ModelError(f"ONNX Runtime cannot load the network ({error})") from error
         folded = onnx.load(path)

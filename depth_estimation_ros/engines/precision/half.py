@@ -33,7 +33,7 @@ HALF_OPS = frozenset(
         *("MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool"),
         *("Concat", "Split", "Slice", "Gather", "Pad", "Expand", "Tile", "Identity"),
         *("Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze"),
-        *("DepthToSpace", "SpaceToDepth"),
+        *("DepthToSpace", "SpaceToDepth", "DequantizeLinear"),
     )
 )
 # Inputs that the standard defines as float32 whatever the type of the data (roi is like the data).
@@ -49,10 +49,10 @@ def to_half(model: onnx.ModelProto, keep_fp32: Collection[str] = ()) -> onnx.Mod
     (its exponential turns a rounding error of log depth into a relative error of depth), and
     operators outside `HALF_OPS`. Between two of these nothing is rounded, unlike in the converter
     of ONNX Runtime's tools, where a square of 300 between two float32 nodes overflows. Resize in
-    float16 costs nothing (abs_rel of the bundled model 0.0014 with and without). Weights that the
-    file stores as float16 go in bit for bit, so batch normalisation stays apart: in the weights it
-    would be rounded once more (0.0023). Numbers beyond float16's range, as masks use them, become
-    its largest ones.
+    float16 costs nothing (abs_rel of the bundled model 0.0014 with and without). Batch
+    normalisation goes into the weights: a strongly typed TensorRT would round between the two, and
+    run a kernel for each. Numbers beyond float16's range, as masks use them, become its largest
+    ones.
 
     Args:
         model: float32, any input size; not changed.
@@ -63,12 +63,25 @@ def to_half(model: onnx.ModelProto, keep_fp32: Collection[str] = ()) -> onnx.Mod
             is not valid ONNX.
         EngineError: the package `onnx` is missing.
     """
-    model = fold(model, batch_norm=False)
-    kept = entrance(model.graph) | head(model.graph) | set(keep_fp32)
-    _Converter(model, kept).convert()
+    model = fold(model)
+    halve(model, entrance(model.graph) | head(model.graph) | set(keep_fp32))
     note_precision(model, "fp16")
     check(model, "fp16")
     return model
+
+
+def halve(model: onnx.ModelProto, kept: Collection[str]) -> None:
+    """Turn a folded network's arithmetic into float16, in place.
+
+    Args:
+        model: its operator set is 19 or newer if it has QuantizeLinear: older ones have no float16
+            scales.
+        kept: names of nodes, or types of operators, to leave in float32.
+
+    Raises:
+        ModelError: the network has branches or loops.
+    """
+    _Converter(model, set(kept)).convert()
 
 
 class _Converter:
@@ -113,6 +126,8 @@ class _Converter:
         self._drop_unread_weights()
 
     def _is_half(self, node: onnx.NodeProto) -> bool:
+        if node.op_type == "QuantizeLinear":  # its scale has the type of what it quantises
+            return node.input[0] in self.half
         return (
             node.op_type in HALF_OPS
             and not {node.name, node.op_type} & self.kept

@@ -14,12 +14,15 @@ import numpy.typing as npt
 
 from depth_estimation_ros.engines.precision.graph import (
     LAYERS,
+    attributes,
     check,
+    entrance,
     fold,
     head,
     import_onnx,
     note_precision,
 )
+from depth_estimation_ros.engines.precision.half import halve
 from depth_estimation_ros.errors import DepthEstimationError, EngineError, ParameterError
 
 if TYPE_CHECKING:
@@ -36,6 +39,7 @@ _QUANTIZED = ("Conv", "MatMul", "Gemm")
 # What lies between layers, for ONNX Runtime: one that stays float32 costs two roundings and a copy.
 _BETWEEN = ("Clip", "Relu", "LeakyRelu", "Add", "Concat")
 Runtime = Literal["tensorrt", "onnxruntime"]
+HALF_SCALES_OPSET, HALF_SCALES_IR = 19, 9  # the oldest with float16 scales
 
 
 def to_int8(
@@ -47,12 +51,13 @@ def to_int8(
     """The same network with convolutions and products of matrices in int8.
 
     Written as QuantizeLinear/DequantizeLinear, weights symmetric a channel, activations a tensor.
-    The first `FIRST_LAYERS`, the head, and products of two activations stay float32. The file is
-    about half of float16's. What else is fused into int8 differs:
+    The first `FIRST_LAYERS`, the head, and products of two activations are not quantised. The file
+    is about half of float16's. What else is fused into int8 differs:
 
     - TensorRT wants them around the input and the weights of each layer, int8 with zero point 0,
-      and biases in float32. Everything between the layers stays float32; a residual or skip that
-      reads a layer's input reads the rounded one. ONNX Runtime computes such a layer in float32.
+      and biases as floats. Everything else is float16, as by `to_half`, so that it is no slower
+      than a float16 network; a residual or skip that reads a layer's input reads the rounded one.
+      ONNX Runtime computes such a layer in float32.
     - ONNX Runtime wants them around outputs too, activations as uint8 with any zero point, and
       biases in int32; sums and the like between the layers follow. TensorRT has no uint8 for that.
 
@@ -75,7 +80,7 @@ def to_int8(
     onnx = import_onnx()
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
-    model = fold(model, batch_norm=True)
+    model = fold(model)
     reader = _Reader(model.graph.input[0].name, batches)
     with tempfile.TemporaryDirectory() as folder, _quiet():
         path = Path(folder) / "int8.onnx"
@@ -106,6 +111,9 @@ def to_int8(
     del quantized.metadata_props[:]
     quantized.metadata_props.extend(kept)
     del quantized.graph.value_info[:]
+    if runtime == "tensorrt":
+        quantized = _with_half_scales(quantized)
+        halve(quantized, entrance(model.graph) | head(model.graph) | set(keep_fp32))
     note_precision(quantized, "int8")
     check(quantized, "int8")
     return quantized
@@ -134,6 +142,40 @@ def _as_read_by(runtime: Runtime) -> dict[str, Any]:
             "OpTypesToExcludeOutputQuantization": list(_QUANTIZED),
         },
     }
+
+
+def _with_half_scales(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The same network in an operator set with float16 scales, none of them too small for it."""
+    onnx = import_onnx()
+    if max(entry.version for entry in model.opset_import if not entry.domain) < HALF_SCALES_OPSET:
+        model = onnx.version_converter.convert_version(model, HALF_SCALES_OPSET)
+        model.ir_version = max(model.ir_version, HALF_SCALES_IR)
+    weights = {tensor.name: tensor for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type == "DequantizeLinear":
+            _raise_scale(weights, node)
+    return model
+
+
+def _raise_scale(weights: dict[str, onnx.TensorProto], node: onnx.NodeProto) -> None:
+    """Raise the scale of one DequantizeLinear to float16's smallest normal number, in place.
+
+    Weights are rounded again for it. An activation's QuantizeLinear reads the same scale.
+    """
+    helper = import_onnx().numpy_helper
+    name = node.input[1]
+    scale = helper.to_array(weights[name])
+    raised = np.maximum(scale, np.float32(np.finfo(np.float16).smallest_normal))
+    if np.array_equal(raised, scale):
+        return
+    weights[name].CopyFrom(helper.from_array(raised, name))
+    if (stored := weights.get(node.input[0])) is not None:
+        values = helper.to_array(stored)
+        shape = [1] * values.ndim
+        if scale.size > 1:
+            shape[attributes(node).get("axis", 1)] = -1
+        rounded = np.rint(values * (scale / raised).reshape(shape)).astype(values.dtype)
+        stored.CopyFrom(helper.from_array(rounded, stored.name))
 
 
 class _Reader:

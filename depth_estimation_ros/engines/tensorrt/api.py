@@ -22,7 +22,8 @@ FLAVOURS: tuple[Flavour, ...] = ("tensorrt", "tensorrt_rtx")
 TITLES = {"tensorrt": "TensorRT", "tensorrt_rtx": "TensorRT-RTX"}
 OLDEST = {"tensorrt": 10, "tensorrt_rtx": 1}  # major version
 INSTALL = {
-    "tensorrt": 'pip install "tensorrt>=10" (on a Jetson: sudo apt install python3-libnvinfer)',
+    "tensorrt": "pip install tensorrt-cu12 where `nvidia-smi` shows CUDA 12, tensorrt-cu13 where "
+    "it shows CUDA 13 (on a Jetson: sudo apt install python3-libnvinfer)",
     "tensorrt_rtx": "pip install tensorrt-rtx-cu13-libs tensorrt-rtx-cu13-bindings",
 }
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from engine_cases import NoGpu
-from nvidia import has_driver
+from nvidia_driver import has_driver
 from tiny_models import constant_depth
 
 from depth_estimation_ros.apps.build_engine import missing, unattended
