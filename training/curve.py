@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     left.legend()
     for name in ("val/abs_rel", "val/delta1"):
         right.plot(*series(rows, name), marker="o", label=name.removeprefix("val/"))
-    right.set(xlabel="step", ylabel="validation, scale not aligned", ylim=(0, 1))
+    right.set(xlabel="step", ylabel="validation, scale not aligned")
     right.legend()
     for axes in (left, right):
         axes.grid(alpha=0.3)
