@@ -214,7 +214,7 @@ def test_the_recorded_room_scores_as_the_model_card_says(shared_data) -> None:
     from training.data.folder import RgbdFolder
 
     folder = RgbdFolder(shared_data("rgbd/val/tum_static"))
-    engine = open_engine("compact", EngineOptions(precision="fp32"))
+    engine = open_engine("compact_open", EngineOptions(precision="fp32"))
     result = evaluate_set(DepthEstimator(engine), folder)
     assert result.rows["unaligned"]["delta1"] == pytest.approx(0.195, abs=0.001)
     assert result.rows["median"]["delta1"] == pytest.approx(0.761, abs=0.001)
