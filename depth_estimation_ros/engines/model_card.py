@@ -144,8 +144,8 @@ class ModelCard:
         made_for: the scenes that it learned from.
         source: where the weights come from: a repository, a folder, an address.
         revision: of the source: a commit, or "sha256:..." of the weights.
-        canonical_focal_px: if set, metres = output * f / canonical_focal_px, with f
-            the focal length at the network's size (sqrt(fx * fy) there).
+        canonical_focal_px: if set, metres = output * fx_at_network_size / canonical_focal_px; of a
+            stretched image, fx is scaled by the geometric mean of both factors.
         metrics: what it was measured at; each entry says data set, split, crop, cap, alignment
             and the numbers.
     """

@@ -102,9 +102,10 @@ class DepthEstimator:
         effective_camera = calibrated or CameraModel.from_hfov(
             width, height, settings.assumed_hfov_deg
         )
-        at_network = effective_camera.scaled(network_w, network_h)
-        # Of a stretched image, between both focal lengths: the network judges by height and width.
-        scale = metric_scale(card, math.sqrt(at_network.fx * at_network.fy))
+        # A stretched image counts as resized by the mean of both factors: the network judges by
+        # height and width.
+        resized_by = math.sqrt(network_w / width * network_h / height)
+        scale = metric_scale(card, effective_camera.fx * resized_by)
         scale *= settings.scale_correction
         near, far = check_limits(card.output, settings, scale)
 

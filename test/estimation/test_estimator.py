@@ -287,7 +287,7 @@ def test_depth_grows_with_the_focal_length(tmp_path: Path) -> None:
     np.testing.assert_allclose(frame.depth, 3.0, rtol=1e-6)
 
 
-def test_stretched_images_have_the_mean_of_both_focal_lengths(tmp_path: Path) -> None:
+def test_stretched_images_are_scaled_by_the_mean_factor(tmp_path: Path) -> None:
     # 128x72 goes in as 64x48: fx is 75 pixels there and fy 100; sqrt(75 * 100) / 50 * 2 m.
     card = tiny_card(canonical_focal_px=50.0, multiple_of=None)
     camera = CameraModel.from_intrinsics(150.0, 150.0, 63.5, 35.5, 128, 72)

@@ -133,7 +133,7 @@ def test_a_wrong_folder_says_what_it_holds_and_where_the_data_are(nyu, tmp_path)
     with pytest.raises(DatasetError, match=r"no folder .*nowhere.*kaggle\.com"):
         open_dataset("nyu_csv", tmp_path / "nowhere", split="train")
     (tmp_path / "other" / "pictures").mkdir(parents=True)
-    with pytest.raises(DatasetError, match=r"found images, expected data/nyu2_train\.csv"):
+    with pytest.raises(DatasetError, match=r"found pictures, expected data/nyu2_train\.csv"):
         open_dataset("nyu_csv", tmp_path / "other", split="train")
     (tmp_path / "other" / "nyu_depth_v2_labeled.mat").touch()
     with pytest.raises(DatasetError, match="layout nyu_labelled"):
