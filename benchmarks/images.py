@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 
-def image(width: int, height: int, seed: int = 0) -> np.ndarray:
+def draw_image(width: int, height: int, seed: int = 0) -> np.ndarray:
     """(H, W, 3) uint8 RGB: smooth blobs under a little noise."""
     random = np.random.default_rng(seed)
     blobs = cv2.resize(

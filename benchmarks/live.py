@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from builtin_interfaces.msg import Time
-from images import picture
+from images import draw_image
 from processes import processor_seconds
 from ros_helpers import BEST_EFFORT, NodeProcess, Tester, info_of
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
@@ -50,7 +50,7 @@ class Feed:
         self.sent: dict[int, float] = {}
         self.arrived: dict[str, dict[int, float]] = {output: {} for output in outputs}
         header = Header(frame_id="camera")
-        self._images = [color_image(picture(*size, seed), header) for seed in range(4)]
+        self._images = [color_image(draw_image(*size, seed), header) for seed in range(4)]
         self._info = info_of(CameraModel.from_hfov(*size, 60.0))
         self._info.header.frame_id = "camera"
         prefix = f"{camera}/" if camera else ""

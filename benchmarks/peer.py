@@ -22,7 +22,7 @@ ROOT = BENCH.parent
 sys.path[:0] = [str(BENCH), str(ROOT)]
 
 import numpy as np  # noqa: E402
-from images import image  # noqa: E402
+from images import draw_image  # noqa: E402
 
 from depth_estimation_ros.geometry.camera_model import CameraModel  # noqa: E402
 
@@ -38,7 +38,7 @@ def scene(width: int, height: int) -> tuple[np.ndarray, np.ndarray, CameraModel]
     rows, columns = np.indices((height, width), np.float32)
     depth = 2.0 + np.sin(rows / 50.0) + np.cos(columns / 70.0)
     camera = CameraModel.from_hfov(width, height, 60.0)
-    return depth.astype(np.float32), image(width, height), camera
+    return depth.astype(np.float32), draw_image(width, height), camera
 
 
 def cloud_here(width: int, height: int) -> tuple[str, Round]:
@@ -129,7 +129,7 @@ def batch_for(model: str) -> np.ndarray:
     from depth_estimation_ros.engines import resolve_model
     from depth_estimation_ros.engines.tensorrt.make import read_model_file
 
-    return network_batch(image(640, 480), read_model_file(resolve_model(model)).card.input)
+    return network_batch(draw_image(640, 480), read_model_file(resolve_model(model)).card.input)
 
 
 def network_here(model: str) -> tuple[str, Round]:

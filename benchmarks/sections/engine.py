@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
-from images import image
+from images import draw_image
 from networks import in_int8
 from options import Options
 from tables import Table, both
@@ -118,7 +118,7 @@ def run(
 
 def batch_of_one(spec: InputSpec, height: int, width: int) -> np.ndarray:
     """An image as the network takes it."""
-    return to_input(resize_image(image(640, 480), height, width), spec)
+    return to_input(resize_image(draw_image(640, 480), height, width), spec)
 
 
 def bare(path: Path, threads: int, batch: np.ndarray, *, spinning: bool) -> Callable[[], Any]:

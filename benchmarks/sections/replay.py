@@ -102,7 +102,7 @@ def measure(options: Options) -> dict[str, Any]:
 def camera_bag(path: Path, frames: int) -> Path:
     """A recording of JPEGs and CameraInfo at 30 Hz."""
     from demo_recordings import STORE, header
-    from images import picture
+    from images import draw_image
 
     from depth_estimation_ros.bags import RecordingWriter
     from depth_estimation_ros.geometry.camera_model import CameraModel
@@ -110,7 +110,7 @@ def camera_bag(path: Path, frames: int) -> Path:
 
     jpegs = []
     for seed in range(min(frames, IMAGES)):
-        bgr = cv2.cvtColor(picture(WIDTH, HEIGHT, seed), cv2.COLOR_RGB2BGR)
+        bgr = cv2.cvtColor(draw_image(WIDTH, HEIGHT, seed), cv2.COLOR_RGB2BGR)
         jpegs.append(cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].reshape(-1))
     camera = CameraModel.from_hfov(WIDTH, HEIGHT, 60.0)
     image_type = "sensor_msgs/msg/CompressedImage"

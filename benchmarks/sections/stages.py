@@ -21,7 +21,7 @@ from typing import Any
 import cv2
 import numpy as np
 import rclpy
-from images import picture
+from images import draw_image
 from options import Options
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image, PointCloud2
@@ -130,7 +130,7 @@ def steps_of_a_frame(
 ) -> list[Step]:
     """The steps in the order in which a frame takes them, and those that are off by default."""
     header = Header(frame_id="camera")
-    shown = picture(width, height)
+    shown = draw_image(width, height)
     image = messages.color_image(shown, header)
     bgr = messages.color_image(shown, header)
     bgr.encoding = "bgr8"

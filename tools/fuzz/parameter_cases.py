@@ -73,7 +73,7 @@ class Parameters:
         after = read(node)
         self._budget.count("good" if result.successful else "refused")
         if result.successful:
-            after.check()
+            after.check(given)  # what belongs together is checked at configure
             assert all(np.isfinite(v) for v in vars(after).values() if isinstance(v, float))
             defaults = {n: list(v) if isinstance(v, tuple) else v for n, v in DEFAULTS.items()}
             node.set_parameters([Parameter(name, value=defaults[name]) for name in given])
