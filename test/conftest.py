@@ -39,6 +39,17 @@ os.environ.update(localhost_environment())
 os.environ.update(fastdds_environment(str(CONFIG / "fastdds_shm.xml")))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what loads OpenVINO into this process: TensorRT-RTX, loaded too, can crash there.
+
+    An exception in the C++ of one of the two then ends the process (seen with openvino 2026.4 and
+    TensorRT-RTX 1.7.1). `make test` runs these tests by themselves.
+    """
+    for item in items:
+        if "openvino" in item.nodeid.lower() and "test/node/" not in item.nodeid:
+            item.add_marker("openvino")
+
+
 @pytest.fixture(scope="session")
 def _session_tester() -> Iterator[Tester]:
     rclpy = pytest.importorskip("rclpy", reason="needs ROS 2 (rclpy)")

@@ -8,7 +8,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from demo_recordings import START_NS, STEP_NS, camera_info, image, raw_image, stamps, write_bag
+from demo_recordings import START_NS, STEP_NS, camera_info, picture, raw_image, stamps, write_bag
 
 from depth_estimation_ros.bags import open_recording
 
@@ -27,7 +27,7 @@ def zooming_bag(path: Path, frames: int) -> Path:
         info.k[0] = info.k[4] = info.p[0] = info.p[5] = 50.0 + index
         infos.append(info)
     infos.sort(key=lambda info: (info.header.stamp.sec, info.header.stamp.nanosec))
-    images = [raw_image(image(index % 8), time) for index, time in enumerate(times)]
+    images = [raw_image(picture(index % 8), time) for index, time in enumerate(times)]
     return write_bag(path, {"/cam/image_raw": images, "/cam/camera_info": infos})
 
 
@@ -37,7 +37,7 @@ def seldom_told_bag(path: Path, frames: int, told: tuple[int, ...]) -> Path:
     infos = [camera_info(times[index]) for index in told]
     for index, info in zip(told, infos, strict=True):
         info.k[0] = info.k[4] = info.p[0] = info.p[5] = 50.0 + index
-    images = [raw_image(image(index), time) for index, time in enumerate(times)]
+    images = [raw_image(picture(index), time) for index, time in enumerate(times)]
     return write_bag(path, {"/cam/image_raw": images, "/cam/camera_info": infos})
 
 

@@ -232,6 +232,7 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
         assert word in " ".join(text.split())
 
 
+@pytest.mark.openvino
 def test_a_checkpoint_scores_as_its_export(room: Path, tmp_path: Path) -> None:
     checkpoint, exported = tiny_checkpoint(tmp_path / "final.ckpt"), tmp_path / "exported.onnx"
     assert main(["export", "--checkpoint", str(checkpoint), "--out", str(exported)]) == 0

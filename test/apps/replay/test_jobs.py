@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from demo_recordings import START_NS, STEP_NS, image, raw_image, standard_bag, write_bag
+from demo_recordings import START_NS, STEP_NS, picture, raw_image, standard_bag, write_bag
 
 from depth_estimation_ros.apps.replay.jobs import output_names, plan_bags, prepare
 from depth_estimation_ros.apps.replay.options import ReplayOptions
@@ -47,7 +47,7 @@ def test_recording_named_twice_is_done_once(bag: Path, tmp_path: Path) -> None:
 
 
 def test_clock_that_was_set_does_not_make_millions_of_chunks(tmp_path: Path) -> None:
-    messages = [raw_image(image(0), stamp) for stamp in (0, START_NS)]
+    messages = [raw_image(picture(0), stamp) for stamp in (0, START_NS)]
     bag = write_bag(tmp_path / "drive", {"/image": messages})
     with pytest.raises(ParameterError, match="4333334 chunks of 300 s"):
         plan_bags([bag], tmp_path, ReplayOptions(), 1, chunk_s=300.0)
