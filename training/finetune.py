@@ -46,7 +46,7 @@ of its own recipe. A recording of one afternoon teaches one place: record where 
 RECIPES = Path(__file__).parents[1] / "config" / "training"
 MIN_FRAMES = 12
 SCENES, SCENES_SEED = 160, 700001
-# Found on the validation sets of the recipes: a higher rate forgets, a lower one learns too little.
+# Half of the recipes' rates, for small batches of one place; not tuned.
 OPTIMIZER = {
     "batch_size": 8,
     "lr": 1.5e-4,
@@ -105,7 +105,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=600,
         help=f"steps of {OPTIMIZER['batch_size']} images, a multiple of {VALIDATE_EVERY} "
-        "(default: %(default)s, about twenty minutes of one core for compact)",
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--config",

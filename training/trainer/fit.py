@@ -45,7 +45,7 @@ def make_trainer(config: TrainingConfig, out: Path, launch: Launch) -> lightning
     """Return the trainer of one run; writes below ``out``, in the first process only."""
     how, own = config.optimizer, config.trainer
     precision = own.precision
-    if precision == "bf16-mixed" and not has_bf16():  # measured: a fifth of float32's speed
+    if precision == "bf16-mixed" and not has_bf16():  # measured: a quarter of float32's speed
         logger.warning("this CPU has no bfloat16 instructions: training in float32 (32-true)")
         precision = "32-true"
     if torch.cuda.is_available():
