@@ -20,10 +20,10 @@ def network_size(image_h: int, image_w: int, spec: InputSpec) -> tuple[int, int]
     """Return the height and width at which an image goes through the network.
 
     To a fixed input the image is stretched, which measured better than bars at its sides: delta1 of
-    compact_open on 16:9 parts of kitchen and NYU frames .597 and .452, with grey bars .574 and .388, at
-    a free size .644 and .444. A free one gets, of all multiples, the pair with the
-    least aspect distortion and an area near the nominal one; a factor in the area weighs a quarter
-    of the same factor in the aspect. A narrow strip, which would need thousands of times the area,
+    compact_open on 16:9 parts of kitchen and NYU frames .597 and .452, with grey bars .574 and
+    .388, at a free size .644 and .444. A free one gets, of all multiples, the pair with the least
+    aspect distortion and an area near the nominal one; a factor in the area weighs a quarter of the
+    same factor in the aspect. A narrow strip, which would need thousands of times the area,
     is stretched beyond `_MAX_AREA` times the nominal one.
     """
     step = spec.multiple_of
