@@ -95,7 +95,8 @@ def test_every_transition_from_every_state_a_hundred_times(tester: Tester, tmp_p
         after = Usage()
     print(f"after {SETTLED} rounds {settled}; after {ROUNDS} rounds {after}")
     assert settled is not None
-    assert (after.threads, after.files) == (settled.threads, settled.files)
+    assert after.threads <= settled.threads
+    assert after.files <= settled.files
     assert after.mb - settled.mb < 5.0
 
 
@@ -122,7 +123,8 @@ def test_shutdown_from_every_state_a_hundred_times(
     after = Usage()
     print(f"after {SETTLED} nodes {settled}; after {ROUNDS} nodes {after}")
     assert settled is not None
-    assert (after.threads, after.files) == (settled.threads, settled.files)
+    assert after.threads <= settled.threads
+    assert after.files <= settled.files
     del node
     gc.collect()
     assert [alive for alive in nodes if alive() is not None] == []

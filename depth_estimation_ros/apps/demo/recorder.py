@@ -49,12 +49,13 @@ class Recorder(Node):
             )
 
     def _record(self, connection: Connection, stamped_now: bool, cdr: bytes) -> None:
+        own_ns = stamp_of(cdr)
         # A CameraInfo that never changes may have no stamp at all.
-        stamp = (0 if stamped_now else stamp_of(cdr)) or self._newest_ns
+        stamp = (0 if stamped_now else own_ns) or self._newest_ns
         if stamp:
             self._newest_ns = max(self._newest_ns, stamp)
             self._writer.write(connection, stamp, cdr)
-            emit("recorded", topic=connection.topic)
+            emit("recorded", topic=connection.topic, stamp_ns=own_ns)
 
 
 def message_class(name: str) -> Any:

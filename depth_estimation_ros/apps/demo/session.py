@@ -267,7 +267,7 @@ def run(
             follower.outcome.interrupted = True
             children["player"].stop()
         progress("waiting for the recorder", len(follower.outcome.answers))
-        follower.drain()
+        follower.drain(graph.IMAGES[source.transport][0])
     return follower.outcome
 
 
@@ -310,6 +310,7 @@ class _Follower:
         self._children = children
         self._progress = progress
         self._recorded: Counter[str] = Counter()
+        self._counted_ns = 0  # when the node sent the newest recorded diagnostics
         self._began = 0.0
 
     def until(self, condition: Callable[[], bool], timeout_s: float = float("inf")) -> bool:
@@ -324,12 +325,16 @@ class _Follower:
                 continue
         return True
 
-    def drain(self) -> None:
-        """Wait until the recorder has every answer, and the diagnostics that count the last one."""
-        answered = self.outcome.answers.count("depth")
-        self.until(lambda: self._recorded[graph.DEPTH] >= answered, DRAIN_TIMEOUT_S)
-        told = self._recorded[graph.DIAGNOSTICS] + 2
-        self.until(lambda: self._recorded[graph.DIAGNOSTICS] >= told, DRAIN_TIMEOUT_S)
+    def drain(self, image_topic: str) -> None:
+        """Wait until the recorder has every image and answer, and diagnostics that count them."""
+        sent, answered = len(self.outcome.answers), self.outcome.answers.count("depth")
+        self.until(
+            lambda: self._recorded[image_topic] >= sent and self._recorded[graph.DEPTH] >= answered,
+            DRAIN_TIMEOUT_S,
+        )
+        # On a busy machine older ones may still wait to be recorded.
+        after_ns = time.time_ns() + round(DIAGNOSTICS_PERIOD_S * 1e9)
+        self.until(lambda: self._counted_ns > after_ns, DRAIN_TIMEOUT_S)
 
     def _take(self, name: str, event: dict[str, Any]) -> None:
         match event["event"]:
@@ -341,6 +346,8 @@ class _Follower:
                 self._progress("playing", len(self.outcome.answers))
             case "recorded":
                 self._recorded[event["topic"]] += 1
+                if event["topic"] == graph.DIAGNOSTICS:
+                    self._counted_ns = event["stamp_ns"]
             case "broken_source" if self.outcome.answers:
                 self.outcome.problem = event["message"]
             case "broken_source":
