@@ -118,6 +118,19 @@ class TestBuild:
             capsys.readouterr().out.split()
         )
 
+    def test_without_fcntl_it_is_built_too(self, tiny: Path, cache: Path) -> None:
+        windows = (
+            "import os, sys\n"
+            "sys.modules['fcntl'] = None\n"
+            "del os.posix_fallocate\n"
+            "from depth_estimation_ros.apps.build_engine.command import main\n"
+            "sys.exit(main(sys.argv[1:]))\n"
+        )
+        command = ["--model", str(tiny), "--precision", "fp32", *FOR_RTX_30]
+        subprocess.run([sys.executable, "-c", windows, *command], check=True)
+        (engine,) = cache.glob("*-fp32-*.engine")
+        assert load_engine_file(engine)[1].precision == "fp32"
+
     def test_an_engine_of_another_size_is_named_by_its_file(
         self, tiny: Path, cache: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:

@@ -66,6 +66,7 @@ def test_no_readable_input_is_an_error(run, out, tmp_path, name):
     code, text = run(tmp_path / name)
     assert code == 1
     assert name in text
+    assert ("Use the command replay: replay" in text) == (name == "clip.bag")
     assert not out.exists() or names(out) == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import demo_recordings as recordings
 import numpy as np
 import pytest
 from replay_runs import image_bag, written
-from tiny_models import constant_depth, red_depth, slow_depth
+from tiny_models import constant_depth, red_depth, slow_depth, tiny_card
 
 from depth_estimation_ros.apps.replay.arguments import parse, replay_options
 from depth_estimation_ros.apps.replay.command import main
@@ -31,7 +32,6 @@ sys.meta_path.insert(0, Blocked())
 for name in ("fcntl", "resource"):
     sys.modules.pop(name, None)
 del os.posix_fallocate
-from depth_estimation_ros.apps.build_engine.command import main as build_engine
 from depth_estimation_ros.apps.replay.command import main
 sys.exit(main(sys.argv[1:]))
 """
@@ -74,7 +74,8 @@ def test_topics_that_were_not_written_are_not_printed(
     assert main(command) == 0
 
     printed = words(capsys)
-    assert "The scale is a guess" in (tmp_path / "out" / "report.html").read_text()
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert '<p class="status poor">Complete: every frame gave depth. The scale is a guess' in page
     assert DEPTH in printed
     assert "/camera/depth_estimation/points" not in printed
     assert "the scale of /camera/image is a guess" in printed
@@ -84,6 +85,7 @@ def test_topics_that_were_not_written_are_not_printed(
     assert main([*command, "--overwrite", "--hfov", "70"]) == 0
     printed = words(capsys)
     assert "is a guess" not in printed
+    assert '<p class="status good">' in (tmp_path / "out" / "report.html").read_text()
     assert "/camera/depth_estimation/points" in printed
 
 
@@ -106,7 +108,8 @@ def test_errors_against_ground_truth_are_printed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bag = recordings.standard_bag(tmp_path / "bag", 3)
-    model = str(constant_depth(tmp_path / "two.onnx", 2.0))
+    outdoor = dataclasses.replace(tiny_card(), made_for="outdoor")
+    model = str(constant_depth(tmp_path / "two.onnx", 2.0, outdoor))
     truths = [np.rint(1000.0 * recordings.depth(i)) / 1000.0 for i in range(3)]
 
     def scores(metres: list[float]) -> str:
@@ -120,6 +123,7 @@ def test_errors_against_ground_truth_are_printed(
     printed = words(capsys)
     median = float(np.median(truths))
     assert "/camera/image/compressed: the depth is no better than one constant" in printed
+    assert "the model is made for outdoor scenes" in printed
     assert (
         "AbsRel, delta1 of /camera/image/compressed against /ground_truth/depth/compressed (3 "
         f"frames, to 10 m): as predicted {scores([2.0] * 3)}; median-scaled "
