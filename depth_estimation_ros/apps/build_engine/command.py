@@ -16,8 +16,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from depth_estimation_ros.apps.build_engine.arguments import parse
-from depth_estimation_ros.apps.build_engine.conversion import Converted, convert
-from depth_estimation_ros.apps.build_engine.parity import as_table, check_parity
+from depth_estimation_ros.apps.build_engine.conversion import compare_built, convert
+from depth_estimation_ros.apps.build_engine.parity import Parity, as_table, check_parity
 from depth_estimation_ros.engines import bundled_models, resolve_model
 from depth_estimation_ros.engines.tensorrt.api import TITLES, TensorRT, find_tensorrt
 from depth_estimation_ros.engines.tensorrt.builder import BarProgress, BuildCancelled
@@ -34,6 +34,7 @@ from depth_estimation_ros.engines.tensorrt.cache import (
 from depth_estimation_ros.engines.tensorrt.cuda import Gpu
 from depth_estimation_ros.engines.tensorrt.engine_file import (
     Settings,
+    Sidecar,
     check_writable,
     read_sidecar,
     sidecar_path,
@@ -127,7 +128,14 @@ def _convert_and_make(
     with building(out, console.print) if options.out is None else nullcontext():
         with console.status(f"converting to {wanted.precision}"):
             converted = convert(model, wanted, options.calibration, options.image_topic)
-        _show_parity(converted, wanted, options.force)
+        if converted.parity is not None:
+            _show_parity(converted.parity, wanted, "as converted", options.force)
+            console.print(f"Compared on {escape(converted.compared_on)}.", soft_wrap=True)
+
+        def check(plan: bytes, sidecar: Sidecar) -> None:
+            parity = compare_built(out, plan, sidecar, model, converted.images, api, options.device)
+            _show_parity(parity, wanted, f"on {sidecar.gpu_name or 'this GPU'}", options.force)
+
         began = time.monotonic()
         with _cancelled_by_sigint() as cancelled, _bars() as bars:
             sidecar = make_engine(
@@ -142,6 +150,7 @@ def _convert_and_make(
                 timing_cache=timing_cache_path(directory, here) if here else None,
                 progress=BarProgress(bars),
                 cancelled=cancelled.is_set,
+                check=None if gpu is None else check,
             )
     console.print(
         f"wrote {escape(str(out))} ({sidecar.plan_bytes / 1e6:.1f} MB in "
@@ -161,17 +170,14 @@ def _convert_and_make(
     )
 
 
-def _show_parity(converted: Converted, wanted: Wanted, force: bool) -> None:
-    """Prints what the conversion cost, and refuses too much of it unless forced."""
-    if converted.parity is None:
-        return
-    console.print(as_table({wanted.card.name: (wanted.precision, converted.parity)}))
-    console.print(f"Compared on {escape(converted.compared_on)}.", soft_wrap=True)
+def _show_parity(parity: Parity, wanted: Wanted, where: str, force: bool) -> None:
+    """Prints how far an engine is from float32, and refuses too much of it unless forced."""
+    console.print(as_table({f"{wanted.card.name} {where}": (wanted.precision, parity)}))
     try:
         check_parity(
-            converted.parity,
+            parity,
             wanted.precision,
-            wanted.model,
+            f"{wanted.model} {where}",
             "Take a higher precision, give other images with --calibration, or build it all the "
             "same with --force",
         )

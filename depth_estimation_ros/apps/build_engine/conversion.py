@@ -19,7 +19,11 @@ from depth_estimation_ros.engines.model_card import InputSpec
 from depth_estimation_ros.engines.onnxruntime import OnnxRuntimeEngine
 from depth_estimation_ros.engines.precision.graph import load
 from depth_estimation_ros.engines.precision.quantize import to_int8
+from depth_estimation_ros.engines.tensorrt.api import TensorRT
 from depth_estimation_ros.engines.tensorrt.cache import Wanted, build_command
+from depth_estimation_ros.engines.tensorrt.cuda import Gpu
+from depth_estimation_ros.engines.tensorrt.engine import TensorRtEngine
+from depth_estimation_ros.engines.tensorrt.engine_file import Sidecar
 from depth_estimation_ros.engines.tensorrt.make import ModelFile, in_precision
 from depth_estimation_ros.engines.tensorrt.profile import input_of_engine
 from depth_estimation_ros.errors import ParameterError
@@ -33,11 +37,13 @@ class Converted:
     Attributes:
         onnx: the file's bytes, in the wanted precision.
         parity: against float32, both on ONNX Runtime; None: it is float32.
-        compared_on: the images that parity was measured on, in words.
+        images: for comparison, none of them calibrated on.
+        compared_on: these images in words.
     """
 
     onnx: bytes
     parity: Parity | None
+    images: Sequence[Rgb]
     compared_on: str
 
 
@@ -59,8 +65,6 @@ def convert(
         ModelError: the network cannot be converted.
         EngineError: the package onnx is missing, or ONNX Runtime fails on the network.
     """
-    if wanted.precision == "fp32":
-        return Converted(in_precision(model, wanted), None, "")
     spec = input_of_engine(wanted.card.input, wanted.profile)
     if calibration is not None:
         for_calibration, for_comparison = split(own_images(calibration, image_topic))
@@ -75,15 +79,57 @@ def convert(
     else:
         for_calibration, for_comparison = [], drawn_images(spec)
         compared_on = "drawn images; give --calibration for those of the robot's camera"
+    if wanted.precision == "fp32":
+        return Converted(in_precision(model, wanted), None, for_comparison, compared_on)
     if wanted.precision == "int8":
         batches = (network_batch(rgb, spec) for rgb in for_calibration)
         onnx = to_int8(load(model.path), batches).SerializeToString()
     else:
         onnx = in_precision(model, wanted)
-    return Converted(onnx, _parity(model, onnx, spec, for_comparison), compared_on)
+    parity = _parity(model, onnx, spec, for_comparison)
+    return Converted(onnx, parity, for_comparison, compared_on)
 
 
-def convert_unattended(model: ModelFile, wanted: Wanted, say: Callable[[str], object]) -> bytes:
+def compare_built(
+    out: Path,
+    plan: bytes,
+    sidecar: Sidecar,
+    model: ModelFile,
+    images: Sequence[Rgb],
+    api: TensorRT,
+    device: int,
+) -> Parity:
+    """Runs an engine that has no file yet, and compares its depth with ONNX Runtime's float32.
+
+    Args:
+        out: where the engine is going to lie; its kernels are kept beside it.
+        plan, sidecar: the engine.
+        model: float32, that it was made of.
+        images: to compare on.
+        api: the TensorRT that built it.
+        device: index of the GPU.
+
+    Raises:
+        EngineError: the engine does not load or run.
+    """
+    gpu = Gpu(device)
+    try:
+        engine = TensorRtEngine(out, plan, sidecar, api, gpu)
+    except BaseException:
+        gpu.close()
+        raise
+    try:
+        reference = OnnxRuntimeEngine(model.path)
+        try:
+            reference.card = engine.card
+            return compare(reference, engine, images, copies=sidecar.profile.smallest[0])
+        finally:
+            reference.close()
+    finally:
+        engine.close()
+
+
+def convert_unattended(model: ModelFile, wanted: Wanted, say: Callable[[str], object]) -> Converted:
     """The network in the wanted precision, for a node that builds by itself.
 
     Args:
@@ -96,7 +142,7 @@ def convert_unattended(model: ModelFile, wanted: Wanted, say: Callable[[str], ob
         ModelError: the network cannot be converted, or float16 is too far from float32.
     """
     if wanted.precision == "int8":
-        return in_precision(model, wanted)  # says what to do instead
+        in_precision(model, wanted)  # says what to do instead
     converted = convert(model, wanted, None)
     if (parity := converted.parity) is not None:
         say(
@@ -105,7 +151,7 @@ def convert_unattended(model: ModelFile, wanted: Wanted, say: Callable[[str], ob
         )
         fix = f"Set 'precision' to fp32, or force it: {build_command(wanted, None, None)} --force"
         check_parity(parity, wanted.precision, wanted.model, fix)
-    return converted.onnx
+    return converted
 
 
 def _parity(model: ModelFile, onnx: bytes, spec: InputSpec, images: Sequence[Rgb]) -> Parity:

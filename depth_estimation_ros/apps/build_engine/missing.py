@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from depth_estimation_ros.apps.build_engine.conversion import convert_unattended
+from depth_estimation_ros.apps.build_engine.conversion import compare_built, convert_unattended
+from depth_estimation_ros.apps.build_engine.parity import check_parity
 from depth_estimation_ros.engines import EngineOptions, Log
 from depth_estimation_ros.engines.tensorrt.api import find_tensorrt
 from depth_estimation_ros.engines.tensorrt.builder import LogProgress
@@ -15,6 +16,7 @@ from depth_estimation_ros.engines.tensorrt.cache import (
 )
 from depth_estimation_ros.engines.tensorrt.cuda import Gpu
 from depth_estimation_ros.engines.tensorrt.engine import choose
+from depth_estimation_ros.engines.tensorrt.engine_file import Sidecar
 from depth_estimation_ros.engines.tensorrt.make import make_engine, read_model_file, wanted_engine
 from depth_estimation_ros.engines.tensorrt.profile import make_profile
 
@@ -40,15 +42,25 @@ def build_missing(path: Path, options: EngineOptions, log: Log) -> None:
         api, here, found, _ = choose(directory, wanted, gpu)
 
         def make(out: Path) -> None:
+            converted = convert_unattended(model, wanted, log)
+
+            def check(plan: bytes, sidecar: Sidecar) -> None:
+                parity = compare_built(
+                    out, plan, sidecar, model, converted.images, api, options.device
+                )
+                fix = "Set 'backend' to onnxruntime, or another 'precision'"
+                check_parity(parity, wanted.precision, f"the engine built of {model.name}", fix)
+
             make_engine(
                 out,
                 wanted,
-                convert_unattended(model, wanted, log),
+                converted.onnx,
                 path,
                 api,
                 gpu,
                 timing_cache=timing_cache_path(directory, here),
                 progress=LogProgress(log),
+                check=check,
             )
 
         if found is None:

@@ -58,7 +58,9 @@ LIMITS: Mapping[str, Limit] = {
 }
 
 
-def compare(reference: Engine, candidate: Engine, images: Iterable[Rgb]) -> Parity:
+def compare(
+    reference: Engine, candidate: Engine, images: Iterable[Rgb], *, copies: int = 1
+) -> Parity:
     """Runs both on each image, at the size at which the pipeline would.
 
     Depth beyond the limits of the reference's card counts as at the limit, as in the pipeline.
@@ -68,6 +70,7 @@ def compare(reference: Engine, candidate: Engine, images: Iterable[Rgb]) -> Pari
         reference: its card also says how the images are prepared.
         candidate: of the same input and output.
         images: (H, W, 3) uint8 RGB, any sizes; read once.
+        copies: the fewest images that the candidate takes at once; it gets the same so often.
 
     Raises:
         EngineError: one of them failed.
@@ -78,7 +81,7 @@ def compare(reference: Engine, candidate: Engine, images: Iterable[Rgb]) -> Pari
     for rgb in images:
         batch = network_batch(rgb, reference.card.input)
         truth = _depth(reference.infer(batch)[0], reference.card)
-        depth = _depth(candidate.infer(batch)[0], reference.card)
+        depth = _depth(candidate.infer(np.repeat(batch, copies, axis=0))[0], reference.card)
         rows.append(depth_metrics(depth, truth, min_depth=0.5 * SMALLEST, max_depth=np.inf))
         largest = max(largest, float(np.nanmax(np.abs(depth / truth - 1.0), initial=0.0)))
     if not rows:

@@ -86,6 +86,7 @@ def make_engine(
     timing_cache: Path | None = None,
     progress: Progress | None = None,
     cancelled: Callable[[], bool] = lambda: False,
+    check: Callable[[bytes, Sidecar], object] | None = None,
 ) -> Sidecar:
     """Builds an engine and writes it with its sidecar.
 
@@ -104,6 +105,8 @@ def make_engine(
         timing_cache: see `build_plan`.
         progress: see `build_plan`.
         cancelled: see `build_plan`.
+        check: given the plan and its sidecar before they get their names; what it raises leaves
+            nothing behind.
 
     Raises:
         EngineError: as `build_plan`, there is no GPU to build for, or the file cannot be written.
@@ -140,6 +143,8 @@ def make_engine(
         plan_sha256=plan_sha256(plan),
         plan_bytes=len(plan),
     )
+    if check is not None:
+        check(plan, sidecar)
     write_engine_file(out, plan, sidecar)
     return sidecar
 

@@ -8,15 +8,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from engine_cases import HERE, WANTED, written
-from tiny_models import red_depth
+from engine_cases import HERE, WANTED, NoGpu, written
+from tiny_models import constant_depth, red_depth
 
 from depth_estimation_ros.apps.build_engine import command, conversion
 from depth_estimation_ros.apps.build_engine.parity import Parity
 from depth_estimation_ros.engines import resolve_model
+from depth_estimation_ros.engines.onnxruntime import OnnxRuntimeEngine
 from depth_estimation_ros.engines.tensorrt.api import TensorRT
 from depth_estimation_ros.engines.tensorrt.cache import DIRECTORY_VARIABLE, Wanted, cached_path
-from depth_estimation_ros.engines.tensorrt.engine_file import load_engine_file, sidecar_path
+from depth_estimation_ros.engines.tensorrt.engine_file import (
+    Sidecar,
+    load_engine_file,
+    plan_sha256,
+    sidecar_path,
+)
 from depth_estimation_ros.engines.tensorrt.make import ModelFile, read_model_file, wanted_engine
 from depth_estimation_ros.engines.tensorrt.profile import make_profile
 from depth_estimation_ros.errors import EngineError, ModelError
@@ -63,7 +69,7 @@ class TestUnattended:
 
     def test_float16_is_compared_and_told(self) -> None:
         said: list[str] = []
-        onnx = conversion.convert_unattended(*self.wanted("fp16"), said.append)
+        onnx = conversion.convert_unattended(*self.wanted("fp16"), said.append).onnx
         assert len(onnx) > 5_000_000
         assert len(said) == 1
         assert said[0].startswith("fp16 against fp32 on 4 drawn images: abs_rel 0.00")
@@ -77,7 +83,7 @@ class TestUnattended:
     def test_float32_is_the_file_itself(self) -> None:
         model, wanted = self.wanted("fp32")
         said: list[str] = []
-        onnx = conversion.convert_unattended(model, wanted, said.append)
+        onnx = conversion.convert_unattended(model, wanted, said.append).onnx
         assert onnx == model.path.read_bytes()
         assert said == []
 
@@ -180,6 +186,52 @@ class TestBuild:
         assert run("--model", tiny, "--out", out, *FOR_RTX_30, "--force") == 0
         assert "built all the same" in capsys.readouterr().out
         assert out.exists()
+
+    def test_what_was_built_is_compared_before_it_has_its_name(
+        self,
+        tiny: Path,
+        cache: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        """Built for the GPU of this machine, of which there is but the name."""
+
+        class OnOnnxRuntime(OnnxRuntimeEngine):
+            def __init__(
+                self, path: Path, plan: bytes, sidecar: Sidecar, api: object, gpu: NoGpu
+            ) -> None:
+                assert plan_sha256(plan) == sidecar.plan_sha256
+                assert sidecar.profile.smallest[0] == 2
+                super().__init__(source)
+                self._gpu = gpu
+
+            def infer(self, batch: np.ndarray) -> np.ndarray:
+                assert batch.shape[0] == 2
+                return super().infer(batch)
+
+            def close(self) -> None:
+                super().close()
+                self._gpu.close()
+
+        gpu = NoGpu()
+        for module in (command, conversion):
+            monkeypatch.setattr(module, "Gpu", lambda index: gpu)
+        monkeypatch.setattr(conversion, "TensorRtEngine", OnOnnxRuntime)
+        line = ["--model", tiny, "--precision", "fp32", "--batch", 2, 2, 2]
+
+        source = constant_depth(cache.parent / "wrong.onnx", 2.0)
+        assert run(*line) == 1
+        assert "on this GPU: fp32 is too far from float32" in " ".join(
+            capsys.readouterr().out.split()
+        )
+        assert list(cache.glob("*.engine")) == []
+        assert gpu.closed == 2
+
+        assert run(*line, "--force") == 0
+        source = tiny
+        assert run(*line) == 0
+        assert "0 (0.0001) │ 1.00000 (0.9999)" in " ".join(capsys.readouterr().out.split())
+        assert len(list(cache.glob("*.engine"))) == 1
 
     def test_an_older_engine_is_replaced(self, tiny: Path, tmp_path: Path) -> None:
         out = written(tmp_path / "tiny.engine")

@@ -15,12 +15,13 @@ from nvidia_driver import has_driver
 from tiny_models import constant_depth
 
 from depth_estimation_ros.apps.build_engine import missing, unattended
+from depth_estimation_ros.apps.build_engine.parity import Parity
 from depth_estimation_ros.apps.build_engine.unattended import open_or_build
 from depth_estimation_ros.engines import EngineOptions
 from depth_estimation_ros.engines import factory as choice
 from depth_estimation_ros.engines.tensorrt import engine as opening
 from depth_estimation_ros.engines.tensorrt.engine_file import read_sidecar
-from depth_estimation_ros.errors import EngineError, ParameterError
+from depth_estimation_ros.errors import EngineError, ModelError, ParameterError
 
 
 @pytest.fixture
@@ -40,6 +41,7 @@ def gpu(rtx: object, monkeypatch: pytest.MonkeyPatch) -> NoGpu:
     monkeypatch.setattr(opening, "each_tensorrt", lambda: iter([rtx]))
     for module in (choice, unattended):
         monkeypatch.setattr(module, "missing_for_tensorrt", lambda: "")
+    monkeypatch.setattr(missing, "compare_built", lambda *_: Parity(4, 0.0, 1.0, 0.0, 0.0))
     return gpu
 
 
@@ -59,6 +61,17 @@ def test_an_engine_is_built_for_this_gpu_kept_in_the_folder_and_found_again(
     assert read_sidecar(engine).compute_capabilities == ("8.6",)
     assert said.count(f"TensorRT engine from the cache: {engine}") == 2
     assert gpu.closed == 4  # to build or look, and to run, twice
+
+
+def test_an_engine_that_computes_something_else_is_not_kept(
+    tmp_path: Path, model: Path, gpu: NoGpu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(missing, "compare_built", lambda *_: Parity(4, 0.3, 0.5, 2.0, 0.0))
+    said: list[str] = []
+    message = r"the engine built of .*: fp32 is too far from float32.*'backend' to onnxruntime"
+    with pytest.raises(ModelError, match=message):
+        open_or_build(model, options(tmp_path), said.append)
+    assert list((tmp_path / "cache").glob("*.engine")) == []
 
 
 def test_nothing_is_built_unless_it_is_asked_for(tmp_path: Path, model: Path, gpu: NoGpu) -> None:
