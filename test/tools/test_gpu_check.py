@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import itertools
+import json
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,23 +22,51 @@ def _gpu_check_modules(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(GPU_CHECK))
 
 
-def test_without_a_gpu_it_names_what_did_not_run_and_why() -> None:
+def test_without_a_gpu_it_names_what_did_not_run_and_why(tmp_path: Path) -> None:
     if has_driver():
         pytest.skip("NVIDIA's driver is here: run make gpu-check")
-    pytest.importorskip("rich")
-    command = [sys.executable, str(GPU_CHECK / "check.py")]
+    command = [sys.executable, str(GPU_CHECK / "check.py"), "--out", str(tmp_path / "x.jsonl")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 77, done.stderr
-    for part in (
+    kept = [json.loads(line) for line in (tmp_path / "x.jsonl").read_text().splitlines()]
+    assert [line["part"] for line in kept[1:]] == [
+        "compact as an engine in fp32",
+        "compact as an engine in fp16",
+        "compact as an engine in int8",
         "tests of memory, threads and graphs",
         "tests of engines",
+        "tests of the node",
         "times of engines",
         "times of PyTorch",
         "times of torch.compile",
-    ):
-        assert f"not run: {part}: " in done.stdout
+    ]
+    for line in kept[1:]:
+        assert line["verdict"].startswith("not run: ")
+        assert f"{line['part']}: {line['verdict']}" in done.stdout
     assert "everything ran" not in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.usefixtures("_gpu_check_modules")
+def test_when_the_minutes_are_over_the_rows_so_far_are_kept(tmp_path: Path) -> None:
+    from parts import Outcome, _rows
+    from rich.console import Console
+    from rows import Row
+
+    outcome = Outcome(tmp_path / "x.jsonl", Console(file=io.StringIO()), time.monotonic() + 60)
+
+    def rows() -> Iterator[Row]:
+        for batch in (1, 2, 4):
+            if batch == 2:
+                outcome.end = 0.0
+            yield Row("compact", "480x640", "TensorRT", "fp16", batch, p50=2.0, p99=3.0)
+
+    assert [row.batch for row in _rows("times", rows, outcome)] == [1, 2]
+    kept = [json.loads(line) for line in outcome.file.read_text().splitlines()]
+    assert [line.get("batch", line.get("verdict")) for line in kept] == [
+        *(1, 2),
+        "not run: no time left, see --minutes",
+    ]
 
 
 @pytest.mark.usefixtures("_gpu_check_modules")
@@ -48,7 +79,7 @@ def test_each_network_is_measured_at_the_nearest_size_that_it_takes() -> None:
 
 
 @pytest.mark.usefixtures("_gpu_check_modules")
-def test_the_table_tells_the_hosts_part_and_pictures_per_second() -> None:
+def test_the_table_tells_the_hosts_part_and_images_per_second() -> None:
     pytest.importorskip("rich")
     from rich.console import Console
     from rows import Row, table

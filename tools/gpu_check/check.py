@@ -1,20 +1,22 @@
 """Everything that needs an NVIDIA GPU: the tests marked gpu, then a table of times.
 
-    make gpu-check                           # all of it, about 15 minutes
+    make gpu-check                           # all of it, within 15 minutes or so
     make gpu-check ARGS="--skip torch"       # without PyTorch's rows
-    make gpu-check ARGS="--skip tests --batch 1 --rounds 1000"
+    make gpu-check ARGS="--skip tests --batch 1 --rounds 1000 --minutes 60"
 
-The tests build engines, compare them with ONNX Runtime, run 10,000 frames, and look for threads,
-graphs and memory that are not let go of. The table has the times of Enc-Dec-IRv2 and of the compact
-network as TensorRT engines (fp32, fp16, int8; batches of 1, 2 and 4), against PyTorch eager and
-compiled with CUDA graphs, and against DINOv2-S with a DPT head at the same input size.
+What tells most comes first, each with a line of verdict: the bundled model built in fp32, fp16 and
+int8 and compared with ONNX Runtime; the tests of memory, threads, graphs, engines (10,000 frames)
+and the node; then a table of the times of Enc-Dec-IRv2 and of the compact network as TensorRT
+engines (fp16, fp32, int8; batches of 1, 2 and 4), against PyTorch eager and compiled with CUDA
+graphs, and against DINOv2-S with a DPT head at the same input size. When the minutes are used up,
+nothing more begins. Verdicts and times are written to a file as they come.
 
 Where something is missing, this installs it (pycuda compiles, so the CUDA toolkit's bin
 directory must be on PATH), by the CUDA that `nvidia-smi` shows:
 .venv-test/bin/python -m pip install -e '.[tensorrt-cu12]'    (or '.[tensorrt-cu13]')
 
 Exit code: 0 if everything ran and was right, 1 if something was wrong, 77 if nothing was wrong but
-this machine lacks what a part needs (that part, and why, is named last).
+this machine lacks what a part needs, or the time for it.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ import argparse
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -38,24 +41,29 @@ NOTHING_WRONG_BUT_INCOMPLETE = 77  # what automake's tests say when they could n
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the parts; returns the exit code."""
-    from parts import Outcome, Wanted, machine, measure, run_tests
+    from parts import Outcome, Wanted, build_bundled, machine, measure, run_tests
     from rows import table
 
     args = _arguments(argv)
     console = Console(width=None if sys.stdout.isatty() else 140)
     console.print(machine())
-    outcome = Outcome()
-    if "tests" not in args.skip:
-        run_tests(outcome)
+    outcome = Outcome(args.out, console, time.monotonic() + 60.0 * args.minutes)
+    args.out.write_text("")
+    outcome.write(machine=machine())
     wanted = Wanted(args.batch, args.rounds, args.size, args.skip)
-    with tempfile.TemporaryDirectory() as folder:
-        rows = list(measure(wanted, Path(folder), outcome, console))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if "tensorrt" not in args.skip:
+            build_bundled(folder, outcome)
+        if "tests" not in args.skip:
+            run_tests(outcome)
+        rows = list(measure(wanted, folder, outcome))
     if rows:
         console.print(table(rows, f"From bytes to depth in host memory, {args.rounds} calls each"))
-    for part, why in outcome.lacking.items():
-        console.print(f"not run: {part}: {why}", soft_wrap=True, markup=False)
-    for part, why in outcome.wrong.items():
-        console.print(f"wrong: {part}: {why}", soft_wrap=True, markup=False)
+    if outcome.wrong:
+        console.print(f"wrong: {', '.join(outcome.wrong)}", markup=False)
+    if outcome.lacking:
+        console.print(f"not run: {', '.join(outcome.lacking)}", markup=False)
     if not (outcome.lacking or outcome.wrong):
         console.print("everything ran and was right")
     return 1 if outcome.wrong else NOTHING_WRONG_BUT_INCOMPLETE if outcome.lacking else 0
@@ -82,6 +90,15 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         default=(480, 640),
         metavar="HxW",
         help="input in pixels (default: 480x640); each network gets the nearest that it takes",
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=15.0, help="after which nothing more begins (default: 15)"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("gpu_check.jsonl"),
+        help="file of verdicts and times (default: gpu_check.jsonl)",
     )
     return parser.parse_args(argv)
 

@@ -16,17 +16,22 @@ from depth_estimation_ros.engines.tensorrt.engine import open_engine_file
 if TYPE_CHECKING:
     from parts import Wanted
 
-NETWORKS = ("enc_dec_irv2", "compact")
-PRECISIONS = ("fp32", "fp16", "int8")
+NETWORKS = ("compact", "enc_dec_irv2")
+PRECISIONS = ("fp16", "fp32", "int8")
 
 
 def engine_rows(wanted: Wanted, folder: Path) -> Iterator[Row]:
-    """A row for each network, precision and batch; each batch has an engine of its own."""
-    for name in NETWORKS:
-        height, width = size_for(name, *wanted.size)
-        model = export_random(name, height, width, folder)
+    """A row for each batch, precision and network, as different as can be at first.
+
+    Each batch has an engine of its own.
+    """
+    for batch in wanted.batches:
         for precision in PRECISIONS:
-            for batch in wanted.batches:
+            for name in NETWORKS:
+                height, width = size_for(name, *wanted.size)
+                model = folder / f"{name}.onnx"
+                if not model.exists():
+                    export_random(name, height, width, folder)
                 path = build(model, precision, (batch, batch, batch), (height, width), folder)
                 yield measure(path, name, precision, batch, wanted.rounds)
 

@@ -2,28 +2,74 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import platform
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import present
 import pytest
 from rich.console import Console
 from rows import Row
 
+from depth_estimation_ros.apps.build_engine import command as build_engine
+from depth_estimation_ros.apps.demo.sources import BUNDLED_BAG
+
+PRECISIONS = ("fp32", "fp16", "int8")
+TESTS = Path(__file__).resolve().parents[2] / "test" / "gpu"
+
 
 @dataclass
 class Outcome:
-    """What became of the parts.
+    """What became of the parts, each written down as soon as it is known.
 
     Attributes:
+        file: of one JSON object a line: parts with "verdict", and rows of times.
+        console: told the same in words.
+        end: of the check, by time.monotonic().
         lacking: parts that could not run, and why.
         wrong: parts that failed, and how.
     """
 
+    file: Path
+    console: Console
+    end: float
     lacking: dict[str, str] = field(default_factory=dict)
     wrong: dict[str, str] = field(default_factory=dict)
+
+    def right(self, part: str) -> None:
+        """A part that ran and was right."""
+        self._verdict(part, "right")
+
+    def failed(self, part: str, how: str) -> None:
+        """A part that ran and was wrong."""
+        self.wrong[part] = how
+        self._verdict(part, f"wrong: {how}")
+
+    def lacks(self, part: str, why: str) -> None:
+        """A part that could not run."""
+        self.lacking[part] = why
+        self._verdict(part, f"not run: {why}")
+
+    def may_begin(self, part: str) -> bool:
+        """Whether time is left for a part; if not, it is noted as lacking."""
+        if time.monotonic() < self.end:
+            return True
+        self.lacks(part, "no time left, see --minutes")
+        return False
+
+    def write(self, **values: Any) -> None:
+        """Appends a line to the file."""
+        with self.file.open("a") as file:
+            file.write(json.dumps(values) + "\n")
+
+    def _verdict(self, part: str, verdict: str) -> None:
+        self.write(part=part, verdict=verdict)
+        self.console.print(f"{part}: {verdict}", soft_wrap=True, markup=False)
 
 
 @dataclass(frozen=True)
@@ -45,22 +91,40 @@ def machine() -> str:
     return f"{platform.node()}: {torch.cuda.get_device_name(0)}, PyTorch {torch.__version__}"
 
 
+def build_bundled(folder: Path, outcome: Outcome) -> None:
+    """Builds the bundled model; build_engine compares its depth with ONNX Runtime's float32."""
+    for precision in PRECISIONS:
+        part = f"compact as an engine in {precision}"
+        if why := present.why_no_tensorrt():
+            outcome.lacks(part, why)
+        elif outcome.may_begin(part):
+            out = folder / f"bundled-{precision}.engine"
+            line = ["--model", "compact", "--precision", precision, "--out", str(out)]
+            if build_engine.main([*line, "--calibration", str(BUNDLED_BAG)]) == 0:
+                outcome.right(part)
+            else:
+                outcome.failed(part, "see the message of build_engine above")
+
+
 def run_tests(outcome: Outcome) -> None:
-    """The tests marked gpu."""
-    for part, why in (
-        ("tests of memory, threads and graphs", present.why_no_gpu()),
-        ("tests of engines", present.why_no_tensorrt()),
+    """The tests marked gpu, a file at a time."""
+    for name, title, why in (
+        ("cuda", "tests of memory, threads and graphs", present.why_no_gpu()),
+        ("engine", "tests of engines", present.why_no_tensorrt()),
+        ("node", "tests of the node", present.why_no_tensorrt()),
     ):
         if why:
-            outcome.lacking[part] = why
-    if not present.why_no_gpu():
-        here = str(Path(__file__).resolve().parents[2] / "test" / "gpu")
-        code = pytest.main(["-q", "-m", "gpu", "-rs", "-p", "no:cacheprovider", here])
-        if code != pytest.ExitCode.OK:
-            outcome.wrong["tests"] = f"pytest ended with {code!r}"
+            outcome.lacks(title, why)
+        elif outcome.may_begin(title):
+            file = str(TESTS / f"test_gpu_{name}.py")
+            code = pytest.main(["-q", "-m", "gpu", "-rs", "-p", "no:cacheprovider", file])
+            if code == pytest.ExitCode.OK:
+                outcome.right(title)
+            else:
+                outcome.failed(title, f"pytest ended with {code!r}")
 
 
-def measure(wanted: Wanted, folder: Path, outcome: Outcome, console: Console) -> Iterator[Row]:
+def measure(wanted: Wanted, folder: Path, outcome: Outcome) -> Iterator[Row]:
     """The rows of the table; a part that fails is noted, and the next one goes on."""
 
     def engines() -> Iterator[Row]:
@@ -82,15 +146,25 @@ def measure(wanted: Wanted, folder: Path, outcome: Outcome, console: Console) ->
         if part in wanted.skip:
             continue
         if why := why_not():
-            outcome.lacking[title] = why
-            continue
-        try:
-            for row in rows():
-                # Said at once, so that a check that is cut off leaves what it measured.
-                console.print(
-                    f"{row.network} {row.runtime} {row.precision} x{row.batch}: "
-                    f"p50 {row.p50:.2f} ms, p99 {row.p99:.2f} ms"
-                )
-                yield row
-        except Exception as error:  # what a GPU or a compiler may raise has no common base
-            outcome.wrong[title] = f"{type(error).__name__}: {error}"
+            outcome.lacks(title, why)
+        else:
+            yield from _rows(title, rows, outcome)
+
+
+def _rows(title: str, rows: Callable[[], Iterator[Row]], outcome: Outcome) -> Iterator[Row]:
+    if not outcome.may_begin(title):
+        return
+    try:
+        for row in rows():
+            outcome.write(**dataclasses.asdict(row))
+            outcome.console.print(
+                f"{row.network} {row.runtime} {row.precision} x{row.batch}: "
+                f"p50 {row.p50:.2f} ms, p99 {row.p99:.2f} ms"
+            )
+            yield row
+            if not outcome.may_begin(f"more {title}"):
+                return
+    except Exception as error:  # what a GPU or a compiler may raise has no common base
+        outcome.failed(title, f"{type(error).__name__}: {error}")
+    else:
+        outcome.right(title)

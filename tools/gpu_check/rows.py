@@ -57,7 +57,7 @@ def table(rows: Sequence[Row], title: str) -> Table:
     result = Table(title=title)
     for name in ("Network", "Input", "Runtime", "Precision", "Batch"):
         result.add_column(name)
-    for name in ("p50 ms", "p99 ms", "GPU alone ms", "Host and copies ms", "Pictures/s"):
+    for name in ("p50 ms", "p99 ms", "GPU alone ms", "Host and copies ms", "Images/s"):
         result.add_column(name, justify="right")
     for row in rows:
         result.add_row(
