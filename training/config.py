@@ -86,6 +86,8 @@ class DataConfig:
             None takes all.
         max_passes: how often the run may see a frame of a training set; the share of a small set
             is lowered to that. None for no limit.
+        wide_share: share of the steps whose images keep a strip of a third to two thirds of their
+            rows, so that the network knows the shape of a car's camera too.
     """
 
     height: int
@@ -96,6 +98,7 @@ class DataConfig:
     augmentation: Augmentation
     validation_frames: int | None = None
     max_passes: float | None = None
+    wide_share: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+import torch
 
 from depth_estimation_ros.errors import DatasetError
 from training.data.augment import Augmentation
 from training.data.examples import Examples, StepBatches, capped_weights, draw_order, evenly_spaced
 from training.data.holdout import Scenes
 from training.data.sample import Sample, SampleSet
+from training.trainer.loaders import Strips
 
 
 class Rooms(SampleSet):
@@ -94,6 +96,29 @@ def test_no_set_is_seen_more_often_than_max_passes():
     assert shares == pytest.approx([0.04, 0.48, 0.48])
     assert capped_weights([4, 100], [1.0, 3.0], 1000, None) == pytest.approx([0.25, 0.75])
     assert capped_weights([4, 12], [1.0, 1.0], 1000, 10) == pytest.approx([0.25, 0.75])
+
+
+def test_wide_batches_keep_a_strip_of_all_images_and_the_same_again():
+    examples = [
+        {"image": image, "depth": image[0], "position": torch.tensor(position)}
+        for position in range(4)
+        for image in torch.arange(192.0).reshape(1, 192, 1).repeat(1, 1, 8).split(1)
+    ]
+
+    def heights(share, batches=200):
+        for first in range(0, 4 * batches, 4):
+            for number, example in enumerate(examples):
+                example["position"] = torch.tensor(first + number)
+            batch = Strips(share, seed=3)(examples)
+            np.testing.assert_array_equal(batch["image"][:, 0], batch["depth"])
+            assert (batch["depth"].diff(dim=1) == 1).all()
+            yield tuple(batch["depth"].shape)
+
+    wide = list(heights(0.25))
+    assert set(wide) == {(4, rows, 8) for rows in (64, 96, 128, 192)}
+    assert 0.2 < np.mean([shape[1] < 192 for shape in wide]) < 0.3
+    assert list(heights(0.25)) == wide
+    assert set(heights(0.0, 20)) == {(4, 192, 8)}
 
 
 def test_of_few_scenes_one_is_held_out():

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
-from torch.utils.data import ConcatDataset, DataLoader, Sampler
+from torch.utils.data import ConcatDataset, DataLoader, Sampler, default_collate
 
 from training.config import DataSetConfig, TrainingConfig
 from training.data.augment import NO_AUGMENTATION
-from training.data.examples import Examples, StepBatches, capped_weights, draw_order, evenly_spaced
+from training.data.examples import (
+    Example,
+    Examples,
+    StepBatches,
+    capped_weights,
+    draw_order,
+    evenly_spaced,
+)
 from training.data.holdout import Scenes
 from training.data.layouts import open_dataset
 from training.data.sample import Sample, SampleSet
@@ -46,7 +53,7 @@ def training_loader(
         start=start,
     )
     examples = _drawn(config, sets, how.steps * how.batch_size, config.seed)
-    return _loader(config, examples, batches)
+    return _loader(config, examples, batches, Strips(config.data.wide_share, config.seed))
 
 
 def validation_loader(
@@ -70,6 +77,29 @@ def batch_norm_loader(config: TrainingConfig, sets: Sequence[SampleSet]) -> Data
     examples = _drawn(config, sets, count * size, config.seed + BATCH_NORM_SEED)
     batches = StepBatches(count, size, parts=1, rank=0, processes=1, start=0)
     return _loader(config, examples, batches)
+
+
+class Strips:
+    """Stacks examples; a share of the batches keep but a strip of their rows, at any height.
+
+    The strip has a multiple of 32 rows, which every network takes, and is drawn from the position
+    of the batch's first image, so that it is the same after an interruption.
+    """
+
+    def __init__(self, share: float, seed: int) -> None:
+        self.share, self.seed = share, seed
+
+    def __call__(self, examples: list[Example]) -> Example:
+        batch = default_collate(examples)
+        rng = np.random.default_rng([self.seed, 2, int(batch["position"][0])])
+        height = batch["depth"].shape[1]
+        heights = [rows for rows in range(32, height, 32) if height <= 3 * rows <= 2 * height]
+        if heights and rng.random() < self.share:
+            rows = rng.choice(heights)
+            top = rng.integers(height - rows + 1)
+            batch["image"] = batch["image"][:, :, top : top + rows]
+            batch["depth"] = batch["depth"][:, top : top + rows]
+        return batch
 
 
 class _EqualShare(Sampler[list[int]]):
@@ -109,10 +139,16 @@ def _drawn(config: TrainingConfig, sets: Sequence[SampleSet], count: int, seed: 
     )
 
 
-def _loader(config: TrainingConfig, examples: Examples, batches: Sampler[list[int]]) -> DataLoader:
+def _loader(
+    config: TrainingConfig,
+    examples: Examples,
+    batches: Sampler[list[int]],
+    collate: Callable[[list[Example]], Example] = default_collate,
+) -> DataLoader:
     return DataLoader(
         examples,
         batch_sampler=batches,
+        collate_fn=collate,
         num_workers=config.trainer.workers,
         pin_memory=torch.cuda.is_available(),
         worker_init_fn=_one_thread,
