@@ -141,11 +141,18 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
         help="horizontal field of view in degrees of cameras without a calibrated CameraInfo. "
         "Without it they get depth of a guessed scale and no cloud",
     )
-    group.add_argument(
+    geometry = group.add_mutually_exclusive_group()
+    geometry.add_argument(
         "--rectified",
         dest="image_is_rectified",
         action="store_true",
         help="images are rectified (image_rect): the camera is P of the CameraInfo, not K and D",
+    )
+    geometry.add_argument(
+        "--rectify",
+        action="store_true",
+        help="rectify raw images by P of the CameraInfo: depth, its CameraInfo and the cloud are "
+        "those of the rectified image, as depth_image_proc and RTAB-Map take them",
     )
     group.add_argument(
         "--start",

@@ -72,7 +72,7 @@ class CameraSource:
     Args:
         recording: open.
         topics: of the camera.
-        options: calibration, hfov_deg, image_is_rectified.
+        options: calibration, hfov_deg, image_is_rectified, rectify.
 
     Raises:
         CalibrationError: the calibration file cannot be used.
@@ -106,7 +106,7 @@ class CameraSource:
         content = message.cdr[_BEFORE_CONTENT:]
         if content != self._known[0]:  # most cameras say the same with each image
             info = self._recording.deserialize(message)
-            camera = read_camera(info, image_is_rectified=self._options.image_is_rectified)
+            camera = _read(info, self._options)
             self._known = (content, camera)
         return self._known[1]
 
@@ -170,7 +170,7 @@ def _file_camera(options: ReplayOptions) -> ImageCamera:
     time = STORE.types["builtin_interfaces/msg/Time"](sec=0, nanosec=0)
     header = STORE.types["std_msgs/msg/Header"](stamp=time, frame_id="")
     info = messages.camera_info(model, header, ROSBAGS)
-    camera = read_camera(info, image_is_rectified=options.image_is_rectified)
+    camera = _read(info, options)
     if camera.model is None:
         raise CalibrationError(
             f"The calibration {options.calibration}",
@@ -178,3 +178,7 @@ def _file_camera(options: ReplayOptions) -> ImageCamera:
             expected="a calibrated camera",
         )
     return camera
+
+
+def _read(info: Any, options: ReplayOptions) -> ImageCamera:
+    return read_camera(info, image_is_rectified=options.image_is_rectified, rectify=options.rectify)

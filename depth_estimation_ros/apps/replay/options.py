@@ -40,6 +40,7 @@ class ReplayOptions:
         calibration: a YAML file of camera_calibration, in place of any CameraInfo; or empty.
         hfov_deg: horizontal field of view, degrees, of cameras without CameraInfo; 0 is unknown.
         image_is_rectified: the camera is P of the CameraInfo, otherwise K and the distortion.
+        rectify: rectify raw images by P of the CameraInfo; the outputs are of the rectified image.
         outputs: some of `OUTPUTS`.
         depth_encoding: 32FC1 (metres) or 16UC1 (millimetres).
         cloud_stride: every this many rows and columns of the depth, one point.
@@ -87,6 +88,7 @@ class ReplayOptions:
     calibration: str = ""
     hfov_deg: float = 0.0
     image_is_rectified: bool = False
+    rectify: bool = False
     outputs: tuple[str, ...] = ("depth", "camera_info", "points")
     depth_encoding: str = "32FC1"
     cloud_stride: int = 2

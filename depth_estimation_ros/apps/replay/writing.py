@@ -17,7 +17,7 @@ from depth_estimation_ros.estimation import DepthEstimator
 from depth_estimation_ros.estimation.scale import ScaleAnchor
 from depth_estimation_ros.estimation.temporal_filter import TemporalFilter
 from depth_estimation_ros.messages import ROSBAGS
-from depth_estimation_ros.node.frame_processor import DepthFrame
+from depth_estimation_ros.node.frame_processor import DepthFrame, mask_invisible
 from depth_estimation_ros.visualization.depth_colors import DepthColors
 
 logger = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ class ResultWriter:
             if anchor is not None:
                 anchor.source = result.scale_source
             depth = self._estimator.finish(result.answer, past, result.stamp_ns, anchor)
-            estimated = DepthFrame(result.frame, depth)
+            estimated = DepthFrame(result.frame, mask_invisible(depth, result.frame.camera))
         messages = [] if estimated is None else list(self._messages(result, estimated))
         row = self._row(result, estimated, [name for name, _, _ in messages], start)
         self._table.append(row)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import cv2
 import demo_recordings as recordings
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from replay_runs import image_bag, messages, run, summary_file, written
 from depth_estimation_ros.apps.replay.plan import name_outputs
 from depth_estimation_ros.bags import CameraTopics, Topic
 from depth_estimation_ros.errors import ParameterError
+from depth_estimation_ros.messages import decode_depth
 
 DEPTH = "/camera/depth_estimation/depth/image"
 INFO = "/camera/depth_estimation/depth/camera_info"
@@ -48,6 +50,32 @@ def test_each_image_gets_the_nearest_camera_info(tmp_path: Path) -> None:
     run(bag, tmp_path / "out")
 
     assert focal_lengths(tmp_path / "out") == [60, 61, 62, 62]
+
+
+def test_raw_images_are_rectified_by_p(tmp_path: Path) -> None:
+    width, height = recordings.WIDTH, recordings.HEIGHT
+    wide = recordings.camera_info(recordings.stamps(1)[0])
+    wide.d[:2] = -0.25, 0.05
+    wide.p[[0, 5]] = 0.6 * recordings.FOCAL  # so wide that the raw image does not fill it
+    bag = recordings.write_bag(
+        tmp_path / "bag", {"/camera/image": images(1), "/camera/camera_info": [wide]}
+    )
+
+    run(bag, tmp_path / "out", rectify=True)
+
+    k, p = wide.k.reshape(3, 3), wide.p.reshape(3, 4)
+    maps = cv2.initUndistortRectifyMap(k, wide.d, None, p, (width, height), cv2.CV_32FC1)
+    red = cv2.remap(recordings.picture(0), *maps, cv2.INTER_LINEAR)[..., 0]
+    inside = (maps[0] > 1) & (maps[0] < width - 2) & (maps[1] > 1) & (maps[1] < height - 2)
+    outside = (maps[0] < -1) | (maps[0] > width) | (maps[1] < -1) | (maps[1] > height)
+    ((_, depth),) = messages(tmp_path / "out", DEPTH)
+    values = decode_depth(depth)
+    np.testing.assert_allclose(values[inside], 1.0 + 8.0 * red[inside] / 255.0, atol=0.1)
+    assert np.count_nonzero(outside) > 100
+    assert np.all(np.isnan(values[outside]))
+    ((_, camera),) = messages(tmp_path / "out", INFO)
+    np.testing.assert_allclose(camera.k, p[:, :3].ravel())
+    assert not np.any(camera.d)
 
 
 @pytest.mark.parametrize("late_s", [-5.0, 0.3, 20.0])

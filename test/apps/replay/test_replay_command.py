@@ -280,6 +280,7 @@ def test_it_works_without_ros_and_linux(tmp_path: Path, model: str) -> None:
         (["--outputs", "depht"], "invalid choice: 'depht'"),
         (["--every", "0"], "found 0, expected a whole number, 1 or more"),
         (["--resume", "--overwrite"], "not allowed with argument"),
+        (["--rectify", "--rectified"], "not allowed with argument"),
     ],
 )
 def test_wrong_argument_is_an_error_of_two_lines(

@@ -346,7 +346,7 @@ def _truths(
     """Return the errors against the depth that the recording holds, for each camera with some."""
     shown: list[tuple[str, dict[str, Any]]] = []
     limit = cap(options)
-    for camera, frames in cameras:
+    for camera, frames in () if options.rectify else cameras:  # the truth is of the raw images
         found, why = compare(footage, camera, frames, limit)
         if found is None:
             shown += [(camera.image_topic, {"why": why})] if why else []
