@@ -167,9 +167,9 @@ def test_late_camera_info_holds_the_newest_image_back_until_it_comes(
     assert clouds == []
     assert tester.diagnostics(node)["dropped_waiting_for_camera_info"] == "3"
     tester.publish(node, "camera_info", info_of(CAMERA))
-    values = tester.diagnostics(node, lambda v: v["camera_info"] == "calibrated")
+    values = tester.diagnostics(node, lambda v: v["frames_published"] == "1")
+    assert values["camera_info"] == "calibrated"
     assert values["dropped_waiting_for_camera_info"] == "3"
-    assert values["frames_published"] == "1"
     tester.wait_until(lambda: clouds, "a cloud", node)
     assert [cloud.header for cloud in clouds] == [images[-1].header]
 

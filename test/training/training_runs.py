@@ -18,6 +18,9 @@ import yaml
 
 from training.__main__ import main
 from training.curve import read_rows, series
+from training.trainer import loaders
+
+SHORT_BATCH_NORM_PASS = (2, 8)
 
 CONFIG: dict[str, Any] = {
     "name": "tiny",
@@ -106,6 +109,7 @@ def start_process(
 def _command(command: list[str], environment: dict[str, str], kill_at: int | None) -> None:
     os.environ.update({"CUDA_VISIBLE_DEVICES": "", **environment})
     torch.set_num_threads(1)
+    loaders.BATCH_NORM_PASS = SHORT_BATCH_NORM_PASS
     # As at a command line. Loader workers of the server's kind would have the server for a parent,
     # and not end with a training that is killed.
     multiprocessing.set_start_method("fork", force=True)

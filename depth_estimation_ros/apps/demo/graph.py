@@ -13,6 +13,8 @@ DEPTH = f"{NODE}/depth/image"
 DEPTH_CAMERA_INFO = f"{NODE}/depth/camera_info"
 POINTS = f"{NODE}/points"
 DIAGNOSTICS = "/diagnostics"
+READY = "/demo_recorder/ready"
+"""Has a publisher, the recorder, once that hears all that it records."""
 
 IMAGES = {
     "raw": (f"{NAMESPACE}/image", "sensor_msgs/msg/Image"),

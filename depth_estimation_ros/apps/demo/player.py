@@ -86,6 +86,7 @@ class Player(Node):
             lambda: (
                 self._image.get_subscription_count() >= 2
                 and self.count_subscribers(graph.DEPTH) >= 2
+                and self.count_publishers(graph.READY) >= 1
             ),
             START_TIMEOUT_S,
         )

@@ -16,7 +16,9 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Writer
+from std_msgs.msg import Empty
 
+from depth_estimation_ros.apps.demo import graph
 from depth_estimation_ros.apps.demo.graph import emit
 from depth_estimation_ros.bags import STORE, bag_writer, stamp_of
 
@@ -47,6 +49,14 @@ class Recorder(Node):
             self._subscriptions_kept.append(
                 self.create_subscription(message_class(msgtype), topic, record, QOS, raw=True)
             )
+        self._topics = list(topics)
+        self._waiting = self.create_timer(0.1, self._tell_when_all_is_heard)
+
+    def _tell_when_all_is_heard(self) -> None:
+        """Publish a topic for the player to see, once every topic has a publisher here."""
+        if all(self.count_publishers(topic) for topic in self._topics):
+            self._waiting.cancel()
+            self._ready_kept = self.create_publisher(Empty, graph.READY, 1)
 
     def _record(self, connection: Connection, stamped_now: bool, cdr: bytes) -> None:
         own_ns = stamp_of(cdr)
