@@ -186,8 +186,12 @@ def mark_sky(
     depth: npt.NDArray[np.float32], sky: npt.NDArray[np.float32], output: OutputSpec
 ) -> npt.NDArray[np.float32]:
     """Return depth with the sky, where `sky` is above 0.5, infinitely far."""
-    far = 0.0 if output.kind == "inverse_depth" else np.inf
-    return np.where(sky > 0.5, np.float32(far), depth)
+    return np.where(sky > 0.5, np.float32(far_away(output)), depth)
+
+
+def far_away(output: OutputSpec) -> float:
+    """Return the network's number for what is infinitely far."""
+    return 0.0 if output.kind == "inverse_depth" else np.inf
 
 
 @dataclass(frozen=True)

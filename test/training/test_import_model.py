@@ -2,8 +2,10 @@
 
 import shutil
 
+import cv2
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 import torch
 import yaml
@@ -324,6 +326,53 @@ def test_sky_is_infinitely_far(tmp_path):
     depth = engine.infer(np.ascontiguousarray(share))
     engine.close()
     np.testing.assert_array_equal(depth[0, 0, [0, 63]], [2.0, np.inf])
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+def test_tensorrt_gets_the_depth_of_several_outputs_with_its_sky(tmp_path, rtx, precision):
+    from depth_estimation_ros.apps.build_engine.command import main as build_engine
+    from depth_estimation_ros.engines.onnxruntime import OnnxRuntimeEngine
+    from depth_estimation_ros.engines.tensorrt.make import network_of, read_model_file
+
+    path = other_file(tmp_path / "other.onnx")
+    neutral = ["--mean", 0, 0, 0, "--std", 1, 1, 1]
+    assert run(path, *CARD, *neutral, "--sky", "confidence") == 0
+    engine = OnnxRuntimeEngine(path)
+    batch = np.random.default_rng(0).random((1, 3, 48, 64), np.float32)
+    expected = engine.infer(batch)
+    engine.close()
+    session = ort.InferenceSession(network_of(read_model_file(path)).SerializeToString())
+    (depth,) = session.run(None, {"pixels": batch})
+    np.testing.assert_array_equal(depth[:, 0], expected)
+    assert np.isinf(expected).mean() > 0.3
+
+    (tmp_path / "images").mkdir()
+    for index in range(6):
+        image = np.random.default_rng(index).integers(0, 256, (48, 64, 3), np.uint8)
+        cv2.imwrite(str(tmp_path / "images" / f"{index}.png"), image)
+    out = tmp_path / "x.engine"
+    line = ["--model", path, "--precision", precision, "--calibration", tmp_path / "images"]
+    line += ["--out", out, "--compute-capability", "8.6"]
+    assert build_engine(list(map(str, line))) == 0
+    assert out.stat().st_size > 1000
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_tensorrt_builds_an_imported_transformer(checkpoint, tmp_path, rtx, precision):
+    from depth_estimation_ros.apps.build_engine.command import main as build_engine
+
+    out = tmp_path / "x.onnx"
+    assert run(checkpoint("metric"), "--size", "98x70", "--out", out) == 0
+    (tmp_path / "images").mkdir()
+    for index in range(12):
+        spots = np.random.default_rng(index).integers(0, 256, (6, 8, 3), np.uint8)
+        cv2.imwrite(str(tmp_path / "images" / f"{index}.png"), cv2.resize(spots, (98, 70)))
+    for capability in ("8.6", "8.9"):
+        line = ["--model", out, "--precision", precision, "--calibration", tmp_path / "images"]
+        line += ["--out", tmp_path / "x.engine", "--compute-capability", capability]
+        if precision == "int8":  # random weights lose more by rounding than trained ones may
+            line += ["--force"]
+        assert build_engine(list(map(str, line))) == 0
 
 
 def test_the_node_publishes_an_imported_network(checkpoint, tmp_path, request):

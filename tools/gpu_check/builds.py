@@ -7,7 +7,6 @@ from pathlib import Path
 
 from depth_estimation_ros.apps.build_engine.calibration_images import network_batch, own_images
 from depth_estimation_ros.apps.demo.sources import BUNDLED_BAG
-from depth_estimation_ros.engines.precision.graph import load
 from depth_estimation_ros.engines.precision.quantize import to_int8
 from depth_estimation_ros.engines.tensorrt.api import find_tensorrt
 from depth_estimation_ros.engines.tensorrt.cuda import Gpu
@@ -15,6 +14,7 @@ from depth_estimation_ros.engines.tensorrt.make import (
     ModelFile,
     in_precision,
     make_engine,
+    network_of,
     read_model_file,
     wanted_engine,
 )
@@ -56,7 +56,7 @@ def _int8(source: ModelFile) -> bytes:
     spec = source.card.input
     images = calibration_images()
     batches = (network_batch(image, spec, nominal=True) for image in images)
-    return to_int8(load(source.path), batches).SerializeToString()
+    return to_int8(network_of(source), batches).SerializeToString()
 
 
 @functools.cache

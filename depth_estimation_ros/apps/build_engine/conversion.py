@@ -17,14 +17,13 @@ from depth_estimation_ros.apps.build_engine.calibration_images import (
 from depth_estimation_ros.apps.build_engine.parity import Parity, check_parity, compare
 from depth_estimation_ros.engines.model_card import InputSpec
 from depth_estimation_ros.engines.onnxruntime import OnnxRuntimeEngine
-from depth_estimation_ros.engines.precision.graph import load
 from depth_estimation_ros.engines.precision.quantize import to_int8
 from depth_estimation_ros.engines.tensorrt.api import TensorRT
 from depth_estimation_ros.engines.tensorrt.cache import Wanted, build_command
 from depth_estimation_ros.engines.tensorrt.cuda import Gpu
 from depth_estimation_ros.engines.tensorrt.engine import TensorRtEngine
 from depth_estimation_ros.engines.tensorrt.engine_file import Sidecar
-from depth_estimation_ros.engines.tensorrt.make import ModelFile, in_precision
+from depth_estimation_ros.engines.tensorrt.make import ModelFile, in_precision, network_of
 from depth_estimation_ros.engines.tensorrt.profile import input_of_engine
 from depth_estimation_ros.errors import ParameterError
 from depth_estimation_ros.estimation import Rgb
@@ -83,7 +82,7 @@ def convert(
         return Converted(in_precision(model, wanted), None, for_comparison, compared_on)
     if wanted.precision == "int8":
         batches = (network_batch(rgb, spec) for rgb in for_calibration)
-        onnx = to_int8(load(model.path), batches).SerializeToString()
+        onnx = to_int8(network_of(model), batches).SerializeToString()
     else:
         onnx = in_precision(model, wanted)
     parity = _parity(model, onnx, spec, for_comparison)
@@ -159,7 +158,9 @@ def _parity(model: ModelFile, onnx: bytes, spec: InputSpec, images: Sequence[Rgb
         path = Path(folder) / "converted.onnx"
         path.write_bytes(onnx)
         # Where the card is not in the network itself; JSON is YAML too.
-        path.with_suffix(".card.yaml").write_text(model.card.to_json())
+        output = dataclasses.replace(model.card.output, name=None, sky=None)
+        card = dataclasses.replace(model.card, output=output)
+        path.with_suffix(".card.yaml").write_text(card.to_json())
         reference = OnnxRuntimeEngine(model.path)
         candidate = OnnxRuntimeEngine(path, optimize=False)
         try:

@@ -9,7 +9,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from depth_estimation_ros.engines.model_card import METADATA_KEY, ModelCard
+import numpy as np
+
+from depth_estimation_ros.engines.base import far_away
+from depth_estimation_ros.engines.model_card import METADATA_KEY, ModelCard, OutputSpec
 from depth_estimation_ros.engines.onnxruntime import read_metadata
 from depth_estimation_ros.errors import EngineError, ModelError
 
@@ -48,6 +51,55 @@ def load(path: Path) -> onnx.ModelProto:
             f"{path} cannot be read as ONNX ({error})",
             fix="Check that the file is complete and was exported as .onnx",
         ) from error
+
+
+def depth_only(model: onnx.ModelProto, output: OutputSpec) -> onnx.ModelProto:
+    """Leave the depth as the one output of a network that has several, with the sky in it.
+
+    Where the card names a sky output, the depth is infinitely far wherever that is above 0.5, as
+    `engines.base.mark_sky` makes it.
+
+    Args:
+        model: changed.
+        output: of the card.
+
+    Raises:
+        ModelError: it has no output of such a name.
+    """
+    onnx = import_onnx()
+    graph = model.graph
+    every = {value.name: value for value in graph.output}
+    for name in (output.name, output.sky):
+        if name is not None and name not in every:
+            raise ModelError("the output on the card", found=name, expected=" or ".join(every))
+    depth = every[output.name] if output.name else graph.output[0]
+    sky, kept = output.sky, depth.name
+    if sky is not None:
+        far = far_away(output)
+        constants = {"sky_above": np.float32(0.5), "sky_depth": np.float32(far)}
+        graph.initializer.extend(
+            onnx.numpy_helper.from_array(value, name) for name, value in constants.items()
+        )
+        kept = f"{depth.name}_with_sky"
+        graph.node.extend(
+            onnx.helper.make_node(kind, reads, [writes], name=writes)
+            for kind, reads, writes in (
+                ("Shape", [depth.name], "depth_shape"),
+                ("Reshape", [sky, "depth_shape"], "sky_like_depth"),
+                ("Greater", ["sky_like_depth", "sky_above"], "is_sky"),
+                ("Where", ["is_sky", "sky_depth", depth.name], kept),
+            )
+        )
+    left = onnx.ValueInfoProto()
+    left.CopyFrom(depth)
+    left.name = kept
+    del graph.output[:]
+    graph.output.append(left)
+    # The card in the file names outputs that are gone.
+    others = [entry for entry in model.metadata_props if entry.key != METADATA_KEY]
+    del model.metadata_props[:]
+    model.metadata_props.extend(others)
+    return model
 
 
 def side_files(path: Path) -> tuple[Path, ...]:

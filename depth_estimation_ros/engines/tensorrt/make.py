@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from depth_estimation_ros.engines.model_card import METADATA_KEY, ModelCard, card_of_model
 from depth_estimation_ros.engines.onnxruntime import read_metadata
@@ -23,6 +24,9 @@ from depth_estimation_ros.engines.tensorrt.engine_file import (
 from depth_estimation_ros.engines.tensorrt.profile import Profile
 from depth_estimation_ros.errors import EngineError, ModelError
 from depth_estimation_ros.utils.files import sha256
+
+if TYPE_CHECKING:
+    import onnx
 
 
 def wanted_engine(model: ModelFile, precision: str, profile: Profile) -> Wanted:
@@ -42,12 +46,26 @@ def in_precision(model: ModelFile, wanted: Wanted) -> bytes:
             f"an int8 engine of {model.name} needs images of the robot's camera to be made with",
             fix=f"Run: {build_command(wanted, None, None)}",
         )
-    if wanted.precision == "fp32":
-        return model.path.read_bytes()
-    from depth_estimation_ros.engines.precision.graph import load
-    from depth_estimation_ros.engines.precision.half import to_half
+    if wanted.precision == "fp16":
+        from depth_estimation_ros.engines.precision.half import to_half
 
-    return to_half(load(model.path)).SerializeToString()
+        return to_half(network_of(model)).SerializeToString()
+    output = model.card.output
+    if output.name is None and output.sky is None:
+        return model.path.read_bytes()
+    return network_of(model).SerializeToString()
+
+
+def network_of(model: ModelFile) -> onnx.ModelProto:
+    """Read the network of a model, with depth as its one output.
+
+    Raises:
+        EngineError: the package onnx is missing.
+        ModelError: the file cannot be read, or its card names outputs that it lacks.
+    """
+    from depth_estimation_ros.engines.precision.graph import depth_only, load
+
+    return depth_only(load(model.path), model.card.output)
 
 
 def check_target(
