@@ -357,6 +357,41 @@ def test_tensorrt_gets_the_depth_of_several_outputs_with_its_sky(tmp_path, rtx, 
     assert out.stat().st_size > 1000
 
 
+def exported_by_hand(folder, path):
+    """The bare network of a checkpoint, whose user normalises the image: floats, planes, RGB."""
+    network = transformers.AutoModelForDepthEstimation.from_pretrained(folder).eval()
+
+    class Bare(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.network = network
+
+        def forward(self, pixels):
+            return self.network(pixels).predicted_depth
+
+    names = {"input_names": ["pixels"], "output_names": ["depth"], "opset_version": 17}
+    torch.onnx.export(Bare(), torch.rand(1, 3, 70, 98), path, **names, dynamo=False)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [([], 0), (["--color-order", "bgr"], 1), (["--std", "0.5", "0.5", "0.5"], 1)],
+    ids=["right", "bgr", "std"],
+)
+def test_the_original_proves_the_preprocessing_of_a_file(checkpoint, tmp_path, capsys, words, code):
+    path = exported_by_hand(checkpoint("metric"), tmp_path / "bare.onnx")
+    card = ["--kind", "metric_depth", "--max-depth", "20", "--licence", "apache-2.0"]
+    assert run(path, *card, *words, "--original", checkpoint("metric")) == code
+    said = capsys.readouterr()
+    if code == 0:
+        assert "differs from the original by AbsRel" in said.out
+        assert "--original can prove" not in said.out
+    else:
+        assert "is not the network of" in said.err
+        assert not path.with_suffix(".card.yaml").exists()
+
+
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
 def test_tensorrt_builds_an_imported_transformer(checkpoint, tmp_path, rtx, precision):
     from depth_estimation_ros.apps.build_engine.command import main as build_engine
