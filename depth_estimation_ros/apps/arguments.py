@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from depth_estimation_ros.engines import EngineOptions
 from depth_estimation_ros.engines.factory import AUTO, BACKENDS, PRECISIONS
+from depth_estimation_ros.estimation.temporal_filter import MAX_WEIGHT
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -78,8 +79,37 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_scale_argument(group: argparse._ArgumentGroup) -> None:
-    """Add the node's parameter scale_correction."""
+def add_depth_arguments(group: argparse._ArgumentGroup, more_on_the_past: str = "") -> None:
+    """Add what is done to the depth, under the names of the node's parameters.
+
+    Args:
+        group: to add to.
+        more_on_the_past: to the help of --temporal-filter.
+    """
+    for name, what, sign in (("min", "nearer", "-"), ("max", "farther", "+")):
+        group.add_argument(
+            f"--{name}-depth",
+            type=number(float, 0),
+            default=0.0,
+            metavar="M",
+            help=f"metres; what is {what} becomes {sign}inf (default: 0, the model's own limit)",
+        )
+    group.add_argument(
+        "--edge-filter",
+        type=number(float, 0, 10),
+        default=0.0,
+        metavar="RATIO",
+        help="relative jump of depth above which a pixel is unknown; 0.07 removes the points that "
+        "hang between an object and what is behind it (default: 0, off)",
+    )
+    group.add_argument(
+        "--temporal-filter",
+        type=number(float, 0, MAX_WEIGHT),
+        default=0.0,
+        metavar="WEIGHT",
+        help="of the images before in each pixel's depth, where they are of one camera: less "
+        f"flicker; 0.5 is a good start{more_on_the_past} (default: 0, off)",
+    )
     group.add_argument(
         "--scale-correction",
         type=number(float, 0.01, 100),
@@ -95,8 +125,8 @@ def engine_options(arguments: argparse.Namespace) -> EngineOptions:
     return EngineOptions(**option_fields(EngineOptions, arguments))
 
 
-def option_fields(options: type, arguments: argparse.Namespace) -> dict[str, Any]:
-    """The arguments that have the name of a field of a dataclass of options; lists as tuples."""
+def option_fields(options: type, arguments: object) -> dict[str, Any]:
+    """Arguments, or other options, with the name of a field of these options; lists as tuples."""
     return {
         field.name: tuple(value) if isinstance(value, list) else value
         for field in fields(options)

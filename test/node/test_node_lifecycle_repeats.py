@@ -1,4 +1,4 @@
-"""Every transition from every state, a hundred times: nothing is left over."""
+"""Every transition from every state, many times: nothing is left over."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from ros_helpers import Tester
 from depth_estimation_ros.node.diagnostics.statistics import rss_mb
 from depth_estimation_ros.node.lifecycle_node import DepthEstimationNode
 
-ROUNDS = 100
-SETTLED = 30  # rounds after which allocators and caches have what they need
+ROUNDS = 50
+SETTLED = 20  # rounds after which allocators and caches have what they need
 
 ALLOWED = {
     "unconfigured": {"configure": "inactive", "shutdown": "finalized"},
@@ -76,7 +76,7 @@ def state_of(node: DepthEstimationNode) -> str:
     return node._state_machine.current_state[1]
 
 
-def test_every_transition_from_every_state_a_hundred_times(tester: Tester, tmp_path: Path) -> None:
+def test_every_transition_from_every_state_many_times(tester: Tester, tmp_path: Path) -> None:
     model = tiny_models.red_depth(tmp_path / "red.onnx")
     path = ["configure", "activate", "deactivate", "cleanup"]
     with opened(model) as node:
@@ -101,9 +101,7 @@ def test_every_transition_from_every_state_a_hundred_times(tester: Tester, tmp_p
 
 
 @pytest.mark.parametrize("state", ["unconfigured", "inactive", "active"])
-def test_shutdown_from_every_state_a_hundred_times(
-    tester: Tester, tmp_path: Path, state: str
-) -> None:
+def test_shutdown_from_every_state_many_times(tester: Tester, tmp_path: Path, state: str) -> None:
     model = tiny_models.red_depth(tmp_path / "red.onnx")
     settled, nodes = None, []
     for round_ in range(ROUNDS):

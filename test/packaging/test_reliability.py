@@ -61,7 +61,7 @@ TESTS = {
     ),
     "an image larger than `max_image_pixels`, or a decompression bomb": (
         "test_images.py::test_a_bomb_is_refused_by_its_declared_size",
-        "test_fuzz.py::test_five_hundred_cases_of_noise_end_in_an_answer_or_in_words",
+        "test_fuzz.py::test_three_hundred_cases_of_noise_end_in_an_answer_or_in_words",
         "test_node_frames.py::test_image_of_more_pixels_than_the_parameter_says_is_dropped_and_told",
         "test_largest_image.py::test_all_that_is_made_of_it_stays_within_half_a_gigabyte",
     ),
@@ -118,8 +118,8 @@ TESTS = {
     "transitions in any order, again and again, under load": (
         "test_memory.py::test_threads_that_come_and_go_keep_no_frame_each",
         "test_memory.py::test_all_threads_of_the_node_share_one_heap",
-        "test_node_lifecycle_repeats.py::test_every_transition_from_every_state_a_hundred_times",
-        "test_node_lifecycle_repeats.py::test_shutdown_from_every_state_a_hundred_times",
+        "test_node_lifecycle_repeats.py::test_every_transition_from_every_state_many_times",
+        "test_node_lifecycle_repeats.py::test_shutdown_from_every_state_many_times",
         "test_node_lifecycle.py::test_images_streaming_in_do_not_disturb_transitions",
     ),
     "a wrong parameter": (

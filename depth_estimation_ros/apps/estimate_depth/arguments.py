@@ -8,14 +8,13 @@ from pathlib import Path
 
 from depth_estimation_ros.apps.arguments import (
     CommandParser,
+    add_depth_arguments,
     add_engine_arguments,
-    add_scale_argument,
     number,
 )
 from depth_estimation_ros.apps.estimate_depth.files import SAVED
 from depth_estimation_ros.apps.estimate_depth.inputs import Lens
 from depth_estimation_ros.errors import ParameterError
-from depth_estimation_ros.estimation.temporal_filter import MAX_WEIGHT
 from depth_estimation_ros.geometry.calibration_file import read_calibration
 from depth_estimation_ros.media.video import CODECS
 from depth_estimation_ros.visualization import COLOR_MAPS, DEFAULT_COLOR_MAP
@@ -121,31 +120,7 @@ def _add_frames(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="only every n-th frame of videos, cameras and folders (default: 1)",
     )
-    for name, what, sign in (("min", "nearer", "-"), ("max", "farther", "+")):
-        group.add_argument(
-            f"--{name}-depth",
-            type=number(float, 0),
-            default=0.0,
-            metavar="M",
-            help=f"metres; what is {what} counts as {sign}inf (default: 0, the model's own limit)",
-        )
-    group.add_argument(
-        "--edge-filter",
-        type=number(float, 0, 10),
-        default=0.0,
-        metavar="RATIO",
-        help="relative jump of depth above which a pixel is unknown; 0.07 removes the points that "
-        "hang between an object and what is behind it (default: 0, off)",
-    )
-    group.add_argument(
-        "--temporal-filter",
-        type=number(float, 0, MAX_WEIGHT),
-        default=0.0,
-        metavar="WEIGHT",
-        help="of earlier frames in each pixel's depth, in videos and cameras: less flicker; 0.5 "
-        "is a good start (default: 0, off)",
-    )
-    add_scale_argument(group)
+    add_depth_arguments(group)
     group.add_argument(
         "--camera-height",
         type=number(float, 0.01, 100),

@@ -8,14 +8,13 @@ from typing import Any
 
 from depth_estimation_ros.apps.arguments import (
     CommandParser,
+    add_depth_arguments,
     add_engine_arguments,
-    add_scale_argument,
     number,
     option_fields,
 )
 from depth_estimation_ros.apps.replay.options import COMPRESSIONS, OUTPUTS, STORAGES, ReplayOptions
 from depth_estimation_ros.apps.replay.workers import FLEET_FILE
-from depth_estimation_ros.estimation.temporal_filter import MAX_WEIGHT
 from depth_estimation_ros.visualization import COLOR_MAPS
 from depth_estimation_ros.visualization.depth_colors import COLOR_RANGES
 
@@ -235,32 +234,9 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
         help="one mean point in each cube of this edge, metres; the cloud is then unorganised "
         "(default: 0, off)",
     )
-    for name, what, sign in (("min", "nearer", "-"), ("max", "farther", "+")):
-        group.add_argument(
-            f"--{name}-depth",
-            type=number(float, 0),
-            default=0.0,
-            metavar="M",
-            help=f"metres; what is {what} becomes {sign}Inf (default: 0, the model's own limit)",
-        )
-    group.add_argument(
-        "--edge-filter",
-        type=number(float, 0, 10),
-        default=0.0,
-        metavar="RATIO",
-        help="relative jump of depth above which a pixel is unknown; 0.07 removes the points that "
-        "hang between an object and what is behind it (default: 0, off)",
+    add_depth_arguments(
+        group, ". Recordings are then not cut into chunks, and --resume begins without a past"
     )
-    group.add_argument(
-        "--temporal-filter",
-        type=number(float, 0, MAX_WEIGHT),
-        default=0.0,
-        metavar="WEIGHT",
-        help="of the images before in each pixel's depth: less flicker; 0.5 is a good start. "
-        "Recordings are then not cut into chunks, and --resume begins without a past "
-        "(default: 0, off)",
-    )
-    add_scale_argument(group)
     scale = group.add_mutually_exclusive_group()
     scale.add_argument(
         "--scale-from",

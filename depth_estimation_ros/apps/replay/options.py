@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, cast
 
+from depth_estimation_ros.apps.arguments import option_fields
 from depth_estimation_ros.engines.factory import AUTO, BACKENDS, PRECISIONS, EngineOptions
 from depth_estimation_ros.errors import ParameterError
 from depth_estimation_ros.estimation import EstimatorSettings
@@ -158,21 +159,11 @@ class ReplayOptions:
 
     def engine_options(self) -> EngineOptions:
         """Return the part that opens the model."""
-        return EngineOptions(
-            backend=self.backend,
-            device=self.device,
-            build_engine=self.build_engine,
-            precision=self.precision,
-            engine_cache=self.engine_cache,
-            providers=self.providers,
-            threads=self.threads,
-        )
+        return EngineOptions(**option_fields(EngineOptions, self))
 
     def estimator_settings(self) -> EstimatorSettings:
         """Return the part that the estimator needs."""
-        names = {field.name for field in fields(self)}
-        shared = [field.name for field in fields(EstimatorSettings) if field.name in names]
-        return EstimatorSettings(**{name: getattr(self, name) for name in shared})
+        return EstimatorSettings(**option_fields(EstimatorSettings, self))
 
     def color_settings(self) -> ColorSettings:
         """Return the part that colours the depth."""
