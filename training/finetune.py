@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from rich.table import Table
 from depth_estimation_ros.engines import Engine, EngineOptions, open_engine
 from depth_estimation_ros.engines.model_card import ModelCard
 from depth_estimation_ros.errors import DatasetError, ModelError, ParameterError
-from depth_estimation_ros.estimation import DepthEstimator
+from depth_estimation_ros.estimation import DepthEstimator, network_size
 from training import train
 from training.checkpoint import load_checkpoint
 from training.config import load_config
@@ -129,7 +130,10 @@ def run(args: argparse.Namespace) -> int:
     engine = open_engine(args.model, EngineOptions("onnxruntime", precision="fp32"))
     recipe = _recipe(args.config, engine.card)
     out = args.run_dir or Path("runs") / args.out.stem
-    recording = _recording(args.data, args.option, args.holdout)
+    recording, image = _recording(args.data, args.option, args.holdout)
+    # At the shape at which images of this camera go through the network.
+    height, width = network_size(*image, engine.card.input)
+    recipe["data"] |= {"height": height, "width": width, "wide_share": 0.0}
     out.mkdir(parents=True, exist_ok=True)
     config = out / "finetune.yaml"
     config.write_text(yaml.safe_dump(_configuration(recipe, recording, args, out)))
@@ -179,8 +183,10 @@ def _recipe(path: Path | None, card: ModelCard) -> dict[str, Any]:
     return yaml.safe_load(path.read_text())
 
 
-def _recording(path: Path, options: list[str], holdout: float) -> dict[str, Any]:
-    """Return the recording as an entry of a configuration, after a look at it."""
+def _recording(
+    path: Path, options: list[str], holdout: float
+) -> tuple[dict[str, Any], tuple[int, int]]:
+    """Return the recording as an entry of a configuration, and the size of its first image."""
     is_bag = path.is_file() or (path / "metadata.yaml").exists()
     values = parse_options(options)
     samples = open_dataset("bag" if is_bag else "folder", path, **values)
@@ -191,13 +197,15 @@ def _recording(path: Path, options: list[str], holdout: float) -> dict[str, Any]
             expected=f"{MIN_FRAMES} or more",
             fix="Record a minute while the robot drives through the places where it will work.",
         )
-    return {
+    entry = {
         "path": str(path.absolute()),
         "layout": "bag" if is_bag else "folder",
         "holdout": holdout,
         "holdout_end": True,
         **values,
     }
+    height, width = samples[0].depth.shape
+    return entry, (height, width)
 
 
 def _configuration(
@@ -234,7 +242,7 @@ def _configuration(
             **data,
             "max_passes": None,
             "training": [{**recording, "weight": args.share}, *old],
-            "validation": [recording],
+            "validation": [deepcopy(recording)],  # YAML would write one list as an alias
             "validation_frames": 32,
             "augmentation": {**data["augmentation"], **AUGMENTATION},
         },

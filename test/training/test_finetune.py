@@ -41,6 +41,7 @@ def test_recording_is_learned_and_the_file_explains_itself(
     out = tmp_path / "robot.onnx"
     run = tmp_path / "run"
     options = ["--out", out, "--run-dir", run, "--steps", 100, "--share", 0.7]
+    options += ["--option", "intrinsics=[60, 60, 39.5, 19.5]"]
     assert finetune(world, *options) == 0
     engine = open_engine(out)
     card = engine.card
@@ -58,6 +59,7 @@ def test_recording_is_learned_and_the_file_explains_itself(
     assert after["delta1"] > before + 0.1
     assert f"{after['delta1']:.3f}" in printed
     data = load_config(run / "finetune.yaml").data
+    assert (data.height, data.width) == (32, 64)
     weights = {Path(entry.path).name: entry.weight for entry in data.training}
     assert weights == {"recording": pytest.approx(0.7), "room": pytest.approx(0.3)}
     assert [len(samples) for samples in open_sets(data.training, run, validation=False)] == [28, 8]
