@@ -124,7 +124,7 @@ def make_engine(
         progress: see `build_plan`.
         cancelled: see `build_plan`.
         check: given the plan and its sidecar before they get their names; what it raises leaves
-            nothing behind.
+            no engine behind.
 
     Raises:
         EngineError: as `build_plan`, there is no GPU to build for, or the file cannot be written.
