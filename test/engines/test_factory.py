@@ -95,7 +95,7 @@ def test_float_of_an_int8_file_is_refused() -> None:
 @pytest.mark.parametrize(
     ("model", "precision", "file"),
     [
-        ("compact", "auto", "compact"),
+        ("compact", "auto", "compact_int8"),
         ("compact", "int8", "compact_int8"),
         ("compact", "fp32", "compact"),
         ("compact", "fp16", "compact"),

@@ -98,7 +98,7 @@ def test_scales_stay_normal_numbers_of_float16():
 
 
 def test_nano_in_int8_is_refused_for_tensorrt(tmp_path, shared_data):
-    """Its delta1 to float32 is 0.981 on the whole of rgbd/val: fp16 is the fast precision of it."""
+    """Its delta1 to float32 is 0.917 on the whole of rgbd/val: fp16 is the fast precision of it."""
     train = shared_data("rgbd/train")
     engines = quantised(lambda spec: read_images(train, 12), tmp_path / "nano.onnx", model="nano")
     parity = compare(*engines, read_images(shared_data("rgbd/val"), 20))
@@ -137,7 +137,7 @@ def test_the_card_comes_along_and_says_int8(compact_int8):
 def test_on_real_frames_delta1_to_float32_is_above_0_99(tmp_path, shared_data, runtime):
     """Calibrated on other recordings than it is measured on."""
     train = shared_data("rgbd/train")
-    engines = quantised(lambda spec: read_images(train, 12), tmp_path / "int8.onnx", runtime)
+    engines = quantised(lambda spec: read_images(train / "nyu_v2_train", 24), tmp_path / "int8.onnx", runtime)
     parity = compare(*engines, read_images(shared_data("rgbd/val"), 20))
     assert parity.images == 20
     check_parity(parity, "int8", "compact", "")
