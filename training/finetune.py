@@ -247,7 +247,8 @@ def _configuration(
             "augmentation": {**data["augmentation"], **AUGMENTATION},
         },
         "optimizer": {**recipe["optimizer"], **OPTIMIZER, "steps": args.steps},
-        "trainer": {**recipe["trainer"], "validate_every": VALIDATE_EVERY},
+        # Statistics of one place, in small batches, would move the scale of all others.
+        "trainer": {**recipe["trainer"], "validate_every": VALIDATE_EVERY, "batch_norm": "frozen"},
     }
 
 
