@@ -104,7 +104,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--steps",
         type=int,
-        default=600,
+        default=200,
         help=f"steps of {OPTIMIZER['batch_size']} images, a multiple of {VALIDATE_EVERY} "
         "(default: %(default)s)",
     )

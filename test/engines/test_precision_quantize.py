@@ -137,7 +137,9 @@ def test_the_card_comes_along_and_says_int8(compact_int8):
 def test_on_real_frames_delta1_to_float32_is_above_0_99(tmp_path, shared_data, runtime):
     """Calibrated on other recordings than it is measured on."""
     train = shared_data("rgbd/train")
-    engines = quantised(lambda spec: read_images(train / "nyu_v2_train", 24), tmp_path / "int8.onnx", runtime)
+    engines = quantised(
+        lambda spec: read_images(train / "nyu_v2_train", 24), tmp_path / "int8.onnx", runtime
+    )
     parity = compare(*engines, read_images(shared_data("rgbd/val"), 20))
     assert parity.images == 20
     check_parity(parity, "int8", "compact", "")
