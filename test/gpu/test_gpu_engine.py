@@ -80,6 +80,8 @@ def test_the_third_run_of_a_shape_goes_through_a_cuda_graph(red_engine: Path) ->
     with opened(red_engine) as engine:
         for _ in range(3):
             engine.infer(np.zeros((1, 48, 64, 3), np.uint8))
+        if "by TensorRT-RTX" in engine.description:
+            pytest.skip("TensorRT-RTX makes its own CUDA graphs, and does not tell when")
         assert "CUDA graph" in engine.description
         assert "no CUDA graph" not in engine.description
 
