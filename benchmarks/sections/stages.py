@@ -258,7 +258,7 @@ def listened_publishers(folder: Path) -> Iterator[dict[str, Callable[[Any], None
             time.sleep(0.05)
         yield {name: publisher.publish for name, publisher in publishers.items()}
     finally:
-        sink.terminate()
+        sink.kill()  # it has nothing to save, and rclpy misses a SIGTERM now and then
         sink.wait()
         node.destroy_node()
 
